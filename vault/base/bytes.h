@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include "vault/base/status.h"
+
+namespace televault {
+
+using Bytes = std::span<const uint8_t>;
+
+inline Bytes AsBytes(std::string_view text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
+inline std::string_view AsText(Bytes bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+// Fixed-width integers. Keys are big-endian so that they sort; file fields are little-endian.
+template <class T>
+requires std::is_integral_v<T>
+void PutBigEndian(std::string& out, T value) {
+  for (int shift = (static_cast<int>(sizeof(T)) - 1) * 8; shift >= 0; shift -= 8) {
+    out.push_back(static_cast<char>(static_cast<std::make_unsigned_t<T>>(value) >> shift));
+  }
+}
+template <class T>
+requires std::is_integral_v<T>
+void PutLittleEndian(std::string& out, T value) {
+  for (size_t i = 0; i < sizeof(T); ++i) {
+    out.push_back(static_cast<char>(static_cast<std::make_unsigned_t<T>>(value) >> (8 * i)));
+  }
+}
+
+// Reads untrusted bytes front to back; every read past the end is an error, never undefined.
+class ByteReader {
+ public:
+  explicit ByteReader(Bytes bytes) : bytes_(bytes) {}
+  size_t remaining() const { return bytes_.size(); }
+
+  absl::StatusOr<Bytes> Take(size_t count) {
+    if (count > bytes_.size()) {
+      return absl::DataLossError("truncated: fewer bytes than the length field says");
+    }
+    const Bytes taken = bytes_.first(count);
+    bytes_ = bytes_.subspan(count);
+    return taken;
+  }
+  template <class T>
+  absl::StatusOr<T> BigEndian() {
+    TV_ASSIGN_OR_RETURN(const Bytes raw, Take(sizeof(T)));
+    std::make_unsigned_t<T> value = 0;
+    for (const uint8_t byte : raw)
+      value = static_cast<std::make_unsigned_t<T>>((value << 8) | byte);
+    return static_cast<T>(value);
+  }
+  template <class T>
+  absl::StatusOr<T> LittleEndian() {
+    TV_ASSIGN_OR_RETURN(const Bytes raw, Take(sizeof(T)));
+    std::make_unsigned_t<T> value = 0;
+    for (size_t i = sizeof(T); i-- > 0;) {
+      value = static_cast<std::make_unsigned_t<T>>((value << 8) | raw[i]);
+    }
+    return static_cast<T>(value);
+  }
+
+ private:
+  Bytes bytes_;
+};
+
+std::string ToHex(Bytes bytes);
+// Lower or upper case, even length.
+absl::StatusOr<std::string> FromHex(std::string_view text);
+
+}  // namespace televault

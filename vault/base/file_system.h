@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vault/base/bytes.h"
+#include "vault/base/status.h"
+
+namespace televault {
+
+// A file open for writing. Bytes are durable only after Sync() returned OK.
+// A failed Sync is never retried: the caller must treat the outcome as unknown.
+class WritableFile {
+ public:
+  virtual ~WritableFile() = default;
+  virtual absl::Status Append(Bytes data) = 0;
+  virtual absl::Status WriteAt(uint64_t offset, Bytes data) = 0;
+  virtual absl::Status Truncate(uint64_t size) = 0;
+  virtual absl::Status Sync() = 0;   // fdatasync
+  virtual absl::Status Close() = 0;  // without sync
+};
+
+enum class OpenMode {
+  kTruncate,  // create or empty
+  kReopen,    // create or keep; Append goes to the end
+};
+
+// The one layer through which the keyring, slots, control file, anchor and RocksDB write. The POSIX
+// implementation is the product's; tests substitute one that loses what was not synced.
+// A directory entry (create, rename, remove) is durable only after SyncDirectory of its parent.
+// Errors: NOT_FOUND, RESOURCE_EXHAUSTED (disk or quota full), PERMISSION_DENIED, else UNAVAILABLE.
+class FileSystem {
+ public:
+  virtual ~FileSystem() = default;
+  virtual absl::StatusOr<std::unique_ptr<WritableFile>> OpenWritable(const std::string& path,
+                                                                     OpenMode mode,
+                                                                     int permissions) = 0;
+  virtual absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) = 0;
+  virtual absl::Status Rename(const std::string& from, const std::string& to) = 0;
+  virtual absl::Status Remove(const std::string& path) = 0;
+  virtual absl::Status CreateDirectory(const std::string& path, int permissions) = 0;
+  virtual absl::Status SyncDirectory(const std::string& path) = 0;
+  virtual absl::StatusOr<std::vector<std::string>> List(const std::string& directory) = 0;
+  virtual bool Exists(const std::string& path) = 0;
+  // Overwrites the file's blocks in place with zeroes and random bytes, syncs, then removes it.
+  // Best effort on copy-on-write and flash; the receipt says so.
+  virtual absl::Status Shred(const std::string& path) = 0;
+};
+
+FileSystem& PosixFileSystem();
+
+// Durable replacement of a small file: write `path`.new, sync, rename, sync the directory.
+// After a crash at any step `path` holds either the old or the new content.
+absl::Status ReplaceFile(FileSystem& fs, const std::string& path, Bytes content, int permissions);
+
+}  // namespace televault

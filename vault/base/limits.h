@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+// Every bound of the system. Whoever adds a queue, a loop over input or a request field adds its
+// bound here and a static_assert where two bounds depend on each other.
+namespace televault::limits {
+
+inline constexpr size_t KiB = 1024;
+inline constexpr size_t MiB = 1024 * KiB;
+
+// Blocks and batches.
+inline constexpr size_t kRowsPerBlock = 65'536;
+inline constexpr size_t kRowsPerVector = 1'024;
+inline constexpr size_t kRowsPerCheck = 2'048;  // deadline, cancellation, lockdown, expiry
+inline constexpr size_t kMaxBlockBytes = 16 * MiB;
+inline constexpr size_t kMaxColumns = 256;  // event_time and subject included
+inline constexpr size_t kMaxEventsPerAppend = 65'536;
+
+// Commits.
+inline constexpr size_t kMaxCommitBytes = 8 * MiB;
+inline constexpr size_t kMaxJournalQueueBytes = 64 * MiB;
+inline constexpr size_t kMaxAuditLeafBytes = 65'535;  // tlog-tiles entry bound
+
+// Messages.
+inline constexpr size_t kMaxMessageBytes = 64 * MiB;
+inline constexpr size_t kMaxResultBatchBytes = 512 * KiB;
+inline constexpr size_t kMaxErrorTextBytes = 1 * KiB;
+inline constexpr size_t kMaxSqlBytes = 64 * KiB;
+inline constexpr size_t kMaxManifestBytes = 256 * KiB;
+inline constexpr size_t kMaxReasonBytes = 1 * KiB;
+inline constexpr size_t kMaxNameBytes = 64;
+inline constexpr size_t kMaxPageSize = 1'000;
+
+// Queries.
+inline constexpr size_t kDefaultQueryMemoryBytes = 256 * MiB;
+inline constexpr size_t kMaxExpressionDepth = 64;
+inline constexpr size_t kMaxSelectItems = 256;
+inline constexpr size_t kMaxQueriesInFlight = 64;
+
+// Live partitions: keyring size, open and purge time are measured at this number.
+inline constexpr size_t kMaxLivePartitions = 400'000;
+
+// Votes. Compiled in: no setting lowers it.
+inline constexpr int kMinApprovals = 2;
+
+static_assert(kMaxCommitBytes < kMaxJournalQueueBytes);
+static_assert(kMaxResultBatchBytes < kMaxMessageBytes);
+static_assert(kRowsPerBlock % kRowsPerVector == 0 && kRowsPerCheck % kRowsPerVector == 0);
+static_assert(kMaxEventsPerAppend <= kRowsPerBlock);
+static_assert(kMinApprovals >= 2);
+
+}  // namespace televault::limits

@@ -1,0 +1,19 @@
+#include "vault/base/secret.h"
+
+#include <sodium.h>
+
+#include "vault/base/check.h"
+
+namespace televault {
+
+SecretBytes::SecretBytes(size_t size) : size_(size) {
+  TV_CHECK(sodium_init() >= 0);
+  TV_CHECK(size > 0);
+  data_.reset(static_cast<uint8_t*>(sodium_malloc(size)));
+  TV_CHECK(data_ != nullptr);
+  sodium_memzero(data_.get(), size);
+}
+
+void SecretBytes::Free::operator()(uint8_t* data) const { sodium_free(data); }
+
+}  // namespace televault

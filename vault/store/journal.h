@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "audit/merkle.h"
+#include "vault/base/ids.h"
+#include "vault/base/status.h"
+#include "vault/store/store.h"
+
+namespace televault::store {
+
+// A sealed audit entry, ready to be ordered. Hash = SHA-256(00 ‖ data), computed by the caller's
+// thread.
+struct AuditLeaf {
+  std::string data;
+  audit::Hash hash{};
+};
+
+// What one caller wants to become durable together.
+struct CommitUnit {
+  std::vector<AuditLeaf> leaves;    // at least one: nothing changes without an audit record
+  std::vector<Mutation> mutations;  // sealed values; meta, hot (never audit)
+  // Set on every unit whose leaf permits disclosure: refused with STALE_LOCK_EPOCH unless it is
+  // still the lock epoch in force when the sequencer takes the unit.
+  std::optional<LockEpoch> disclosure_epoch;
+
+  size_t Bytes() const;
+};
+
+// Proof that the unit's leaves are in the log.
+struct CommitReceipt {
+  LeafIndex first_leaf;
+  uint64_t tree_size = 0;
+  audit::Hash root{};
+  std::string checkpoint;  // signed note over (tree_size, root)
+};
+
+// Orders everything that happens and makes it durable: one sequencer thread, one atomic synced
+// commit for many callers.
+// Refuses to decide what is worth recording, to open any value, to retry a failed sync.
+// Threads: any may Commit (blocks until durable); the sequencer is its own thread.
+// Borrows: store, signer, anchor, clock.
+// Invariants: (1) a leaf is durable before its receipt is handed out. (2) The tree only grows.
+// (3) State and audit record of a unit are durable together or not at all. (4) A unit with a stale
+// disclosure epoch is never accepted.
+// Failure: after an unknown outcome every later Commit answers UNAVAILABLE with reason
+// CONTROL_MODE and `on_failure` runs once; restart recovers.
+class Journal {
+ public:
+  virtual ~Journal() = default;
+  // UNAVAILABLE/OUTCOME_UNKNOWN: may be durable; UNAVAILABLE/CONTROL_MODE: not accepted;
+  // RESOURCE_EXHAUSTED/OVERLOADED: queue full, nothing written; FAILED_PRECONDITION/
+  // STALE_LOCK_EPOCH: nothing written; RESOURCE_EXHAUSTED without reason: disk full.
+  virtual absl::StatusOr<CommitReceipt> Commit(CommitUnit unit) = 0;
+
+  // The newest durable tree head and its signed checkpoint.
+  virtual CommitReceipt Head() const = 0;
+  virtual absl::StatusOr<std::vector<audit::Hash>> InclusionProof(LeafIndex index,
+                                                                  uint64_t tree_size) const = 0;
+  virtual absl::StatusOr<std::vector<audit::Hash>> ConsistencyProof(uint64_t old_size,
+                                                                    uint64_t new_size) const = 0;
+  // Sealed leaf bytes [first, first + count), fewer at the end of the log.
+  virtual absl::StatusOr<std::vector<std::string>> ReadLeaves(LeafIndex first,
+                                                              size_t count) const = 0;
+  // A number never handed out before by this vault: batch and block ids.
+  virtual uint64_t NextUniqueId() = 0;
+};
+
+}  // namespace televault::store
