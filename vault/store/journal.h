@@ -27,6 +27,9 @@ struct CommitUnit {
   // Set on every unit whose leaf permits disclosure: refused with STALE_LOCK_EPOCH unless it is
   // still the lock epoch in force when the sequencer takes the unit.
   std::optional<LockEpoch> disclosure_epoch;
+  // Lockdown, votes, expiry and audit of refusals: may use the space kept in reserve when the disk
+  // is full.
+  bool security_event = false;
 
   size_t Bytes() const;
 };
@@ -37,6 +40,16 @@ struct CommitReceipt {
   uint64_t tree_size = 0;
   audit::Hash root{};
   std::string checkpoint;  // signed note over (tree_size, root)
+};
+
+// Signs tree heads; implemented by whoever holds the audit signing key.
+// Threads: called by the sequencer and once at open.
+class CheckpointSigner {
+ public:
+  virtual ~CheckpointSigner() = default;
+  // A signed note (C2SP tlog-checkpoint) over the head.
+  virtual absl::StatusOr<std::string> SignCheckpoint(uint64_t tree_size,
+                                                     const audit::Hash& root) const = 0;
 };
 
 // Orders everything that happens and makes it durable: one sequencer thread, one atomic synced

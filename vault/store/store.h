@@ -81,8 +81,9 @@ class Store {
  public:
   virtual ~Store() = default;
 
-  // Fences earlier writers and returns the epoch of this one; every Commit carries it.
-  virtual absl::StatusOr<StoreEpoch> AcquireLease() = 0;
+  // Fences earlier writers and returns the epoch of this one, greater than every earlier one and
+  // than `above`; every Commit carries it. Durable when OK.
+  virtual absl::StatusOr<StoreEpoch> AcquireLease(StoreEpoch above = StoreEpoch(0)) = 0;
   virtual CommitOutcome Commit(StoreEpoch epoch, const CommitBatch& batch) = 0;
   virtual absl::StatusOr<std::unique_ptr<View>> Pin() = 0;
 
@@ -101,6 +102,10 @@ class Store {
   // A consistent copy in a new directory (hard links where possible).
   virtual absl::Status Checkpoint(const std::string& directory) = 0;
   virtual absl::StatusOr<uint64_t> DiskBytes() = 0;
+  // Gives the space kept for security events back to the file system. True if there was any.
+  virtual bool ReleaseReserve() = 0;
+  // Takes it again where the disk allows; call when space was made.
+  virtual absl::Status RestoreReserve() = 0;
   virtual StoreCaps caps() const = 0;
 };
 

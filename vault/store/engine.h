@@ -1,0 +1,54 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "vault/base/clock.h"
+#include "vault/base/file_system.h"
+#include "vault/base/secret.h"
+#include "vault/base/status.h"
+#include "vault/store/anchor.h"
+#include "vault/store/journal.h"
+#include "vault/store/store.h"
+
+namespace televault::store {
+
+struct EngineOptions {
+  // The opened store; OpenEngine takes the lease.
+  std::unique_ptr<Store> store;
+  AnchorOptions anchor;
+  // Keys the fingerprint of every meta record; outlives the engine. Usable while sealed.
+  const SecretBytes& freshness_key;
+  const CheckpointSigner& signer;
+  const Clock& clock;
+  // The lock epoch in force; called by the sequencer for every unit that permits disclosure.
+  std::function<LockEpoch()> lock_epoch;
+  // Runs once, on the sequencer's thread, when the journal stops: close the data gate.
+  std::function<void(std::string_view why)> on_failure;
+  // What the keyring and the control file say, to be compared with the anchor.
+  uint64_t keyring_generation = 0;
+  uint64_t control_generation = 0;
+  LockEpoch current_lock_epoch;
+  // An operator's audited decision to go on from what is there although the anchor contradicts it
+  // or is missing (restore, lost device). Never set by default.
+  bool adopt_recovered_state = false;
+};
+
+// The opened vault state. Destroy the journal before anchor and store (members are in that order).
+struct Engine {
+  std::unique_ptr<Store> store;
+  std::unique_ptr<Anchor> anchor;
+  // Quarantined: reads and proofs answer as far as the tree verifies, Commit is CONTROL_MODE.
+  std::unique_ptr<Journal> journal;
+  // Why only control mode is allowed, and what to do; "" = all is well.
+  std::string quarantine;
+};
+
+// Takes the lease, recovers the tree, recomputes the meta sum and holds all of it against the
+// anchor: the recovered head must be at or beyond the anchor and consistent with it.
+// Errors only where nothing at all can be read; everything else comes back quarantined.
+absl::StatusOr<Engine> OpenEngine(EngineOptions options);
+
+}  // namespace televault::store

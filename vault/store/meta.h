@@ -1,0 +1,105 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "google/protobuf/message_lite.h"
+
+#include "vault/base/ids.h"
+#include "vault/base/status.h"
+#include "vault/store/store.h"
+
+namespace televault::crypto {
+class Keyring;
+}
+
+namespace televault::store {
+
+// First byte of a meta key. Never renumbered; messages of proto/televault/record/v1/state.proto.
+enum class RecordKind : uint8_t {
+  kDataset = 1,        // DatasetRecord        dataset, revision
+  kPartition = 2,      // PartitionRecord      dataset, day
+  kBlock = 3,          // BlockRecord          dataset, day, block
+  kBatchId = 4,        // BatchRecord          dataset, name = batch id
+  kRejectCount = 5,    // RejectCountRecord    dataset, name = source, rule, field
+  kAccessRequest = 6,  // AccessRequestRecord  name = request id
+  kJob = 7,            // (of the job)         name = job id
+  kMicroBatch = 8,     // (of the partition)   dataset, day, batch number
+  kErasure = 9,        // (of retention)       dataset, day, name
+  kHold = 10,          // (of retention)       dataset, name
+  kSpending = 11,      // (of disclosure)      dataset, name
+  kScratch = 255,      // tests
+};
+
+// Which record of a kind: numbers first (they sort and can be scanned by prefix), then a name
+// (stored only as a keyed hash). Both parts are optional.
+class RecordId {
+ public:
+  RecordId() = default;  // prefix of every record of the kind
+  explicit RecordId(DatasetId dataset);
+  RecordId(DatasetId dataset, uint32_t revision);
+  explicit RecordId(PartitionId partition);
+  explicit RecordId(const BlockId& block);
+  explicit RecordId(uint64_t number);
+  static RecordId Named(std::string_view name) { return RecordId().WithName(name); }
+  // A copy with the name; join several names with '\0'. "" is a name too.
+  RecordId WithName(std::string_view name) const;
+
+  const std::string& numbers() const { return numbers_; }
+  const std::string& name() const { return name_; }
+  bool named() const { return named_; }
+
+ private:
+  std::string numbers_;
+  std::string name_;
+  bool named_ = false;
+};
+
+// Typed, sealed records of the meta family. Makes mutations and reads views; commits nothing.
+// Refuses to cache: the use cases do.
+// Threads: any. Borrows: keyring (and through it the meta key).
+// Invariants: (1) a record opens only under the key it was stored at. (2) No name and no field
+// value reaches the engine in the clear.
+// Failure: UNAVAILABLE/SEALED while the keyring is sealed; DATA_LOSS for a record that does not
+// open or parse, with its kind, never its content.
+class MetaStore {
+ public:
+  explicit MetaStore(const crypto::Keyring& keyring) : keyring_(keyring) {}
+
+  absl::StatusOr<Mutation> Put(RecordKind kind, const RecordId& id,
+                               const google::protobuf::MessageLite& record) const;
+  absl::StatusOr<Mutation> Delete(RecordKind kind, const RecordId& id) const;
+
+  // NOT_FOUND where there is none.
+  absl::Status Get(const View& view, RecordKind kind, const RecordId& id,
+                   google::protobuf::MessageLite& record) const;
+  template <class Record>
+  absl::StatusOr<Record> Get(const View& view, RecordKind kind, const RecordId& id) const {
+    Record record;
+    TV_RETURN_IF_ERROR(Get(view, kind, id, record));
+    return record;
+  }
+
+  // Every record of the kind whose numbers start with those of `prefix`, in key order, until
+  // `visit` returns false. `prefix` has no name.
+  template <class Record>
+  absl::Status Scan(const View& view, RecordKind kind, const RecordId& prefix,
+                    const std::function<bool(const Record&)>& visit) const {
+    Record record;
+    return ScanInto(view, kind, prefix, record, [&] { return visit(record); });
+  }
+
+ private:
+  absl::StatusOr<std::string> KeyOf(RecordKind kind, const RecordId& id) const;
+  absl::Status Open(std::string_view key, std::string_view sealed,
+                    google::protobuf::MessageLite& record) const;
+  absl::Status ScanInto(const View& view, RecordKind kind, const RecordId& prefix,
+                        google::protobuf::MessageLite& record,
+                        const std::function<bool()>& visit) const;
+
+  const crypto::Keyring& keyring_;
+};
+
+}  // namespace televault::store

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "vault/base/file_system.h"
+#include "vault/base/status.h"
+#include "vault/store/store.h"
+
+namespace televault::store {
+
+struct RocksStoreOptions {
+  // Created (0700) if absent; its parent must exist. One process at a time: RocksDB's LOCK file.
+  std::string directory;
+  // Every byte the engine writes goes through it.
+  FileSystem& fs;
+  size_t cache_bytes = size_t{64} << 20;
+  int max_open_files = 1'024;
+  size_t max_wal_bytes = size_t{256} << 20;
+  // Kept free for security events: given back to the file system when the disk is full.
+  // 0 = no reserve.
+  size_t reserve_bytes = size_t{16} << 20;
+};
+
+// Opens or creates the embedded engine (docs/formats/store-v1.md is the key layout).
+// Errors: DATA_LOSS (the engine's own files are broken), RESOURCE_EXHAUSTED (disk full),
+// FAILED_PRECONDITION (another process has it open), UNAVAILABLE (I/O).
+absl::StatusOr<std::unique_ptr<Store>> OpenRocksStore(const RocksStoreOptions& options);
+
+}  // namespace televault::store
