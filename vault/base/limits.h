@@ -15,7 +15,12 @@ inline constexpr size_t kRowsPerBlock = 65'536;
 inline constexpr size_t kRowsPerVector = 1'024;
 inline constexpr size_t kRowsPerCheck = 2'048;  // deadline, cancellation, lockdown, expiry
 inline constexpr size_t kMaxBlockBytes = 16 * MiB;
-inline constexpr size_t kMaxColumns = 256;  // event_time and subject included
+inline constexpr size_t kMaxColumns = 256;                     // event_time and subject included
+inline constexpr size_t kMaxChunkRawBytes = 64 * MiB;          // one column of one block, inflated
+inline constexpr size_t kMaxListElementsPerChunk = 4'194'304;  // 64 a row in a full block
+inline constexpr size_t kMaxMicroBatchRawBytes = 128 * MiB;    // all columns, inflated
+inline constexpr size_t kMaxFooterBytes = 4 * MiB;
+inline constexpr size_t kMaxFooterCacheBytes = 64 * MiB;
 inline constexpr size_t kMaxEventsPerAppend = 65'536;
 
 // Commits.

@@ -15,7 +15,7 @@ namespace televault::block {
 // catalog's. Numbers are part of block format v1.
 enum class PhysicalType : uint8_t {
   kInt = 1,         // int64: bool (0/1), int, timestamp and duration (microseconds)
-  kDouble = 2,      // IEEE 754 binary64; NaN never stored
+  kDouble = 2,      // IEEE 754 binary64; finite
   kString = 3,      // dictionary-coded: string, enum, subject (16 raw bytes)
   kStringList = 4,  // list of dictionary-coded strings
 };

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "vault/base/ids.h"
+#include "vault/base/status.h"
+#include "vault/base/time.h"
+
+namespace televault::store {
+class MetaStore;
+class Store;
+}  // namespace televault::store
+
+namespace televault::partition {
+
+enum class State : uint8_t { kLive = 1, kShredded = 2, kPurged = 3 };
+
+// What is known about a partition without opening any of its data.
+struct PartitionInfo {
+  PartitionId id;
+  State state = State::kLive;
+  KeyId key;
+  WallTime deadline;  // from then on nobody reads it
+  WallTime opened_at;
+  bool quarantined = false;
+  uint64_t hot_batches = 0;
+  uint64_t hot_rows = 0;
+  uint64_t hot_bytes = 0;  // sealed
+  WallTime oldest_hot;     // when the oldest micro-batch was committed (or found at open)
+  uint64_t blocks = 0;
+  uint64_t block_rows = 0;
+  uint64_t block_bytes = 0;  // sealed, footers included
+
+  uint64_t rows() const { return hot_rows + block_rows; }
+  uint64_t bytes() const { return hot_bytes + block_bytes; }
+};
+
+// The partitions of the vault and their figures, in memory; the truth is the meta and hot families,
+// from which it is rebuilt at open.
+// Refuses to hold rows or keys, to commit anything: whoever commits reports here afterwards.
+// Threads: any.  Borrows: nothing after Open.
+// Invariants: (1) a deadline only moves to earlier times. (2) A state only moves forward.
+// (3) At most one holder of the maintenance lock per partition.
+// Failure: Open fails where a record does not open or the counts exceed limits.
+class PartitionCatalog {
+ public:
+  // Held while a partition's data is rewritten or removed (merge, erasure, purge): they exclude
+  // each other. Released when destroyed; must not outlive the catalog.
+  class MaintenanceLock {
+   public:
+    MaintenanceLock(MaintenanceLock&& other) noexcept;
+    MaintenanceLock& operator=(MaintenanceLock&&) = delete;
+    ~MaintenanceLock();
+
+   private:
+    friend class PartitionCatalog;
+    MaintenanceLock(PartitionCatalog* catalog, PartitionId id) : catalog_(catalog), id_(id) {}
+    PartitionCatalog* catalog_;
+    PartitionId id_;
+  };
+
+  static absl::StatusOr<std::unique_ptr<PartitionCatalog>> Open(store::Store& store,
+                                                                const store::MetaStore& meta,
+                                                                WallTime now);
+
+  std::optional<PartitionInfo> Find(PartitionId id) const;
+  // Days first..last inclusive, ascending; every state.
+  std::vector<PartitionInfo> List(DatasetId dataset, Day first, Day last) const;
+  std::vector<PartitionInfo> All() const;
+  size_t live_count() const;
+
+  // Nothing if somebody else holds it.
+  std::optional<MaintenanceLock> TryLock(PartitionId id);
+
+  // --- reports of what has been committed -------------------------------------------------------
+  void OnOpened(const PartitionInfo& info);  // state, key, deadline, opened_at
+  void OnMicroBatch(PartitionId id, uint64_t rows, uint64_t bytes, WallTime at);
+  // Micro-batches became blocks, or blocks other blocks: the figures after the change.
+  void OnRewritten(const PartitionInfo& info);
+  void OnState(PartitionId id, State state);
+  void OnDeadline(PartitionId id, WallTime deadline);  // a later one than known is ignored
+  void OnQuarantined(PartitionId id);
+
+ private:
+  PartitionCatalog() = default;
+
+  mutable std::mutex mu_;  // guards both
+  std::map<PartitionId, PartitionInfo> partitions_;
+  std::set<PartitionId> locked_;
+};
+
+}  // namespace televault::partition

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include "vault/base/clock.h"
+#include "vault/base/ids.h"
+#include "vault/base/random.h"
+#include "vault/base/status.h"
+#include "vault/block/column.h"
+#include "vault/catalog/schema.h"
+#include "vault/partition/partition_catalog.h"
+#include "vault/store/journal.h"
+
+namespace televault::crypto {
+class Keyring;
+}
+namespace televault::store {
+class MetaStore;
+}
+
+namespace televault::partition {
+
+// One batch ready to be committed.
+struct PreparedBatch {
+  std::vector<store::Mutation> mutations;  // sealed micro-batch(es); the partition's record if new
+  std::function<void()> on_committed;      // call once, after the commit was durable
+};
+
+// Turns a batch of rows of one partition into sealed micro-batches.
+// Refuses to commit, to check fields against the manifest (ingest did), to write into a partition
+// that is past its deadline, shredded or purged.
+// Threads: any; sealing runs on the caller's.  Borrows: everything handed in.
+// Invariants: (1) the data key is durable in the keyring before anything is sealed under it.
+// (2) A partition's deadline is the one of the call that opened it.
+// Failure: nothing was changed when an error is returned.
+class PartitionWriter {
+ public:
+  PartitionWriter(PartitionCatalog& catalog, crypto::Keyring& keyring, store::MetaStore& meta,
+                  store::Journal& journal, const Clock& clock, Random& random, VaultId vault);
+
+  // `batch`: valid, all rows of `id.day`, 1..limits::kMaxEventsPerAppend rows. `deadline` counts
+  // only if this call opens the partition. FAILED_PRECONDITION/EXPIRED for a partition that is no
+  // longer live; RESOURCE_EXHAUSTED for a batch that does not fit one commit, or too many live
+  // partitions; INVALID_ARGUMENT for a batch that is not valid.
+  absl::StatusOr<PreparedBatch> Prepare(PartitionId id, const catalog::Schema& schema,
+                                        const block::ColumnBatch& batch, WallTime deadline);
+
+ private:
+  PartitionCatalog& catalog_;
+  crypto::Keyring& keyring_;
+  store::MetaStore& meta_;
+  store::Journal& journal_;
+  const Clock& clock_;
+  Random& random_;
+  const VaultId vault_;
+  std::mutex mu_;                                 // guards opening_
+  std::map<PartitionId, PartitionInfo> opening_;  // prepared, not known to be committed
+};
+
+}  // namespace televault::partition
