@@ -45,6 +45,8 @@ class FileSystem {
   virtual absl::Status SyncDirectory(const std::string& path) = 0;
   virtual absl::StatusOr<std::vector<std::string>> List(const std::string& directory) = 0;
   virtual bool Exists(const std::string& path) = 0;
+  // Bytes a process like this one may still write to the file system that holds `path`.
+  virtual absl::StatusOr<uint64_t> FreeBytes(const std::string& path) = 0;
   // Overwrites the file's blocks in place with zeroes and random bytes, syncs, then removes it.
   // Best effort on copy-on-write and flash; the receipt says so.
   virtual absl::Status Shred(const std::string& path) = 0;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -18,9 +19,12 @@ struct RocksStoreOptions {
   size_t cache_bytes = size_t{64} << 20;
   int max_open_files = 1'024;
   size_t max_wal_bytes = size_t{256} << 20;
-  // Kept free for security events: given back to the file system when the disk is full.
-  // 0 = no reserve.
-  size_t reserve_bytes = size_t{16} << 20;
+  // Ordinary commits and blocks are refused (full) while less than this is free; what is left is
+  // for security events, flushes and compactions.
+  uint64_t keep_free_bytes = uint64_t{128} << 20;
+  // A preallocated file, given back when even that is gone because somebody else filled the disk;
+  // taken again when there is room. 0 = none.
+  uint64_t reserve_bytes = uint64_t{16} << 20;
 };
 
 // Opens or creates the embedded engine (docs/formats/store-v1.md is the key layout).

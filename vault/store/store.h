@@ -27,6 +27,8 @@ struct Mutation {
 // Everything that becomes durable together. At most limits::kMaxCommitBytes.
 struct CommitBatch {
   std::vector<Mutation> mutations;
+  // May use the space the store keeps free for lockdown, expiry and audit when the disk is full.
+  bool security_event = false;
   size_t Bytes() const;
 };
 
@@ -102,10 +104,6 @@ class Store {
   // A consistent copy in a new directory (hard links where possible).
   virtual absl::Status Checkpoint(const std::string& directory) = 0;
   virtual absl::StatusOr<uint64_t> DiskBytes() = 0;
-  // Gives the space kept for security events back to the file system. True if there was any.
-  virtual bool ReleaseReserve() = 0;
-  // Takes it again where the disk allows; call when space was made.
-  virtual absl::Status RestoreReserve() = 0;
   virtual StoreCaps caps() const = 0;
 };
 
