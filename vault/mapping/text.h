@@ -1,0 +1,76 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vault/base/status.h"
+#include "vault/mapping/record.h"
+
+namespace televault::mapping {
+
+// Which members of a flat record are not fields. Names are compared exactly.
+struct FlatNames {
+  std::string time = "event_time";  // RFC 3339, or a whole number of milliseconds since 1970
+  std::string subject = "subject";
+  std::string id = "event_id";
+};
+
+// One line of NDJSON: a flat JSON object of at most 1 MiB; members are null, bool, number, string
+// or a list of strings. Errors name the line and member.
+absl::StatusOr<Record> ParseNdjsonLine(std::string_view line, uint64_t number,
+                                       const FlatNames& names, const Shape& shape);
+
+// A whole NDJSON text; empty lines are skipped.
+ParsedRecords ParseNdjson(std::string_view text, const FlatNames& names, const Shape& shape);
+
+// Reads RFC 4180 CSV piece by piece: the first record is the header, quoted cells may hold line
+// breaks, an empty unquoted cell is NULL, list cells are separated by ';'.
+// Refuses: a header with an empty or repeated name, more than limits::kMaxColumns columns, a record
+// with another number of cells, records over 1 MiB.  Threads: one.  Borrows: nothing.
+// Invariants: (1) each record is reported exactly once, as Record or RecordError.
+// Failure: a bad header is an error of every later call.
+class CsvReader {
+ public:
+  CsvReader(FlatNames names, Shape shape);
+
+  // Takes the next bytes of the file; whole records in it are appended to `out`.
+  absl::Status Feed(std::string_view bytes, ParsedRecords& out);
+  // The end of the file: takes a last record without line break.
+  absl::Status Finish(ParsedRecords& out);
+
+ private:
+  absl::Status EndCell();
+  absl::Status EndRecord(ParsedRecords& out);
+  absl::Status TakeHeader();
+  absl::StatusOr<Record> TakeRecord();
+
+  FlatNames names_;
+  Shape shape_;
+  std::vector<std::string> header_;
+  struct Cell {
+    std::string text;
+    bool quoted = false;
+  };
+  std::vector<Cell> cells_;
+  Cell cell_;
+  enum class State {
+    kCellStart,
+    kPlain,
+    kQuoted,
+    kQuoteInQuoted,
+    kSkipLine
+  } state_ = State::kCellStart;
+  size_t record_bytes_ = 0;
+  uint64_t line_ = 1;
+  uint64_t record_line_ = 1;
+  bool after_cr_ = false;
+  std::string record_error_;
+};
+
+// A whole CSV text.
+absl::StatusOr<ParsedRecords> ParseCsv(std::string_view text, const FlatNames& names,
+                                       const Shape& shape);
+
+}  // namespace televault::mapping
