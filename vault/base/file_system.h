@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,10 +39,19 @@ class FileSystem {
   virtual absl::StatusOr<std::unique_ptr<WritableFile>> OpenWritable(const std::string& path,
                                                                      OpenMode mode,
                                                                      int permissions) = 0;
+  // The whole file; RESOURCE_EXHAUSTED if it is larger than `max_bytes`.
   virtual absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) = 0;
+  // Reads up to out.size() bytes at `offset` into memory of the caller's choice (keys go straight
+  // into guarded memory); returns how many there were.
+  virtual absl::StatusOr<size_t> ReadInto(const std::string& path, uint64_t offset,
+                                          std::span<uint8_t> out) = 0;
+  virtual absl::StatusOr<uint64_t> FileSize(const std::string& path) = 0;
+  // A further name for the same file.
+  virtual absl::Status Link(const std::string& from, const std::string& to) = 0;
   virtual absl::Status Rename(const std::string& from, const std::string& to) = 0;
   virtual absl::Status Remove(const std::string& path) = 0;
   virtual absl::Status CreateDirectory(const std::string& path, int permissions) = 0;
+  virtual absl::Status RemoveDirectory(const std::string& path) = 0;  // an empty one
   virtual absl::Status SyncDirectory(const std::string& path) = 0;
   virtual absl::StatusOr<std::vector<std::string>> List(const std::string& directory) = 0;
   virtual bool Exists(const std::string& path) = 0;

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "audit/merkle.h"
+#include "vault/base/bytes.h"
+#include "vault/base/clock.h"
+#include "vault/base/ids.h"
+#include "vault/base/random.h"
+#include "vault/base/secret.h"
+#include "vault/base/status.h"
+
+namespace televault::crypto {
+
+class Keyring;
+
+// A sealed entry as it goes into the log.
+struct SealedLeaf {
+  std::string data;
+  audit::Hash hash{};  // SHA-256(00 ‖ data)
+};
+
+// Seals audit entries under the entry key of the day, which is fresh every UTC day and at every
+// start. Needs only the public half of the audit epoch: works while sealed.
+// Refuses an entry that would not fit a leaf (limits::kMaxAuditLeafBytes).
+// Threads: any. Borrows: clock, random.
+// Invariants: (1) before the first entry under a key the caller was given the key leaf that carries
+// it, in the same result and in front of it. (2) The entry key never leaves guarded memory except
+// inside that leaf, sealed to the epoch.
+class AuditSealer {
+ public:
+  AuditSealer(VaultId vault, uint32_t epoch, const std::array<uint8_t, 32>& epoch_public_key,
+              const Clock& clock, Random& random);
+
+  // One or two leaves in the order they must be committed. Where the caller could not commit them,
+  // it must call KeyLeafLost, or later entries cannot be read (they still verify).
+  // INVALID_ARGUMENT: too large.
+  absl::StatusOr<std::vector<SealedLeaf>> SealEntry(Bytes serialized_entry);
+
+  // The next entry starts a new key. Call it when a commit that held a key leaf failed.
+  void KeyLeafLost();
+  // From now on seal to another epoch.
+  void UseEpoch(uint32_t epoch, const std::array<uint8_t, 32>& epoch_public_key);
+
+ private:
+  std::string NewKeyLeafLocked(Day day);
+
+  const VaultId vault_;
+  const Clock& clock_;
+  Random& random_;
+  std::mutex mu_;  // guards everything below
+  uint32_t epoch_;
+  std::array<uint8_t, 32> epoch_public_key_;
+  Day day_;
+  std::array<uint8_t, 16> key_id_{};
+  SecretBytes entry_key_;  // empty: none yet
+};
+
+// Opens leaves of the log, front to back or at random once the key leaf before was seen.
+// Threads: any. Borrows: keyring (which must be unsealed to open key leaves).
+class AuditOpener {
+ public:
+  AuditOpener(VaultId vault, const Keyring& keyring);
+
+  enum class LeafKind { kKey, kEntry };
+  struct Opened {
+    LeafKind kind = LeafKind::kEntry;
+    std::string entry;  // serialised AuditEntry; empty for a key leaf
+  };
+  // UNAVAILABLE/SEALED; FAILED_PRECONDITION: the key leaf was not seen yet (scan back for it);
+  // NOT_FOUND/EXPIRED: its epoch was shredded; DATA_LOSS: does not open.
+  absl::StatusOr<Opened> OpenLeaf(Bytes leaf);
+  // Wipes every entry key; called when the vault seals.
+  void Forget();
+
+ private:
+  struct EntryKey {
+    std::array<uint8_t, 16> id{};
+    SecretBytes key;
+  };
+  const VaultId vault_;
+  const Keyring& keyring_;
+  std::mutex mu_;  // guards keys_
+  std::vector<EntryKey> keys_;
+};
+
+}  // namespace televault::crypto

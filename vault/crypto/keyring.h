@@ -1,0 +1,176 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "vault/base/file_system.h"
+#include "vault/base/ids.h"
+#include "vault/base/random.h"
+#include "vault/base/secret.h"
+#include "vault/base/status.h"
+#include "vault/base/time.h"
+#include "vault/crypto/key_slots.h"
+#include "vault/crypto/unseal.h"
+
+namespace televault::crypto {
+
+// A partition's data key, opened. Hold it no longer than the work that needs it: memory is wiped
+// when the last holder lets go.
+struct DataKey {
+  KeyId id;
+  SecretBytes key;
+};
+using DataKeyRef = std::shared_ptr<const DataKey>;
+using SecretRef = std::shared_ptr<const SecretBytes>;
+
+// What is known about a data key without opening it.
+struct DataKeyInfo {
+  PartitionId partition;
+  KeyId id;
+  WallTime deadline;
+};
+
+struct AuditEpochInfo {
+  uint32_t epoch = 0;
+  std::array<uint8_t, 32> public_key{};  // X25519
+  WallTime created_at;
+};
+
+// What one Shred destroys; everything in it shares one new generation.
+struct ShredRequest {
+  std::vector<PartitionId> partitions;               // every key of these
+  std::vector<std::pair<PartitionId, KeyId>> keys;   // single keys, e.g. after a rewrite
+  std::vector<std::pair<DatasetId, int64_t>> salts;  // subject salts: (dataset, period)
+  std::vector<DatasetId> datasets;                   // erasure hash key and all salts
+  std::vector<uint32_t> audit_epochs;                // private halves, never the current one
+};
+
+struct ShredReport {
+  uint64_t generation = 0;        // in force now
+  std::vector<DataKeyInfo> keys;  // destroyed
+  // Destroyed keys that a running task still holds in memory; see Keyring::Held.
+  std::vector<DataKeyInfo> held;
+  SlotKind slot_kind = SlotKind::kBestEffort;
+};
+
+struct KeyringOptions {
+  FileSystem& fs;
+  KeySlots& slots;
+  Random& random;
+  VaultId vault;
+  std::vector<std::string> directories;  // ≥ 1, existing; every write reaches all of them
+  // Called with the new generation after it is durable and before an old slot is destroyed.
+  std::function<absl::Status(uint64_t generation)> on_new_generation;
+};
+
+// All keys of a vault (docs/formats/keyring-v1.md). One file, sealed as a whole under the live slot
+// secret; inside it each key is wrapped under the KEK, which exists only while unsealed. Deadlines
+// and numbers are outside the KEK's part: expiry and shredding work while sealed.
+// Refuses to hand out a key that is not durable, to extend a deadline, to derive a data key from
+// anything, to fall back to an older generation than the caller demands.
+// Threads: any; writes serialise on write_mu_, reads on mu_.
+// Borrows: file system, slots, random.
+// Invariants: (1) a data key is durable on every replica before it is handed out. (2) After Shred
+// returned OK no combination of root key and surviving files opens a shredded key. (3) After a
+// crash at any step the old or the new generation opens. (4) generation() grows with every write.
+// (5) A deadline only moves earlier.
+// Failure: a failed write is UNAVAILABLE and changes nothing in memory; the next write goes to a
+// new slot, so that whatever reached the disk is superseded.
+class Keyring {
+ public:
+  // Creates the first generation under `root`; the keyring is unsealed. ALREADY_EXISTS if a
+  // directory already holds a keyring.
+  static absl::StatusOr<std::unique_ptr<Keyring>> Create(KeyringOptions options,
+                                                         const RootDescription& description,
+                                                         const SecretBytes& root, WallTime now);
+  // Opens the newest generation, sealed; completes an interrupted shred. NOT_FOUND: no keyring.
+  // DATA_LOSS: none opens, or the newest is older than `min_generation` (from the anchor; 0 where
+  // there is none).
+  static absl::StatusOr<std::unique_ptr<Keyring>> Load(KeyringOptions options,
+                                                       uint64_t min_generation);
+  ~Keyring();
+  Keyring(const Keyring&) = delete;
+  Keyring& operator=(const Keyring&) = delete;
+
+  // --- root -------------------------------------------------------------------------------------
+  const RootDescription root_description() const;
+  // PERMISSION_DENIED: another root key. OK if already unsealed with this one.
+  absl::Status Unseal(const SecretBytes& root);
+  // Wipes KEK, meta key and every cached key. Holders of a DataKeyRef keep theirs until they let
+  // go.
+  void Seal();
+  bool sealed() const;
+  // Puts a new root key in place of the old: every key is wrapped anew and the slot changes.
+  absl::Status ChangeRoot(const RootDescription& description, const SecretBytes& new_root);
+
+  // --- data keys --------------------------------------------------------------------------------
+  // UNAVAILABLE/SEALED while sealed, from here to the next heading.
+  // The current key of the partition, made if there is none, durable when returned. An earlier
+  // `deadline` than the recorded one moves it; a later one is ignored.
+  absl::StatusOr<DataKeyRef> EnsureDataKey(PartitionId partition, WallTime deadline);
+  // The same for many in one write: a backfill, or the days ahead.
+  absl::Status EnsureDataKeys(std::span<const std::pair<PartitionId, WallTime>> partitions);
+  // A further key for a partition that is rewritten; the current one from now on.
+  absl::StatusOr<DataKeyRef> RotateDataKey(PartitionId partition);
+  // NOT_FOUND with reason EXPIRED where the key does not exist (any more).
+  absl::StatusOr<DataKeyRef> DataKeyFor(PartitionId partition, KeyId id);
+
+  // --- expiry and shredding; all of it works while sealed
+  // ------------------------------------------ Keys whose deadline is at or before `now`, oldest
+  // deadline first.
+  std::vector<DataKeyInfo> Due(WallTime now) const;
+  std::vector<DataKeyInfo> DataKeys(PartitionId partition) const;
+  std::vector<DataKeyInfo> AllDataKeys() const;
+  // Moves the deadline of every key of the partition earlier; later ones are ignored. NOT_FOUND.
+  absl::Status SetDeadline(PartitionId partition, WallTime deadline);
+  // New generation without the named keys under a new slot secret, durable everywhere → hook →
+  // old slot destroyed everywhere. Unknown names are passed over. UNAVAILABLE: not complete, call
+  // again; nothing may be recorded as shredded.
+  absl::StatusOr<ShredReport> Shred(const ShredRequest& request);
+  absl::StatusOr<ShredReport> Shred(std::span<const PartitionId> partitions);
+  // Whether a task still holds an opened copy of the key.
+  bool Held(PartitionId partition, KeyId id) const;
+
+  // --- other keys -------------------------------------------------------------------------------
+  // Seals the meta family. UNAVAILABLE/SEALED.
+  absl::StatusOr<SecretRef> MetaKey() const;
+  // Hashes subjects of `dataset` in `period` (a number the caller defines; made at first use,
+  // durable when returned). UNAVAILABLE/SEALED.
+  absl::StatusOr<SecretRef> SubjectSalt(DatasetId dataset, int64_t period);
+  std::vector<int64_t> LiveSaltPeriods(DatasetId dataset) const;
+  // Hashes erased subjects of `dataset`; does not rotate. UNAVAILABLE/SEALED.
+  absl::StatusOr<SecretRef> BlockedSubjectKey(DatasetId dataset);
+
+  // --- audit epochs -----------------------------------------------------------------------------
+  AuditEpochInfo CurrentAuditEpoch() const;  // works while sealed
+  std::vector<AuditEpochInfo> AuditEpochs() const;
+  absl::StatusOr<AuditEpochInfo> RotateAuditEpoch(WallTime now);
+  // UNAVAILABLE/SEALED; NOT_FOUND with reason EXPIRED once shredded.
+  absl::StatusOr<SecretRef> AuditEpochPrivateKey(uint32_t epoch) const;
+
+  // --- state ------------------------------------------------------------------------------------
+  uint64_t generation() const;  // grows with every write; for the anchor
+  uint64_t slot() const;        // number of the live slot secret
+  SlotKind slot_kind() const;
+  size_t replicas() const;  // the smaller number of keyring and slot replicas
+  // The lock epoch last recorded here; a start compares it with the lock file.
+  LockEpoch lock_epoch() const;
+  absl::Status RecordLockEpoch(LockEpoch epoch);  // works while sealed
+
+ private:
+  struct State;
+  explicit Keyring(KeyringOptions options);
+
+  const KeyringOptions options_;
+  mutable std::mutex write_mu_;  // one writer at a time; taken before mu_
+  mutable std::mutex mu_;        // guards *state_
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace televault::crypto
