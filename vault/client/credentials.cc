@@ -1,0 +1,77 @@
+#include "vault/client/credentials.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
+
+namespace televault::client {
+namespace {
+
+constexpr size_t kMaxSecretBytes = 4096;
+constexpr size_t kTokenBodyChars = 49;
+
+bool IsBase62(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+absl::Status CheckPrivate(int fd, const std::string& path) {
+  struct stat info {};
+  if (fstat(fd, &info) != 0) return absl::ErrnoToStatus(errno, path);
+  if (S_ISREG(info.st_mode) && (info.st_mode & 077) != 0) {
+    return absl::PermissionDeniedError(
+        absl::StrCat(path, " may be read by others than its owner: chmod 600 it"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<WipedBuffer> ReadAll(int fd, const std::string& path) {
+  WipedBuffer bytes(kMaxSecretBytes + 1);
+  size_t used = 0;
+  while (used < bytes.size()) {
+    const ssize_t got = read(fd, bytes.data() + used, bytes.size() - used);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return absl::ErrnoToStatus(errno, path);
+    if (got == 0) break;
+    used += static_cast<size_t>(got);
+  }
+  bytes.resize(used);
+  return bytes;
+}
+
+}  // namespace
+
+absl::StatusOr<SecretText> ReadSecretFile(const std::string& path) {
+  const bool standard_input = path == "-";
+  const int fd = standard_input ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return absl::ErrnoToStatus(errno, path);
+  absl::Status status = standard_input ? absl::OkStatus() : CheckPrivate(fd, path);
+  absl::StatusOr<WipedBuffer> bytes = status.ok() ? ReadAll(fd, path) : status;
+  if (!standard_input) close(fd);
+  if (!bytes.ok()) return bytes.status();
+  const auto end =
+      std::find_if(bytes->begin(), bytes->end(), [](uint8_t c) { return c == '\n' || c == '\r'; });
+  const auto length = static_cast<size_t>(end - bytes->begin());
+  if (length == 0 || length > kMaxSecretBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, " must hold 1 to ", kMaxSecretBytes, " bytes on its first line"));
+  }
+  return SecretText({reinterpret_cast<const char*>(bytes->data()), length});
+}
+
+absl::Status CheckTokenShape(const SecretText& token) {
+  const std::string_view text = token.Reveal();
+  const bool prefix_ok = text.size() == 4 + kTokenBodyChars && text.starts_with("tv") &&
+                         (text[2] == 'o' || text[2] == 'r' || text[2] == 'w') && text[3] == '_';
+  if (!prefix_ok || !std::all_of(text.begin() + 4, text.end(), IsBase62)) {
+    return absl::InvalidArgumentError(
+        "this is not a token: one is tvo_, tvr_ or tvw_ followed by 49 letters and digits");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace televault::client
