@@ -25,6 +25,7 @@ inline constexpr size_t kMaxEventsPerAppend = 65'536;
 
 // Commits.
 inline constexpr size_t kMaxCommitBytes = 8 * MiB;
+inline constexpr size_t kWriteBufferBytes = 16 * MiB;  // of each family of the engine
 inline constexpr size_t kMaxJournalQueueBytes = 64 * MiB;
 inline constexpr size_t kMaxAuditLeafBytes = 65'535;  // tlog-tiles entry bound
 

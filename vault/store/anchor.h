@@ -65,47 +65,56 @@ struct AnchorOptions {
 // Refuses to judge what was recovered (see OpenEngine) and to go backwards.
 // Threads: any. Borrows: file system, key.
 // Invariants: (1) one sector always holds the last synced state: writes between two syncs go to
-// the other. (2) No field that counts ever decreases.
+// the other. (2) No field ever decreases except through Adopt. (3) Nothing is written where no
+// valid anchor was found until Adopt: a fresh file must not hide that one is missing.
 // Failure: after a failed write or sync every later call fails; fsync is never retried.
 class Anchor {
  public:
-  // Reads what is there; writes nothing. DATA_LOSS if the file exists and no sector is valid.
+  // Reads what is there; writes nothing. UNAVAILABLE where the file cannot be read; a damaged one
+  // is told by damage().
   static absl::StatusOr<std::unique_ptr<Anchor>> Open(const AnchorOptions& options);
   ~Anchor();
   Anchor(const Anchor&) = delete;
   Anchor& operator=(const Anchor&) = delete;
 
-  // Found at open; nullopt when there was no file.
+  // Found at open; nullopt when there was no file or no valid sector.
   const std::optional<AnchorState>& recovered() const { return recovered_; }
+  // DATA_LOSS if there is a file and neither of its sectors is valid.
+  const absl::Status& damage() const { return damage_; }
   AnchorState state() const;
 
   // The head after a commit. Written; durable as options.sync says.
   absl::Status RecordHead(uint64_t seq, uint64_t tree_size, const audit::Hash& root,
                           const MetaSum& meta_sum);
-  // Durable when OK: call before the old slot secret is destroyed or a weaker lock state is used.
-  // Lower numbers than those recorded are FAILED_PRECONDITION and change nothing.
-  absl::Status RecordGenerations(uint64_t keyring_generation, uint64_t control_generation,
-                                 LockEpoch lock_epoch);
-  absl::Status RecordEpoch(StoreEpoch epoch);  // durable when OK
+  // Durable when OK: call before an old slot secret is destroyed, and after the control or lock
+  // file was written. A lower number than recorded is FAILED_PRECONDITION and changes nothing.
+  absl::Status RecordKeyring(uint64_t generation);
+  absl::Status RecordControl(uint64_t generation, LockEpoch lock_epoch);
+  absl::Status RecordEpoch(StoreEpoch epoch);
   absl::Status Sync();
-  // Starts over from `state`, also backwards: an operator's audited decision. Durable when OK.
+  // Starts over from `state`, also backwards: a fresh vault, or an operator's audited decision.
+  // Durable when OK.
   absl::Status Adopt(const AnchorState& state);
 
  private:
   explicit Anchor(const AnchorOptions& options);
+  absl::Status UpdateLocked(const AnchorState& next, bool durable);
   absl::Status WriteLocked();
   absl::Status SyncLocked();
-  void RunSyncer(std::stop_token stop);
+  absl::Status CreateFileLocked();
+  void RunSyncer(const std::stop_token& stop);
 
   const AnchorOptions options_;
   std::optional<AnchorState> recovered_;
+  absl::Status damage_;
   mutable std::mutex mu_;  // guards everything below
   std::condition_variable_any dirty_changed_;
-  std::unique_ptr<WritableFile> file_;
+  std::unique_ptr<WritableFile> file_;  // opened at the first write
   AnchorState state_;
+  bool established_ = false;  // a valid anchor was found, or Adopt was called
   uint64_t revision_ = 0;
-  int next_sector_ = 0;  // the one that does not hold the last synced state
-  bool dirty_ = false;   // written, not synced
+  int sector_ = 0;      // the one that does not hold the last synced state
+  bool dirty_ = false;  // written, not synced
   absl::Status failure_;
   std::jthread syncer_;
 };

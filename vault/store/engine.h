@@ -18,7 +18,8 @@ namespace televault::store {
 struct EngineOptions {
   // The opened store; OpenEngine takes the lease.
   std::unique_ptr<Store> store;
-  AnchorOptions anchor;
+  // Opened first: it also says which keyring and control generations to expect.
+  std::unique_ptr<Anchor> anchor;
   // Keys the fingerprint of every meta record; outlives the engine. Usable while sealed.
   const SecretBytes& freshness_key;
   const CheckpointSigner& signer;

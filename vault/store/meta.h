@@ -8,6 +8,7 @@
 #include "google/protobuf/message_lite.h"
 
 #include "vault/base/ids.h"
+#include "vault/base/random.h"
 #include "vault/base/status.h"
 #include "vault/store/store.h"
 
@@ -59,14 +60,15 @@ class RecordId {
 
 // Typed, sealed records of the meta family. Makes mutations and reads views; commits nothing.
 // Refuses to cache: the use cases do.
-// Threads: any. Borrows: keyring (and through it the meta key).
+// Threads: any. Borrows: keyring (and through it the meta key), random.
 // Invariants: (1) a record opens only under the key it was stored at. (2) No name and no field
 // value reaches the engine in the clear.
 // Failure: UNAVAILABLE/SEALED while the keyring is sealed; DATA_LOSS for a record that does not
 // open or parse, with its kind, never its content.
 class MetaStore {
  public:
-  explicit MetaStore(const crypto::Keyring& keyring) : keyring_(keyring) {}
+  MetaStore(VaultId vault, const crypto::Keyring& keyring, Random& random)
+      : vault_(vault), keyring_(keyring), random_(random) {}
 
   absl::StatusOr<Mutation> Put(RecordKind kind, const RecordId& id,
                                const google::protobuf::MessageLite& record) const;
@@ -99,7 +101,9 @@ class MetaStore {
                         google::protobuf::MessageLite& record,
                         const std::function<bool()>& visit) const;
 
+  const VaultId vault_;
   const crypto::Keyring& keyring_;
+  Random& random_;
 };
 
 }  // namespace televault::store

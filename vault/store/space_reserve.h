@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <string>
+
+#include "vault/base/file_system.h"
+#include "vault/base/status.h"
+
+namespace televault::store {
+
+// Decides whether there is room for a write, and keeps a file's worth of space for security events.
+// Refuses ordinary writes before the disk is full, so that lockdown, expiry and the audit of
+// refusals, flushes and compactions still have room.
+// Threads: any. Borrows: file system.
+// Failure: where free space cannot be asked the write is let through; the write itself then says.
+class SpaceReserve {
+ public:
+  struct Options {
+    std::string directory;   // whose file system is meant
+    std::string path;        // of the reserve file
+    uint64_t keep_free = 0;  // ordinary writes leave this much
+    uint64_t reserve = 0;    // size of the reserve file; 0 = none
+  };
+  SpaceReserve(FileSystem& fs, Options options);
+
+  // Takes the reserve if it is not there and there is room; not being able to is no error.
+  void Refill();
+  // RESOURCE_EXHAUSTED where `bytes` more must not be written.
+  absl::Status Admit(uint64_t bytes, bool security_event);
+
+ private:
+  absl::Status WriteReserve();
+
+  FileSystem& fs_;
+  const Options options_;
+  std::mutex mu_;  // guards held_ and the reserve file
+  bool held_ = false;
+};
+
+}  // namespace televault::store
