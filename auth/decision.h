@@ -15,7 +15,9 @@
 namespace televault::auth {
 
 enum class Action : uint8_t {
-  kCall = 0,   // nothing but the call itself; `dataset` only narrows token and lockdown
+  // Nothing but the call itself; `dataset` only narrows token, lockdown and listing. For QUERY and
+  // APPEND an allow admits the request to parsing; no telemetry may follow from it.
+  kCall = 0,
   kAppend,     // write events of `dataset`
   kAggregate,  // an answer made of groups
   kRows,       // an answer made of rows
@@ -65,16 +67,16 @@ enum class Reason : uint8_t {
   kUnauthenticated,      // no token
   kNoCapability,         // no role of the token may do that
   kLockedDown,           // a lockdown in force stops it
-  kUnknownDataset,       // no such dataset, or none the caller may know of
   kDatasetNotInToken,    // the token is bound to other datasets
-  kReviewOverdue,        // the manifest's review date has passed: nothing is appended
   kPurposeMissing,       // the call needs a purpose
   kPurposeNotInToken,    // the token does not carry it
+  kUnknownDataset,       // no such dataset, or none the caller may know of
+  kReviewOverdue,        // the manifest's review date has passed: nothing is appended
   kPurposeNotInDataset,  // the manifest does not declare it
-  kPurposeNotInRole,     // the manifest does not give it to any of the caller's roles
-  kPurposeNotInField,    // a touched field does not serve it
-  kUnknownField,         // a touched field is not declared
   kRoleNotInDataset,     // the manifest names none of the caller's roles
+  kPurposeNotInRole,     // the manifest does not give it to any of the caller's roles
+  kUnknownField,         // a touched field is not declared
+  kPurposeNotInField,    // a touched field does not serve it
   kModeNotAllowed,       // rows asked for, aggregates allowed, …
   kGrantMissing,         // rows need a grant
   kGrantMismatch,        // the grant is for another query, purpose, token, dataset or policy
