@@ -48,6 +48,11 @@ inline constexpr size_t kMaxQueriesInFlight = 64;
 // Live partitions: keyring size, open and purge time are measured at this number.
 inline constexpr size_t kMaxLivePartitions = 400'000;
 
+// Lockdowns in force. Engaging is never refused: beyond these the scope is widened to everything,
+// and lockdowns over everything of one level become one.
+inline constexpr size_t kMaxScopedLockdowns = 48;
+inline constexpr size_t kMaxWideLockdowns = 12;
+
 // Votes. Compiled in: no setting lowers it.
 inline constexpr int kMinApprovals = 2;
 
