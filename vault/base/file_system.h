@@ -50,6 +50,7 @@ class FileSystem {
   virtual absl::Status Link(const std::string& from, const std::string& to) = 0;
   virtual absl::Status Rename(const std::string& from, const std::string& to) = 0;
   virtual absl::Status Remove(const std::string& path) = 0;
+  // OK where the directory is there already.
   virtual absl::Status CreateDirectory(const std::string& path, int permissions) = 0;
   virtual absl::Status RemoveDirectory(const std::string& path) = 0;  // an empty one
   virtual absl::Status SyncDirectory(const std::string& path) = 0;
