@@ -53,6 +53,23 @@ inline constexpr size_t kMaxLivePartitions = 400'000;
 inline constexpr size_t kMaxScopedLockdowns = 48;
 inline constexpr size_t kMaxWideLockdowns = 12;
 
+// Keys. A keyring file is read whole: one entry takes 124 bytes.
+inline constexpr size_t kMaxKeyringBytes = 128 * MiB;
+inline constexpr size_t kMaxDatasets = 4'096;
+inline constexpr size_t kMaxSubjectSalts = 65'536;
+inline constexpr size_t kMaxAuditEpochs = 1'024;
+inline constexpr size_t kMinPassphraseBytes = 12;
+inline constexpr size_t kMaxPassphraseBytes = 1'024;
+inline constexpr uint32_t kMaxPassphrasePasses = 16;
+inline constexpr uint64_t kMinPassphraseMemory = 8 * MiB;
+inline constexpr uint64_t kMaxPassphraseMemory = 1'024 * MiB;
+
+// Control store.
+inline constexpr size_t kMaxPersons = 4'096;
+inline constexpr size_t kMaxTokens = 16'384;
+inline constexpr size_t kMaxControlBytes = 32 * MiB;
+inline constexpr size_t kMaxLockStateBytes = 512 * KiB;
+
 // Votes. Compiled in: no setting lowers it.
 inline constexpr int kMinApprovals = 2;
 
@@ -61,5 +78,8 @@ static_assert(kMaxResultBatchBytes < kMaxMessageBytes);
 static_assert(kRowsPerBlock % kRowsPerVector == 0 && kRowsPerCheck % kRowsPerVector == 0);
 static_assert(kMaxEventsPerAppend <= kRowsPerBlock);
 static_assert(kMinApprovals >= 2);
+static_assert(kMaxLivePartitions * 124 + kMaxSubjectSalts * 112 + kMaxDatasets * 104 +
+                  kMaxAuditEpochs * 144 <
+              kMaxKeyringBytes);
 
 }  // namespace televault::limits

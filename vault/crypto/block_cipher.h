@@ -30,7 +30,7 @@ struct SealedChunk {
 };
 
 namespace internal {
-class ChunkKey;
+class BlockKey;
 }
 
 // Seals the chunks of one new block under a key of its own: fresh salt,
@@ -52,12 +52,12 @@ class BlockSealer {
 
  private:
   BlockKeyHeader header_;
-  std::unique_ptr<internal::ChunkKey> key_;
+  std::unique_ptr<internal::BlockKey> key_;
   std::optional<uint32_t> last_ordinal_;
 };
 
 // Opens the chunks of one block.
-// Threads: any, after Open.
+// Threads: any.
 class BlockOpener {
  public:
   // Checks the commitment: DATA_LOSS "does not open" under any other data key.
@@ -72,8 +72,8 @@ class BlockOpener {
                     WipedBuffer& out) const;
 
  private:
-  explicit BlockOpener(std::unique_ptr<internal::ChunkKey> key);
-  std::unique_ptr<internal::ChunkKey> key_;
+  explicit BlockOpener(std::unique_ptr<internal::BlockKey> key);
+  std::unique_ptr<internal::BlockKey> key_;
 };
 
 }  // namespace televault::crypto

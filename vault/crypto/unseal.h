@@ -26,6 +26,9 @@ struct RootDescription {
   PassphraseParameters passphrase;  // kPassphrase only
 };
 
+// INVALID_ARGUMENT where the cost is out of bounds, UNIMPLEMENTED for shares.
+absl::Status ValidateRoot(const RootDescription& description);
+
 // Writes a fresh root key (mode 0600); ALREADY_EXISTS rather than overwrite.
 absl::StatusOr<SecretBytes> CreateRootKeyFile(FileSystem& fs, const std::string& path,
                                               Random& random);

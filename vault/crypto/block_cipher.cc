@@ -1,0 +1,102 @@
+#include "vault/crypto/block_cipher.h"
+
+#include <algorithm>
+#include <new>
+
+#include "vault/base/check.h"
+#include "vault/crypto/aead_key.h"
+#include "vault/crypto/hash.h"
+#include "vault/crypto/secret_pass.h"
+
+namespace televault::crypto {
+namespace internal {
+
+// A block key serves many chunks and lives as long as a reader keeps the block open: guarded
+// memory.
+class BlockKey {
+ public:
+  BlockKey(Algorithm algorithm, std::span<const uint8_t, 32> key) : memory_(sizeof(AeadKey)) {
+    static_assert(sizeof(AeadKey) % alignof(AeadKey) == 0);
+    new (memory_.Write(MintSecretPass()).data()) AeadKey(algorithm, key);
+  }
+  ~BlockKey() { const_cast<AeadKey&>(key()).~AeadKey(); }
+  BlockKey(const BlockKey&) = delete;
+  BlockKey& operator=(const BlockKey&) = delete;
+
+  const AeadKey& key() const {
+    return *std::launder(reinterpret_cast<const AeadKey*>(memory_.Read(MintSecretPass()).data()));
+  }
+
+ private:
+  SecretBytes memory_;
+};
+
+}  // namespace internal
+
+namespace {
+
+constexpr uint8_t kBlockVersion = 1;
+
+std::span<const uint8_t, 16> Personal() {
+  static constexpr std::string_view kPersonal = "televault.blk.v1";
+  static_assert(kPersonal.size() == 16);
+  return AsBytes(kPersonal).first<16>();
+}
+
+absl::Status DoesNotOpen() { return absl::DataLossError("does not open"); }
+
+}  // namespace
+
+BlockSealer::BlockSealer(const SecretBytes& data_key, Random& random)
+    : BlockSealer(PreferredAlgorithm(), data_key, random) {}
+
+BlockSealer::BlockSealer(Algorithm algorithm, const SecretBytes& data_key, Random& random) {
+  header_.algorithm = algorithm;
+  random.Fill(header_.salt);
+  const internal::CommittedKey derived(data_key, header_.salt, Personal(), kBlockVersion,
+                                       algorithm);
+  std::copy(derived.commitment().begin(), derived.commitment().end(), header_.commitment.begin());
+  key_ = std::make_unique<internal::BlockKey>(algorithm, derived.key());
+}
+
+BlockSealer::~BlockSealer() = default;
+BlockSealer::BlockSealer(BlockSealer&&) noexcept = default;
+
+SealedChunk BlockSealer::Seal(uint32_t ordinal, Bytes aad, Bytes plaintext) {
+  TV_CHECK(!last_ordinal_.has_value() || ordinal > *last_ordinal_);
+  last_ordinal_ = ordinal;
+  SealedChunk chunk;
+  chunk.bytes.resize(plaintext.size() + kTagBytes);
+  key_->key().Seal(ordinal, aad, plaintext, reinterpret_cast<uint8_t*>(chunk.bytes.data()));
+  std::copy_n(chunk.bytes.end() - kTagBytes, kTagBytes, chunk.tag.begin());
+  return chunk;
+}
+
+BlockOpener::BlockOpener(std::unique_ptr<internal::BlockKey> key) : key_(std::move(key)) {}
+BlockOpener::~BlockOpener() = default;
+BlockOpener::BlockOpener(BlockOpener&&) noexcept = default;
+
+absl::StatusOr<BlockOpener> BlockOpener::Create(const SecretBytes& data_key,
+                                                const BlockKeyHeader& header) {
+  TV_ASSIGN_OR_RETURN(const Algorithm algorithm,
+                      ParseAlgorithm(static_cast<uint8_t>(header.algorithm)));
+  const internal::CommittedKey derived(data_key, header.salt, Personal(), kBlockVersion, algorithm);
+  if (!EqualSecrets(derived.commitment(), header.commitment)) return DoesNotOpen();
+  return BlockOpener(std::make_unique<internal::BlockKey>(algorithm, derived.key()));
+}
+
+absl::Status BlockOpener::Open(uint32_t ordinal, Bytes aad, Bytes sealed,
+                               const ChunkTag& expected_tag, WipedBuffer& out) const {
+  out.clear();
+  if (sealed.size() < kTagBytes || !EqualSecrets(sealed.last(kTagBytes), expected_tag)) {
+    return DoesNotOpen();
+  }
+  out.resize(sealed.size() - kTagBytes);
+  if (!key_->key().Open(ordinal, aad, sealed, out.data())) {
+    out.clear();
+    return DoesNotOpen();
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace televault::crypto

@@ -1,0 +1,86 @@
+#include "vault/crypto/key_slots.h"
+
+#include <set>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+
+#include "vault/base/check.h"
+#include "vault/crypto/hash.h"
+#include "vault/crypto/key_file.h"
+
+namespace televault::crypto {
+namespace {
+
+constexpr std::string_view kPrefix = "slot.";
+
+std::string PathOf(const std::string& directory, uint64_t slot) {
+  return absl::StrCat(directory, "/slot.", slot);
+}
+
+}  // namespace
+
+std::string ToString(SlotKind kind) {
+  return kind == SlotKind::kHardware ? "hardware" : "best_effort";
+}
+
+FileKeySlots::FileKeySlots(FileSystem& fs, std::vector<std::string> directories)
+    : fs_(fs), directories_(std::move(directories)) {
+  TV_CHECK(!directories_.empty());
+}
+
+absl::StatusOr<SecretBytes> FileKeySlots::Create(uint64_t slot, Random& random) {
+  SecretBytes secret = NewKey(random);
+  for (const std::string& directory : directories_) {
+    TV_RETURN_IF_ERROR(CreateKeyFile(fs_, PathOf(directory, slot), KeyFileKind::kSlot, secret));
+  }
+  return secret;
+}
+
+absl::StatusOr<SecretBytes> FileKeySlots::Load(uint64_t slot) {
+  for (const std::string& directory : directories_) {
+    auto secret = ReadKeyFile(fs_, PathOf(directory, slot), KeyFileKind::kSlot);
+    if (secret.ok()) return secret;
+  }
+  return absl::NotFoundError(absl::StrCat("no readable replica of slot ", slot));
+}
+
+absl::Status FileKeySlots::Repair(uint64_t slot, const SecretBytes& secret) {
+  for (const std::string& directory : directories_) {
+    const std::string path = PathOf(directory, slot);
+    if (ReadKeyFile(fs_, path, KeyFileKind::kSlot).ok()) continue;
+    if (fs_.Exists(path)) TV_RETURN_IF_ERROR(fs_.Shred(path));
+    TV_RETURN_IF_ERROR(CreateKeyFile(fs_, path, KeyFileKind::kSlot, secret));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FileKeySlots::Destroy(uint64_t slot) {
+  absl::Status first_error;
+  for (const std::string& directory : directories_) {
+    // An interrupted Create leaves the temporary file, which holds the secret just the same.
+    for (const std::string& path :
+         {PathOf(directory, slot), absl::StrCat(PathOf(directory, slot), ".new")}) {
+      if (!fs_.Exists(path)) continue;
+      first_error.Update(fs_.Shred(path));
+    }
+  }
+  return first_error;
+}
+
+absl::StatusOr<std::vector<uint64_t>> FileKeySlots::List() {
+  std::set<uint64_t> slots;
+  for (const std::string& directory : directories_) {
+    TV_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs_.List(directory));
+    for (std::string name : names) {
+      if (name.ends_with(".new")) name.resize(name.size() - 4);
+      uint64_t slot = 0;
+      if (name.starts_with(kPrefix) && absl::SimpleAtoi(name.substr(kPrefix.size()), &slot)) {
+        slots.insert(slot);
+      }
+    }
+  }
+  return std::vector<uint64_t>(slots.begin(), slots.end());
+}
+
+}  // namespace televault::crypto

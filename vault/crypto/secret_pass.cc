@@ -1,0 +1,7 @@
+#include "vault/crypto/secret_pass.h"
+
+namespace televault::crypto {
+
+SecretPass MintSecretPass() { return SecretPass(); }
+
+}  // namespace televault::crypto
