@@ -15,17 +15,21 @@ using AuditEntry = record::v1::AuditEntry;
 
 // Serialised size that always fits a leaf, envelope included.
 inline constexpr size_t kMaxEntryBytes = 64'000;
-inline constexpr size_t kMaxEntryQueryBytes = 32 * 1024;
+inline constexpr size_t kMaxEntryQueryBytes = 24 * 1024;
 inline constexpr size_t kMaxEntryTextBytes = 512;
-inline constexpr size_t kMaxEntryListItems = 256;
+inline constexpr size_t kMaxEntryDigestBytes = 32;
+inline constexpr size_t kMaxEntryLiterals = 256;
+inline constexpr size_t kMaxEntryMasksBytes = 8 * 1024;
+inline constexpr size_t kMaxEntryRolesBytes = 4 * 1024;
 inline constexpr size_t kMaxEntryDetails = 16;
+inline constexpr size_t kMaxEntryDetailNameBytes = 64;
 // Ends every text that was cut.
 inline constexpr std::string_view kTruncatedMarker = "…[truncated]";
 
 // Cuts what is too long, so that an entry is never too large to be recorded: the query to
-// kMaxEntryQueryBytes, other texts to kMaxEntryTextBytes, lists to kMaxEntryListItems, details to
-// kMaxEntryDetails (in key order). Cut texts end in kTruncatedMarker; a cut list says so in
-// details["truncated"]. Afterwards ByteSizeLong() <= kMaxEntryBytes. Idempotent.
+// kMaxEntryQueryBytes, other texts to kMaxEntryTextBytes, lists and details to the bounds above
+// (details in the order of their names). Cut texts end in kTruncatedMarker; details["truncated"]
+// names the lists that were cut. Afterwards ByteSizeLong() <= kMaxEntryBytes. Idempotent.
 void BoundEntry(AuditEntry& entry);
 
 // One readable English sentence, without newline: who did what to which data, for which purpose,

@@ -67,6 +67,11 @@ using TileReader = absl::FunctionRef<absl::StatusOr<std::string>(const TileId& t
 // OUT_OF_RANGE where the subtree is not inside the tree; DATA_LOSS for a tile too short.
 absl::StatusOr<Hash> SubtreeHash(uint32_t level, uint64_t index, uint64_t size, TileReader reader);
 
+struct Tile {
+  TileId id;
+  std::string bytes;
+};
+
 // Grows the tree and hands out each tile when it is full; keeps the right edge in memory.
 // Refuses to store anything: the caller writes full tiles beside the leaves.
 // Threads: one at a time.  Borrows: nothing.
@@ -75,11 +80,6 @@ absl::StatusOr<Hash> SubtreeHash(uint32_t level, uint64_t index, uint64_t size, 
 // Failure: none; Rebuild answers DATA_LOSS where stored tiles contradict the size.
 class TileBuilder {
  public:
-  struct FullTile {
-    TileId id;
-    std::string bytes;
-  };
-
   TileBuilder() = default;
   // The builder of a log of `size` leaves. `read_tile` is asked for full tiles only (their roots
   // make the edge above), `read_leaf` for the hashes of the last size mod 256 leaves.
@@ -88,18 +88,25 @@ class TileBuilder {
       absl::FunctionRef<absl::StatusOr<Hash>(uint64_t index)> read_leaf);
 
   // Appends the tiles that became full to `full`.
-  void Append(const Hash& leaf_hash, std::vector<FullTile>& full);
+  void Append(const Hash& leaf_hash, std::vector<Tile>& full);
   uint64_t size() const { return size_; }
   Hash Root() const;
   TreeHead Head() const { return {size_, Root()}; }
   // Hashes of the partial tile at the right edge of `level`; empty where there is none.
   std::span<const Hash> edge(uint32_t level) const;
   // Partial tiles of the present size, level by level.
-  std::vector<FullTile> PartialTiles() const;
+  std::vector<Tile> PartialTiles() const;
 
  private:
+  struct Edge {
+    std::vector<Hash> hashes;
+    Frontier frontier;  // over the same hashes, so that no root is computed twice
+    void Append(const Hash& hash);
+  };
+  Edge& edge_at(size_t level);
+
   uint64_t size_ = 0;
-  std::vector<std::vector<Hash>> edges_;  // by level
+  std::vector<Edge> edges_;  // by level
 };
 
 }  // namespace televault::audit

@@ -6,6 +6,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
@@ -15,6 +17,7 @@
 #include "audit/leaf.h"
 #include "audit/merkle.h"
 #include "audit/note.h"
+#include "audit/tiles.h"
 
 // Checking a whole log, without the server, without a secret.
 namespace televault::audit {
@@ -23,10 +26,19 @@ namespace televault::audit {
 // NOT_FOUND where there is none.
 using PathReader = absl::FunctionRef<absl::StatusOr<std::string>(const std::string& path)>;
 
+enum class PinVerdict {
+  kSame,      // the pinned head again
+  kAdvanced,  // consistent and newer: pin it
+  kFork,      // two histories of one log
+  kRollback,  // shorter than what was seen before
+};
+// For messages: "same", "advanced", "fork", "rollback".
+std::string_view PinVerdictName(PinVerdict verdict);
+
 struct VerifyOptions {
   VerifierKey key;                   // of the log
   std::optional<Checkpoint> pinned;  // seen earlier: must be a prefix
-  bool check_framing = true;         // leaves must be audit-leaf-v1, keys before their entries
+  bool check_framing = true;         // leaves must be audit-leaf-v1
 };
 
 struct VerifyReport {
@@ -39,6 +51,10 @@ struct VerifyReport {
   uint64_t entries = 0;                  // hashed
   uint64_t entry_bytes = 0;
   uint64_t tiles = 0;  // compared
+  // Entries whose key leaf does not stand before them: intact, but to be read only with a key leaf
+  // that follows, or not at all. A writer that crashed or failed over may leave some.
+  uint64_t entries_without_key = 0;
+  std::optional<PinVerdict> pin;  // where options.pinned was given and the log got that far
 };
 
 // Re-hashes every entry, rebuilds every tile and the root from the entries alone and compares them
@@ -48,14 +64,21 @@ VerifyReport VerifyLog(PathReader read, const VerifyOptions& options);
 // Checks a log whose leaves arrive one after the other, e.g. out of an export stream.
 // Refuses to open a body.
 // Threads: one at a time.  Borrows: nothing.
-// Invariants: (1) Head() depends on the leaves alone. (2) After an error every Append repeats it.
+// Invariants: (1) tree() depends on the leaves alone. (2) After an error every Append repeats it.
 // Failure: DATA_LOSS names the index of the leaf.
 class LeafStreamVerifier {
  public:
   explicit LeafStreamVerifier(std::optional<TreeHead> pinned, bool check_framing = true);
 
   absl::Status Append(std::span<const uint8_t> leaf);
-  TreeHead Head() const { return frontier_.Head(); }
+  const Hash& last_leaf_hash() const { return last_leaf_hash_; }
+  const TileBuilder& tree() const { return tree_; }
+  // Tiles that the last Append completed.
+  std::span<const Tile> full_tiles() const { return full_tiles_; }
+  // See VerifyReport; 0 without the framing check.
+  uint64_t entries_without_key() const { return entries_without_key_; }
+  // What the leaves so far say about the pinned head; nullopt without one or before its size.
+  std::optional<PinVerdict> pin() const;
   // OK where the leaves so far are exactly `checkpoint`'s tree and extend the pinned head.
   absl::Status Finish(const Checkpoint& checkpoint) const;
 
@@ -64,20 +87,14 @@ class LeafStreamVerifier {
 
   const std::optional<TreeHead> pinned_;
   const bool check_framing_;
-  Frontier frontier_;
+  TileBuilder tree_;
+  std::vector<Tile> full_tiles_;
+  Hash last_leaf_hash_{};
   std::optional<Hash> root_at_pin_;
   std::set<LeafKeyId> keys_;
+  uint64_t entries_without_key_ = 0;
   absl::Status failure_;
 };
-
-enum class PinVerdict {
-  kSame,      // the pinned head again
-  kAdvanced,  // consistent and newer: pin it
-  kFork,      // two histories of one log
-  kRollback,  // shorter than what was seen before
-};
-// For messages: "same", "advanced", "fork", "rollback".
-std::string_view PinVerdictName(PinVerdict verdict);
 
 // The newest checkpoint a client has seen of one log; every later one must extend it.
 // Refuses to store itself: Text() is what the client keeps, Parse what it starts from.
@@ -93,7 +110,8 @@ class LogPin {
 
   // 0: no proof needed; else the size from which Advance wants a consistency proof.
   uint64_t ProofNeededFrom(const Checkpoint& seen) const;
-  // `note` is a signed checkpoint of the log. Errors as OpenCheckpoint (nothing is pinned).
+  // `note` is a signed checkpoint of the log. Errors as OpenCheckpoint, and FAILED_PRECONDITION
+  // where a proof is needed and none was given: no verdict, nothing is pinned.
   absl::StatusOr<PinVerdict> Advance(std::string_view note, std::span<const Hash> consistency);
 
   const std::optional<Checkpoint>& pinned() const { return pinned_; }
