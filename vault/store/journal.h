@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -76,6 +77,9 @@ class Journal {
                                                                   uint64_t tree_size) const = 0;
   virtual absl::StatusOr<std::vector<audit::Hash>> ConsistencyProof(uint64_t old_size,
                                                                     uint64_t new_size) const = 0;
+  // Blocks until the durable tree has more than `size` leaves, at most for `at_most`; for readers
+  // that follow the log.
+  virtual void WaitForGrowth(uint64_t size, std::chrono::milliseconds at_most) const = 0;
   // Sealed leaf bytes [first, first + count), fewer at the end of the log.
   virtual absl::StatusOr<std::vector<std::string>> ReadLeaves(LeafIndex first,
                                                               size_t count) const = 0;
