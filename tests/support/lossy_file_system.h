@@ -20,7 +20,7 @@ namespace televault::testing {
 // Threads: any; one lock.
 // What it models: contents and names are independent (a synced file whose name was not synced is
 // lost; a synced rename of an unsynced file gives an empty or torn file).
-class LossyFileSystem final : public FileSystem {
+class LossyFileSystem : public FileSystem {
  public:
   explicit LossyFileSystem(FileSystem& base = PosixFileSystem());
   ~LossyFileSystem() override;

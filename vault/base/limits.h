@@ -27,6 +27,13 @@ inline constexpr size_t kMaxEventsPerAppend = 65'536;
 inline constexpr size_t kMaxCommitBytes = 8 * MiB;
 inline constexpr size_t kWriteBufferBytes = 16 * MiB;  // of each family of the engine
 inline constexpr size_t kMaxJournalQueueBytes = 64 * MiB;
+// Beyond the queue's bound, for security events only.
+inline constexpr size_t kJournalSecurityQueueBytes = 1 * MiB;
+// Of one commit: keys, full tiles, head record, checkpoint.
+inline constexpr size_t kCommitOverheadBytes = 1 * MiB;
+inline constexpr size_t kMaxUnitBytes = kMaxCommitBytes - kCommitOverheadBytes;
+inline constexpr size_t kMaxLeavesPerCommit = 16'384;
+inline constexpr size_t kMaxLeafReadBytes = 8 * MiB;
 inline constexpr size_t kMaxAuditLeafBytes = 65'535;  // tlog-tiles entry bound
 
 // Messages.
@@ -74,6 +81,8 @@ inline constexpr size_t kMaxLockStateBytes = 512 * KiB;
 inline constexpr int kMinApprovals = 2;
 
 static_assert(kMaxCommitBytes < kMaxJournalQueueBytes);
+// A full tile is 8 KiB; 256 leaves fill one of the lowest level.
+static_assert(kMaxLeavesPerCommit / 256 * 8 * KiB + kMaxLeavesPerCommit * 9 < kCommitOverheadBytes);
 static_assert(kMaxResultBatchBytes < kMaxMessageBytes);
 static_assert(kRowsPerBlock % kRowsPerVector == 0 && kRowsPerCheck % kRowsPerVector == 0);
 static_assert(kMaxEventsPerAppend <= kRowsPerBlock);

@@ -16,11 +16,9 @@
 #include "vault/base/ids.h"
 #include "vault/base/secret.h"
 #include "vault/base/status.h"
+#include "vault/store/meta_sum.h"
 
 namespace televault::store {
-
-// A sum mod 2^256 of keyed hashes, little-endian.
-using MetaSum = std::array<uint8_t, 32>;
 
 // What the vault must never fall behind: whoever puts back an older data directory, keyring or
 // control file contradicts it.

@@ -373,13 +373,21 @@ absl::StatusOr<uint64_t> RocksStore::DiskBytes() {
   return bytes;
 }
 
-// The directory, empty of blocks that a crash left half built.
+std::string ParentOf(const std::string& path) {
+  const size_t slash = path.find_last_of('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// The directories, durable (the engine syncs what is in its own, not the name of it), and empty of
+// blocks that a crash left half built.
 absl::Status PrepareDirectory(const RocksStoreOptions& options) {
   const std::string build = options.directory + "/build";
-  for (const std::string& path : {options.directory, build}) {
+  for (const std::string& path : {options.directory, options.directory + "/db", build}) {
     if (!options.fs.Exists(path)) TV_RETURN_IF_ERROR(options.fs.CreateDirectory(path, 0700));
   }
   TV_RETURN_IF_ERROR(options.fs.SyncDirectory(options.directory));
+  TV_RETURN_IF_ERROR(options.fs.SyncDirectory(ParentOf(options.directory)));
   TV_ASSIGN_OR_RETURN(const std::vector<std::string> leftovers, options.fs.List(build));
   for (const std::string& name : leftovers) {
     TV_RETURN_IF_ERROR(options.fs.Remove(absl::StrCat(build, "/", name)));

@@ -1,0 +1,251 @@
+// What only the embedded engine promises: faults of the disk, full disks, bytes that are really
+// gone.
+
+#include "vault/store/rocks_store.h"
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+#include "tests/support/status_matchers.h"
+#include "tests/unit/store/store_harness.h"
+
+namespace televault::store {
+namespace {
+
+using testing::HasReason;
+using testing::IsOk;
+using testing::RocksHarness;
+using testing::StatusIs;
+
+constexpr PartitionId kMonday{DatasetId(7), Day(20'000)};
+constexpr PartitionId kTuesday{DatasetId(7), Day(20'001)};
+
+class RocksStoreTest : public ::testing::Test {
+ protected:
+  RocksStoreTest() { Reopen(); }
+  void Reopen() {
+    store_.reset();
+    auto opened = harness_.Open();
+    ASSERT_THAT(opened, IsOk());
+    store_ = *std::move(opened);
+    auto epoch = store_->AcquireLease();
+    ASSERT_THAT(epoch, IsOk());
+    epoch_ = *epoch;
+  }
+  void LosePower(uint64_t seed) {
+    harness_.PowerCut(seed);
+    Reopen();
+  }
+  CommitOutcome Put(const std::string& key, const std::string& value, bool security_event = false) {
+    return store_->Commit(epoch_, {{{Family::kMeta, key, value}}, security_event});
+  }
+  bool Has(const std::string& key) {
+    auto view = store_->Pin();
+    return view.ok() && (*view)->Get(Family::kMeta, key).ok();
+  }
+  // Whether any file below the data directory holds the bytes.
+  bool OnDisk(const std::string& needle) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(harness_.data())) {
+      if (!entry.is_regular_file()) continue;
+      std::ifstream file(entry.path(), std::ios::binary);
+      const std::string content((std::istreambuf_iterator<char>(file)), {});
+      if (content.find(needle) != std::string::npos) return true;
+    }
+    return false;
+  }
+
+  RocksHarness harness_;
+  std::unique_ptr<Store> store_;
+  StoreEpoch epoch_;
+};
+
+TEST_F(RocksStoreTest, AFailedSyncIsUnknownAndEndsAllWriting) {
+  ASSERT_EQ(Put("before", "x"), CommitOutcome::kOk);
+  harness_.disk().FailSync(1, absl::UnavailableError("injected"));
+  EXPECT_EQ(Put("doubtful", "x"), CommitOutcome::kUnknown);
+  EXPECT_EQ(Put("after", "x"), CommitOutcome::kUnknown);
+  EXPECT_THAT(store_->PutBlock({kMonday, 1}, std::vector<BlockChunk>{{0, "x"}}),
+              HasReason(reason::kControlMode));
+  LosePower(3);
+  EXPECT_TRUE(Has("before"));
+  EXPECT_FALSE(Has("after"));
+  EXPECT_EQ(Put("again", "x"), CommitOutcome::kOk);
+}
+
+TEST_F(RocksStoreTest, AFailedWriteIsUnknownAndEndsAllWriting) {
+  ASSERT_EQ(Put("before", "x"), CommitOutcome::kOk);
+  harness_.disk().FailWrite(1, absl::UnavailableError("injected"));
+  EXPECT_EQ(Put("doubtful", "x"), CommitOutcome::kUnknown);
+  EXPECT_EQ(Put("after", "x"), CommitOutcome::kUnknown);
+  LosePower(4);
+  EXPECT_TRUE(Has("before"));
+  EXPECT_FALSE(Has("after"));
+}
+
+TEST_F(RocksStoreTest, TheDurabilityOfACommitRestsOnItsSync) {
+  harness_.disk().SkipSync(1);
+  ASSERT_EQ(Put("lied", "x"), CommitOutcome::kOk);
+  harness_.disk().PowerCut();
+  Reopen();
+  EXPECT_FALSE(Has("lied")) << "then the conformance suite proves nothing about durability";
+}
+
+TEST_F(RocksStoreTest, TheDurabilityOfABlockRestsOnEverySync) {
+  const BlockId id{kMonday, 1};
+  const uint64_t before = harness_.disk().syncs();
+  ASSERT_THAT(store_->PutBlock(id, std::vector<BlockChunk>{{0, "x"}}), IsOk());
+  const uint64_t syncs = harness_.disk().syncs() - before;
+  ASSERT_GT(syncs, 1u);
+  int lost = 0;
+  for (uint64_t skipped = 1; skipped <= syncs; ++skipped) {
+    const BlockId next{kMonday, 1 + skipped};
+    harness_.disk().SkipSync(skipped);
+    ASSERT_THAT(store_->PutBlock(next, std::vector<BlockChunk>{{0, "x"}}), IsOk());
+    harness_.disk().PowerCut();
+    store_.reset();
+    auto opened = harness_.Open();
+    // Losing the file but not its manifest entry is noticed as corruption.
+    if (!opened.ok()) {
+      ++lost;
+      break;
+    }
+    store_ = *std::move(opened);
+    if (!store_->ReadBlock(next, std::vector<uint16_t>{0}).ok()) ++lost;
+  }
+  EXPECT_GT(lost, 0);
+}
+
+TEST_F(RocksStoreTest, APowerCutAtAnyStepKeepsWhatWasAcknowledged) {
+  for (uint64_t step = 0; step < 24; ++step) {
+    const std::string prefix = absl::StrCat(step, "/");
+    std::vector<std::string> acknowledged;
+    std::vector<BlockId> blocks;
+    harness_.disk().StopAfter(step);
+    for (uint64_t i = 0; i < 4; ++i) {
+      const std::string key = absl::StrCat(prefix, i);
+      if (Put(key, "x") == CommitOutcome::kOk) acknowledged.push_back(key);
+      const BlockId id{kMonday, step * 10 + i};
+      if (store_->PutBlock(id, std::vector<BlockChunk>{{0, key}}).ok()) blocks.push_back(id);
+    }
+    ASSERT_TRUE(harness_.disk().stopped());
+    store_.reset();
+    LosePower(step);
+    for (const std::string& key : acknowledged) EXPECT_TRUE(Has(key)) << "seed " << key;
+    for (const BlockId& id : blocks) {
+      EXPECT_THAT(store_->ReadBlock(id, std::vector<uint16_t>{0}), IsOk()) << id.block;
+    }
+  }
+}
+
+TEST_F(RocksStoreTest, AFullDiskRefusesOrdinaryWritesAndLeavesRoomForSecurityEvents) {
+  testing::SmallDisk& disk = harness_.disk();
+  disk.reserve_path = harness_.data() + "/reserve";
+  disk.free = uint64_t{4} << 20;  // below what is kept free
+  EXPECT_EQ(Put("ordinary", "x"), CommitOutcome::kFull);
+  EXPECT_THAT(store_->PutBlock({kMonday, 1}, std::vector<BlockChunk>{{0, "x"}}),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_EQ(Put("lockdown", "x", /*security_event=*/true), CommitOutcome::kOk);
+
+  disk.free = 0;  // somebody else took the rest
+  disk.reserve_gives = uint64_t{2} << 20;
+  EXPECT_EQ(Put("vote", "x", /*security_event=*/true), CommitOutcome::kOk);
+  EXPECT_FALSE(disk.Exists(disk.reserve_path)) << "the reserve was given back";
+  disk.reserve_gives = 0;
+  EXPECT_EQ(Put("lift", "x", /*security_event=*/true), CommitOutcome::kFull);
+
+  disk.free = uint64_t{1} << 30;
+  EXPECT_EQ(Put("ordinary", "x"), CommitOutcome::kOk);
+  TV_ASSERT_OK_AND_ASSIGN(const EraseReport report, store_->ErasePartition(kMonday));
+  EXPECT_TRUE(report.complete);
+  EXPECT_TRUE(disk.Exists(disk.reserve_path)) << "taken again once a purge made room";
+}
+
+TEST_F(RocksStoreTest, AnErasedPartitionIsGoneFromEveryFile) {
+  const std::string hot = "hot-marker-91c7", cold = "cold-marker-5e02", kept = "kept-marker-77";
+  ASSERT_EQ(store_->Commit(epoch_, {{{Family::kHot, HotKey(kMonday, 1), hot},
+                                     {Family::kHot, HotKey(kTuesday, 1), kept}}}),
+            CommitOutcome::kOk);
+  ASSERT_THAT(store_->PutBlock({kMonday, 2}, std::vector<BlockChunk>{{0, cold}}), IsOk());
+  ASSERT_TRUE(OnDisk(hot));
+  ASSERT_TRUE(OnDisk(cold));
+  ASSERT_EQ(store_->Commit(epoch_, {{{Family::kHot, HotKey(kMonday, 1), std::nullopt}}}),
+            CommitOutcome::kOk);
+  EXPECT_TRUE(OnDisk(hot)) << "a deletion alone removes nothing";
+  TV_ASSERT_OK_AND_ASSIGN(const EraseReport report, store_->ErasePartition(kMonday));
+  EXPECT_TRUE(report.complete) << report.remaining;
+  EXPECT_FALSE(OnDisk(hot));
+  EXPECT_FALSE(OnDisk(cold));
+  EXPECT_TRUE(OnDisk(kept));
+}
+
+TEST_F(RocksStoreTest, AnErasureSaysWhoStillHoldsTheBytes) {
+  const std::string hot = "hot-marker-91c7";
+  ASSERT_EQ(store_->Commit(epoch_, {{{Family::kHot, HotKey(kMonday, 1), hot}}}),
+            CommitOutcome::kOk);
+  TV_ASSERT_OK_AND_ASSIGN(auto view, store_->Pin());
+  ASSERT_EQ(store_->Commit(epoch_, {{{Family::kHot, HotKey(kMonday, 1), std::nullopt}}}),
+            CommitOutcome::kOk);
+  TV_ASSERT_OK_AND_ASSIGN(const EraseReport early, store_->ErasePartition(kMonday));
+  EXPECT_FALSE(early.complete);
+  EXPECT_THAT(early.remaining, ::testing::HasSubstr("view"));
+  EXPECT_TRUE(OnDisk(hot));
+  view.reset();
+  TV_ASSERT_OK_AND_ASSIGN(const EraseReport late, store_->ErasePartition(kMonday));
+  EXPECT_TRUE(late.complete) << late.remaining;
+  EXPECT_FALSE(OnDisk(hot));
+}
+
+TEST_F(RocksStoreTest, ACheckpointIsAStoreOfItsOwn) {
+  ASSERT_EQ(Put("a", "x"), CommitOutcome::kOk);
+  ASSERT_THAT(store_->PutBlock({kMonday, 2}, std::vector<BlockChunk>{{0, "block"}}), IsOk());
+  const std::string copy = harness_.data() + "/../copy";
+  ASSERT_THAT(store_->Checkpoint(copy), IsOk());
+  ASSERT_EQ(Put("b", "x"), CommitOutcome::kOk);
+  TV_ASSERT_OK_AND_ASSIGN(const auto other,
+                          OpenRocksStore({.directory = copy, .fs = harness_.disk()}));
+  TV_ASSERT_OK_AND_ASSIGN(const auto view, other->Pin());
+  EXPECT_THAT(view->Get(Family::kMeta, "a"), IsOk());
+  EXPECT_THAT(view->Get(Family::kMeta, "b"), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(other->ReadBlock({kMonday, 2}, std::vector<uint16_t>{0}), IsOk());
+}
+
+TEST_F(RocksStoreTest, TwoProcessesCannotHaveItOpen) {
+  EXPECT_THAT(harness_.Open(), ::testing::Not(IsOk()));
+}
+
+TEST_F(RocksStoreTest, ABlockLeftHalfBuiltIsSweptAtOpen) {
+  store_.reset();
+  const std::string leftover = harness_.data() + "/build/7.sst";
+  std::ofstream(leftover) << "half a block";
+  Reopen();
+  EXPECT_FALSE(std::filesystem::exists(leftover));
+}
+
+TEST_F(RocksStoreTest, FlippedBytesAreNoticed) {
+  ASSERT_EQ(Put("a", std::string(4096, 'x')), CommitOutcome::kOk);
+  TV_ASSERT_OK_AND_ASSIGN(const EraseReport flushed, store_->ErasePartition(kMonday));
+  ASSERT_TRUE(flushed.complete);
+  store_.reset();
+  int flipped = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(harness_.data() + "/db")) {
+    if (entry.path().extension() != ".sst") continue;
+    std::fstream file(entry.path(), std::ios::binary | std::ios::in | std::ios::out);
+    file.seekp(2'000);
+    file.put('y');
+    ++flipped;
+  }
+  ASSERT_GT(flipped, 0);
+  auto opened = harness_.Open();
+  if (!opened.ok()) return;  // noticed already
+  TV_ASSERT_OK_AND_ASSIGN(const auto view, (*opened)->Pin());
+  EXPECT_THAT(view->Get(Family::kMeta, "a"), StatusIs(absl::StatusCode::kDataLoss));
+}
+
+}  // namespace
+}  // namespace televault::store

@@ -1,0 +1,193 @@
+#include "vault/store/engine.h"
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "vault/store/audit_tree.h"
+#include "vault/store/log_layout.h"
+#include "vault/store/meta_sum.h"
+#include "vault/store/sequencer.h"
+
+namespace televault::store {
+namespace {
+
+constexpr char kWhatToDo[] =
+    ". Only control mode is allowed: the audit trail can be read and lockdown works. Put the "
+    "newest "
+    "data directory, keyring and anchor back and start again; or, where the loss is known and "
+    "accepted, start once with the option that adopts the recovered state, which is audited";
+
+// What the store itself says, before the anchor is asked.
+struct Recovered {
+  JournalHead head;
+  TreeSnapshot tree;
+  std::string broken;  // the log contradicts itself: nothing can be appended to it
+  std::string stale;   // a record of the meta family is stale, missing or added
+};
+
+absl::StatusOr<std::string> GetOr(const View& view, std::string_view key, std::string fallback) {
+  absl::StatusOr<std::string> value = view.Get(Family::kAudit, key);
+  if (absl::IsNotFound(value.status())) return fallback;
+  return value;
+}
+
+absl::StatusOr<bool> HasLeaf(const View& view, uint64_t from) {
+  bool any = false;
+  TV_RETURN_IF_ERROR(view.Scan(Family::kAudit, kLeafPrefix, LeafKey(from),
+                               [&](std::string_view, std::string_view) {
+                                 any = true;
+                                 return false;
+                               }));
+  return any;
+}
+
+// A log that does not verify is reported in `broken`; errors are those of reading.
+absl::StatusOr<Recovered> RecoverLog(const View& view, const SecretBytes& key) {
+  Recovered out;
+  TV_ASSIGN_OR_RETURN(const std::string stored, GetOr(view, kHeadKey, ""));
+  if (!stored.empty()) {
+    const absl::StatusOr<JournalHead> head = ParseHead(AsBytes(stored), key);
+    if (!head.ok()) {
+      out.broken = std::string(head.status().message());
+      return out;
+    }
+    out.head = *head;
+  } else {
+    out.head.root = audit::EmptyRoot();
+  }
+  TV_ASSIGN_OR_RETURN(const bool beyond, HasLeaf(view, out.head.tree_size));
+  if (beyond) {
+    out.broken = "the audit log has entries beyond its recorded head";
+    return out;
+  }
+  absl::StatusOr<audit::TileBuilder> builder = RebuildTree(view, out.head.tree_size);
+  if (!builder.ok()) {
+    out.broken = std::string(builder.status().message());
+    return out;
+  }
+  if (builder->Root() != out.head.root) {
+    out.broken = "the audit log does not hash to its recorded head";
+    return out;
+  }
+  out.tree.builder = *std::move(builder);
+  TV_ASSIGN_OR_RETURN(out.tree.checkpoint, GetOr(view, kCheckpointKey, ""));
+  return out;
+}
+
+absl::StatusOr<Recovered> Recover(Store& store, const SecretBytes& key) {
+  TV_ASSIGN_OR_RETURN(const std::unique_ptr<View> view, store.Pin());
+  TV_ASSIGN_OR_RETURN(Recovered out, RecoverLog(*view, key));
+  TV_ASSIGN_OR_RETURN(const MetaSum sum, SumOfMeta(*view, key));
+  if (out.broken.empty() && sum != out.head.meta_sum) {
+    out.stale =
+        "a record of the store is stale, missing or added: the sum over all records is not "
+        "the one that was committed last";
+    out.head.meta_sum = sum;  // what an operator would adopt
+  }
+  return out;
+}
+
+// "" where the recovered state is at or beyond the anchor and continues it.
+std::string Contradiction(const EngineOptions& options, const Recovered& recovered,
+                          const AuditTree& tree) {
+  const Anchor& anchor = *options.anchor;
+  const JournalHead& head = recovered.head;
+  if (!anchor.damage().ok()) return std::string(anchor.damage().message());
+  if (!anchor.recovered()) {
+    return head.seq == 0 ? "" : "the anchor is missing although the store is not empty";
+  }
+  const AnchorState& state = *anchor.recovered();
+  if (head.seq < state.seq || head.tree_size < state.tree_size) {
+    return absl::StrCat("the store is older than the anchor: it ends at entry ", head.tree_size,
+                        ", commit ", head.seq, "; the anchor saw entry ", state.tree_size,
+                        ", commit ", state.seq);
+  }
+  if (state.tree_size > 0) {
+    const absl::StatusOr<audit::Hash> root = tree.RootAt(state.tree_size);
+    if (!root.ok()) return std::string(root.status().message());
+    if (*root != state.root) return "the audit log does not continue the one the anchor saw";
+  }
+  if (head.seq == state.seq &&
+      (head.tree_size != state.tree_size || head.meta_sum != state.meta_sum)) {
+    return "the store's last commit is not the one the anchor saw";
+  }
+  if (options.keyring_generation < state.keyring_generation) {
+    return absl::StrCat("the keyring is older than the anchor: generation ",
+                        options.keyring_generation, " instead of ", state.keyring_generation);
+  }
+  if (options.control_generation < state.control_generation) {
+    return absl::StrCat("the control file is older than the anchor: generation ",
+                        options.control_generation, " instead of ", state.control_generation);
+  }
+  if (options.current_lock_epoch < state.lock_epoch) {
+    return "the lockdown state is older than the anchor";
+  }
+  return "";
+}
+
+AnchorState StateToAnchor(const EngineOptions& options, const JournalHead& head, StoreEpoch epoch) {
+  return {.seq = head.seq,
+          .tree_size = head.tree_size,
+          .root = head.root,
+          .meta_sum = head.meta_sum,
+          .store_epoch = epoch,
+          .keyring_generation = options.keyring_generation,
+          .control_generation = options.control_generation,
+          .lock_epoch = options.current_lock_epoch};
+}
+
+// The anchor catches up with what was recovered. Durable when OK.
+absl::Status BringAnchorForward(Anchor& anchor, const AnchorState& now) {
+  TV_RETURN_IF_ERROR(anchor.RecordHead(now.seq, now.tree_size, now.root, now.meta_sum));
+  TV_RETURN_IF_ERROR(anchor.RecordKeyring(now.keyring_generation));
+  TV_RETURN_IF_ERROR(anchor.RecordControl(now.control_generation, now.lock_epoch));
+  return anchor.RecordEpoch(now.store_epoch);
+}
+
+}  // namespace
+
+absl::StatusOr<Engine> OpenEngine(EngineOptions options) {
+  const std::optional<AnchorState>& anchored = options.anchor->recovered();
+  const StoreEpoch above = anchored ? anchored->store_epoch : StoreEpoch(0);
+  TV_ASSIGN_OR_RETURN(const StoreEpoch epoch, options.store->AcquireLease(above));
+  TV_ASSIGN_OR_RETURN(Recovered recovered, Recover(*options.store, options.freshness_key));
+
+  const AuditTree tree(*options.store, recovered.tree);
+  std::string quarantine = recovered.broken.empty() ? recovered.stale : recovered.broken;
+  if (quarantine.empty()) quarantine = Contradiction(options, recovered, tree);
+  const AnchorState now = StateToAnchor(options, recovered.head, epoch);
+  // An inconsistent tree is never extended, whoever asks.
+  const bool adopt = options.adopt_recovered_state && recovered.broken.empty();
+  const bool fresh = quarantine.empty() && !anchored;
+  if (adopt && !quarantine.empty()) quarantine.clear();
+  if (quarantine.empty()) {
+    TV_RETURN_IF_ERROR(adopt || fresh ? options.anchor->Adopt(now)
+                                      : BringAnchorForward(*options.anchor, now));
+    TV_ASSIGN_OR_RETURN(
+        recovered.tree.checkpoint,
+        options.signer.SignCheckpoint(recovered.head.tree_size, recovered.head.root));
+  } else {
+    quarantine += kWhatToDo;
+  }
+
+  Engine engine;
+  engine.store = std::move(options.store);
+  engine.anchor = std::move(options.anchor);
+  engine.quarantine = quarantine;
+  engine.journal =
+      std::make_unique<Sequencer>(SequencerOptions{.store = *engine.store,
+                                                   .epoch = epoch,
+                                                   .anchor = *engine.anchor,
+                                                   .freshness_key = options.freshness_key,
+                                                   .signer = options.signer,
+                                                   .lock_epoch = std::move(options.lock_epoch),
+                                                   .on_failure = std::move(options.on_failure),
+                                                   .head = recovered.head,
+                                                   .tree = std::move(recovered.tree),
+                                                   .quarantine = std::move(quarantine)});
+  return engine;
+}
+
+}  // namespace televault::store

@@ -1,0 +1,110 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "vault/base/secret.h"
+#include "vault/store/anchor.h"
+#include "vault/store/audit_tree.h"
+#include "vault/store/journal.h"
+#include "vault/store/log_layout.h"
+#include "vault/store/store.h"
+
+namespace televault::store {
+
+struct SequencerOptions {
+  Store& store;
+  StoreEpoch epoch;
+  Anchor& anchor;
+  const SecretBytes& freshness_key;
+  const CheckpointSigner& signer;
+  std::function<LockEpoch()> lock_epoch;
+  std::function<void(std::string_view why)> on_failure;
+  // What was recovered.
+  JournalHead head;
+  TreeSnapshot tree;
+  // Not empty: reads only, every Commit is CONTROL_MODE with this text.
+  std::string quarantine;
+};
+
+// The journal. One thread takes what is waiting, makes one batch of it, commits, signs, records the
+// anchor and wakes the callers; what arrives meanwhile is the next batch.
+// Threads, invariants, failure: see Journal. Nobody may be inside Commit at destruction.
+class Sequencer final : public Journal {
+ public:
+  explicit Sequencer(SequencerOptions options);
+  ~Sequencer() override;
+
+  absl::StatusOr<CommitReceipt> Commit(CommitUnit unit) override;
+  CommitReceipt Head() const override;
+  absl::StatusOr<std::vector<audit::Hash>> InclusionProof(LeafIndex index,
+                                                          uint64_t tree_size) const override {
+    return tree_.InclusionProof(index, tree_size);
+  }
+  absl::StatusOr<std::vector<audit::Hash>> ConsistencyProof(uint64_t old_size,
+                                                            uint64_t new_size) const override {
+    return tree_.ConsistencyProof(old_size, new_size);
+  }
+  absl::StatusOr<std::vector<std::string>> ReadLeaves(LeafIndex first,
+                                                      size_t count) const override {
+    return tree_.ReadLeaves(first, count);
+  }
+  uint64_t NextUniqueId() override;
+
+ private:
+  // One caller waiting in Commit; lives on its stack.
+  struct Waiting {
+    CommitUnit unit;
+    size_t bytes = 0;
+    LeafIndex first_leaf;
+    absl::StatusOr<CommitReceipt> result = absl::UnknownError("not decided");
+    bool done = false;  // guarded by mu_
+    std::condition_variable woken;
+  };
+  using Group = std::vector<Waiting*>;
+  // A group as it will be after its commit.
+  struct Prepared {
+    CommitBatch batch;
+    JournalHead head;
+    audit::TileBuilder builder;
+  };
+
+  void Run(const std::stop_token& stop);
+  Group TakeGroupLocked();
+  void RefuseStale(Group& group);
+  void CommitGroup(Group group);
+  absl::StatusOr<Prepared> Prepare(const Group& group);
+  // Durable already: signs, records the anchor, publishes, hands out the receipts.
+  void Complete(const Group& group, Prepared prepared);
+  void CommitSecurityEventsOnly(Group group);
+  void Fail(const Group& group, std::string why);
+  void Wake(const Group& group);
+
+  const SequencerOptions options_;
+  AuditTree tree_;
+  std::atomic<uint64_t> next_id_{1};
+
+  // Used by the sequencer thread only.
+  JournalHead head_;
+  audit::TileBuilder builder_;
+  std::string last_checkpoint_;
+
+  mutable std::mutex mu_;  // guards everything below
+  std::condition_variable_any arrived_;
+  std::deque<Waiting*> urgent_;  // security events
+  std::deque<Waiting*> queue_;
+  size_t queued_bytes_ = 0;
+  std::string stopped_;  // why nothing is accepted any more; "" = accepting
+  std::jthread thread_;
+};
+
+}  // namespace televault::store
