@@ -21,6 +21,14 @@ inline constexpr size_t kMaxListElementsPerChunk = 4'194'304;  // 64 a row in a 
 inline constexpr size_t kMaxMicroBatchRawBytes = 128 * MiB;    // all columns, inflated
 inline constexpr size_t kMaxFooterBytes = 4 * MiB;
 inline constexpr size_t kMaxFooterCacheBytes = 64 * MiB;
+
+// Merge.
+inline constexpr size_t kMergeHotBytes = 8 * MiB;       // sealed; from then on a merge is due
+inline constexpr size_t kMergeHotBatches = 8;           // with an oldest of 60 s a merge is due
+inline constexpr int64_t kMergeAgeMicros = 60'000'000;  // 60 s
+inline constexpr size_t kMaxMergeRows = 4 * kRowsPerBlock;
+inline constexpr size_t kMaxMergeBytes = 64 * MiB;  // sealed, of all inputs
+inline constexpr size_t kMaxMergeInputs = 8'192;    // their deletes fit one commit
 inline constexpr size_t kMaxEventsPerAppend = 65'536;
 
 // Commits.

@@ -66,7 +66,7 @@ struct Footer {
   uint32_t schema_revision = 0;
   WallTime min_time;
   WallTime max_time;
-  std::vector<FooterColumn> columns;  // ascending number
+  WipedVector<FooterColumn> columns;  // ascending number
   bool has_subjects = false;          // the block has a subject column
   SubjectFilter subjects;
 

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
+#include <mutex>
+#include <utility>
 #include <vector>
 
 #include "vault/base/clock.h"
@@ -19,6 +22,7 @@ namespace televault::partition {
 struct MergeEvent {
   PartitionId partition;
   uint64_t micro_batches = 0;
+  uint64_t replaced_blocks = 0;  // small ones that were rewritten with them
   uint64_t rows = 0;
   std::vector<uint64_t> blocks;  // new block numbers
   uint64_t sealed_bytes = 0;
@@ -28,8 +32,9 @@ struct MergeEvent {
 // Seals the audit entry of a merge: one leaf, or two when a day key is new.
 using MergeLeafFn = std::function<absl::StatusOr<std::vector<store::AuditLeaf>>(const MergeEvent&)>;
 
-// Makes blocks out of micro-batches: read → sort by event time → encode, seal → PutBlock (durable)
-// → one commit of {block records, deletes of the micro-batches, audit leaf} → report.
+// Makes blocks out of micro-batches and of blocks that stayed small: read → sort by event time →
+// encode, seal → PutBlock (durable) → one commit of {block records, deletes of what was merged,
+// audit leaf} → erase replaced blocks once no snapshot can read them.
 // Refuses partitions that are not live or past their deadline, and to touch one that somebody else
 // maintains.
 // Threads: any; one partition is merged by one thread at a time.  Borrows: everything handed in.
@@ -51,20 +56,38 @@ class Merger {
   };
   Merger(const Parts& parts, MergeLeafFn make_leaf);
 
-  // Partitions whose trigger has fired: 65,536 rows, 8 MiB, 60 s with 8 micro-batches, or the day
-  // has closed.
+  // Partitions whose trigger has fired: 65,536 rows, 8 MiB, 60 s with 8 micro-batches, or 60 s
+  // where the day has closed.
   std::vector<PartitionId> Due(WallTime now) const;
 
-  // Merges what is there now; true if anything was. UNAVAILABLE if the partition is being
-  // maintained by somebody else.
+  // Merges what is there now, at most limits::kMaxMergeRows; true if anything was. UNAVAILABLE if
+  // the partition is being maintained by somebody else.
   absl::StatusOr<bool> Merge(PartitionId partition);
+
+  // Erases replaced blocks that no snapshot can read any more; Merge does so too.
+  absl::Status EraseReplaced();
 
   // Erases blocks that no record refers to; before anything else writes. Returns how many.
   absl::StatusOr<size_t> SweepOrphans();
 
  private:
+  struct Inputs;
+  struct Outputs;
+
+  absl::StatusOr<Inputs> Gather(const Snapshot& snapshot, PartitionId partition) const;
+  absl::StatusOr<Outputs> WriteBlocks(PartitionId partition, const block::ColumnBatch& rows,
+                                      uint32_t schema_revision);
+  absl::Status WriteRange(PartitionId partition, const block::ColumnBatch& rows, size_t first,
+                          size_t count, uint32_t schema_revision, Outputs& outputs);
+  absl::Status CommitMerge(const Inputs& inputs, const Outputs& outputs, PartitionId partition);
+  absl::StatusOr<std::vector<store::Mutation>> Mutations(const Inputs& inputs,
+                                                         const Outputs& outputs) const;
+  void Discard(const Outputs& outputs);
+
   Parts parts_;
   MergeLeafFn make_leaf_;
+  std::mutex mu_;                                       // guards replaced_
+  std::vector<std::pair<uint64_t, BlockId>> replaced_;  // pin mark after which nobody reads it
 };
 
 }  // namespace televault::partition

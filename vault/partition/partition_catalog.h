@@ -81,13 +81,26 @@ class PartitionCatalog {
   std::optional<MaintenanceLock> TryLock(PartitionId id);
 
   // --- reports of what has been committed -------------------------------------------------------
-  void OnOpened(const PartitionInfo& info);  // state, key, deadline, opened_at
+  // Key, deadline and opened_at count; ignored where the partition is known.
+  void OnOpened(const PartitionInfo& info);
   void OnMicroBatch(PartitionId id, uint64_t rows, uint64_t bytes, WallTime at);
-  // Micro-batches became blocks, or blocks other blocks: the figures after the change.
-  void OnRewritten(const PartitionInfo& info);
+  // Micro-batches and blocks became other blocks.
+  struct Rewrite {
+    uint64_t hot_batches = 0;  // gone, and so on
+    uint64_t hot_rows = 0;
+    uint64_t hot_bytes = 0;
+    uint64_t old_blocks = 0;
+    uint64_t old_block_rows = 0;
+    uint64_t old_block_bytes = 0;
+    uint64_t new_blocks = 0;
+    uint64_t new_block_rows = 0;
+    uint64_t new_block_bytes = 0;
+    WallTime at;
+  };
+  void OnRewritten(PartitionId id, const Rewrite& rewrite);
   void OnState(PartitionId id, State state);
   void OnDeadline(PartitionId id, WallTime deadline);  // a later one than known is ignored
-  void OnQuarantined(PartitionId id);
+  bool OnQuarantined(PartitionId id);                  // false if it was already, or is not known
 
  private:
   PartitionCatalog() = default;

@@ -1,7 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -25,8 +28,8 @@ class View;
 
 namespace televault::partition {
 
-struct BlockEntry;  // a block's manifest record and, once somebody asked, its footer
-class BlockCache;
+struct UnitManifest;  // the record in the meta family that says what the unit must be
+class FooterCache;
 
 // The piece of a partition that is read at once: the unit of parallelism of a query.
 struct Unit {
@@ -35,16 +38,10 @@ struct Unit {
   PartitionId partition;
   uint64_t id = 0;  // batch or block number
   uint32_t rows = 0;
-  // Event times of its rows lie within; for a micro-batch that is the whole day.
+  // Event times of its rows lie within.
   WallTime min_time;
   WallTime max_time;
-  std::shared_ptr<const BlockEntry> block;  // shared with the cache; null for micro-batches
-};
-
-// A column as the current schema sees it.
-struct ColumnRequest {
-  uint16_t number = 0;
-  block::PhysicalType type = block::PhysicalType::kInt;
+  std::shared_ptr<const UnitManifest> manifest;  // shared: units are copied
 };
 
 // A consistent point-in-time look at the data: every row committed before Pin() exactly once,
@@ -71,10 +68,12 @@ class Snapshot {
   virtual absl::StatusOr<bool> MayContainSubject(const Unit& unit,
                                                  std::string_view subject) const = 0;
 
-  // The columns asked for, ascending numbers, each with `unit.rows` rows. A column the unit was
-  // written without is NULL in every row.
+  // The columns asked for (ascending numbers), each with `unit.rows` rows. A column that the unit
+  // was written without is left out: it reads as NULL.
   virtual absl::StatusOr<block::ColumnBatch> Read(const Unit& unit,
-                                                  std::span<const ColumnRequest> columns) const = 0;
+                                                  std::span<const uint16_t> columns) const = 0;
+  // Every column the unit was written with.
+  virtual absl::StatusOr<block::ColumnBatch> ReadAll(const Unit& unit) const = 0;
 };
 
 // Hands out snapshots; keeps decrypted footers in a cache of bounded size, wiped on eviction.
@@ -90,9 +89,19 @@ class PartitionReader {
   absl::StatusOr<std::unique_ptr<Snapshot>> Pin();
   // Wipes what is cached of a partition (it was shredded or rewritten).
   void Forget(PartitionId partition);
+  // Called once for each partition of which something did not open, on the thread that noticed:
+  // to make the quarantine durable and to audit it. Set before the first Pin().
+  void SetQuarantineListener(std::function<void(PartitionId, std::string_view why)> listener);
+
+  // For whoever removes data that pinned snapshots may still read: a number for now, and whether
+  // every snapshot pinned before that number is gone.
+  uint64_t PinMark() const;
+  bool PinnedBefore(uint64_t mark) const;
 
  private:
   class PinnedSnapshot;
+
+  void Quarantine(PartitionId partition, std::string_view why);
 
   store::Store& store_;
   store::MetaStore& meta_;
@@ -100,7 +109,11 @@ class PartitionReader {
   PartitionCatalog& catalog_;
   const Gate& gate_;
   const VaultId vault_;
-  std::unique_ptr<BlockCache> cache_;
+  std::unique_ptr<FooterCache> cache_;
+  std::function<void(PartitionId, std::string_view)> on_quarantine_;
+  mutable std::mutex mu_;  // guards the two below
+  uint64_t next_pin_ = 1;
+  std::multiset<uint64_t> pins_;  // numbers of the snapshots that are alive
 };
 
 }  // namespace televault::partition

@@ -25,8 +25,10 @@ namespace televault::partition {
 
 // One batch ready to be committed.
 struct PreparedBatch {
-  std::vector<store::Mutation> mutations;  // sealed micro-batch(es); the partition's record if new
-  std::function<void()> on_committed;      // call once, after the commit was durable
+  // The sealed micro-batch, its record, and the partition's record if that is new.
+  std::vector<store::Mutation> mutations;
+  std::function<void()> on_committed;  // call once, after the commit was durable; borrows the
+                                       // writer
 };
 
 // Turns a batch of rows of one partition into sealed micro-batches.
@@ -49,6 +51,14 @@ class PartitionWriter {
                                         const block::ColumnBatch& batch, WallTime deadline);
 
  private:
+  struct Target {
+    PartitionInfo info;
+    bool opens = false;  // the commit has to carry the partition's record
+  };
+  absl::StatusOr<Target> FindTarget(PartitionId id, WallTime deadline, WallTime now);
+  void Committed(const PartitionInfo& info, bool opened, uint64_t rows, uint64_t bytes,
+                 WallTime at);
+
   PartitionCatalog& catalog_;
   crypto::Keyring& keyring_;
   store::MetaStore& meta_;

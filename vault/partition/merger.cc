@@ -1,0 +1,281 @@
+#include "vault/partition/merger.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+#include "vault/base/check.h"
+#include "vault/base/crash_point.h"
+#include "vault/base/limits.h"
+#include "vault/block/batch_ops.h"
+#include "vault/crypto/keyring.h"
+#include "vault/partition/sealing.h"
+#include "vault/partition/unit_manifest.h"
+#include "vault/store/meta.h"
+
+namespace televault::partition {
+namespace {
+
+// A block is rewritten together with new rows as long as it is not much larger than they are: each
+// row is written a few times at most, and many small merges leave few blocks.
+constexpr uint64_t kMaxGrowth = 4;
+constexpr uint32_t kSmallBlockRows = limits::kRowsPerBlock / 2;
+
+bool IsDue(const PartitionInfo& info, WallTime now) {
+  if (info.state != State::kLive || info.quarantined || now >= info.deadline) return false;
+  if (info.hot_batches == 0) return false;
+  if (info.hot_rows >= limits::kRowsPerBlock || info.hot_bytes >= limits::kMergeHotBytes) {
+    return true;
+  }
+  const bool old = now.micros - info.oldest_hot.micros >= limits::kMergeAgeMicros;
+  return old && (info.hot_batches >= limits::kMergeHotBatches || now >= EndOf(info.id.day));
+}
+
+uint64_t SealedBytesOf(const Unit& unit) {
+  return unit.kind == Unit::Kind::kBlock ? SealedBytes(unit.manifest->block)
+                                         : unit.manifest->micro_batch.sealed_bytes();
+}
+
+uint32_t RevisionOf(const Unit& unit) {
+  return unit.kind == Unit::Kind::kBlock ? unit.manifest->block.schema_revision()
+                                         : unit.manifest->micro_batch.schema_revision();
+}
+
+}  // namespace
+
+struct Merger::Inputs {
+  std::vector<Unit> micro_batches;
+  std::vector<Unit> blocks;
+  uint64_t rows = 0;
+  uint64_t sealed_bytes = 0;
+  uint32_t schema_revision = 0;
+
+  bool Fits(const Unit& unit) const {
+    return micro_batches.size() + blocks.size() < limits::kMaxMergeInputs &&
+           rows + unit.rows <= limits::kMaxMergeRows &&
+           sealed_bytes + SealedBytesOf(unit) <= limits::kMaxMergeBytes;
+  }
+  void Add(const Unit& unit) {
+    (unit.kind == Unit::Kind::kBlock ? blocks : micro_batches).push_back(unit);
+    rows += unit.rows;
+    sealed_bytes += SealedBytesOf(unit);
+    schema_revision = std::max(schema_revision, RevisionOf(unit));
+  }
+};
+
+struct Merger::Outputs {
+  std::vector<SealedBlock> blocks;  // put; their chunks are given up
+};
+
+Merger::Merger(const Parts& parts, MergeLeafFn make_leaf)
+    : parts_(parts), make_leaf_(std::move(make_leaf)) {}
+
+std::vector<PartitionId> Merger::Due(WallTime now) const {
+  std::vector<PartitionId> due;
+  for (const PartitionInfo& info : parts_.catalog.All()) {
+    if (IsDue(info, now)) due.push_back(info.id);
+  }
+  return due;
+}
+
+absl::StatusOr<Merger::Inputs> Merger::Gather(const Snapshot& snapshot,
+                                              PartitionId partition) const {
+  TV_ASSIGN_OR_RETURN(const std::vector<Unit> units, snapshot.Units(partition));
+  Inputs inputs;
+  std::vector<Unit> small;
+  for (const Unit& unit : units) {
+    if (unit.kind == Unit::Kind::kBlock) {
+      if (unit.rows < kSmallBlockRows) small.push_back(unit);
+    } else if (inputs.Fits(unit)) {
+      inputs.Add(unit);
+    }
+  }
+  if (inputs.micro_batches.empty()) return inputs;
+  std::sort(small.begin(), small.end(),
+            [](const Unit& a, const Unit& b) { return a.rows < b.rows; });
+  for (const Unit& unit : small) {
+    if (unit.rows > inputs.rows * kMaxGrowth || !inputs.Fits(unit)) break;
+    inputs.Add(unit);
+  }
+  return inputs;
+}
+
+absl::Status Merger::WriteRange(PartitionId partition, const block::ColumnBatch& rows, size_t first,
+                                size_t count, uint32_t schema_revision, Outputs& outputs) {
+  const BlockId id{partition, parts_.journal.NextUniqueId()};
+  const std::optional<PartitionInfo> info = parts_.catalog.Find(partition);
+  if (!info.has_value()) return absl::NotFoundError("the partition is gone");
+  TV_ASSIGN_OR_RETURN(const crypto::DataKeyRef key,
+                      parts_.keyring.EnsureDataKey(partition, info->deadline));
+  const SealingContext context{.key = *key, .vault = parts_.vault};
+  absl::StatusOr<SealedBlock> sealed =
+      SealBlock(context, id, schema_revision, block::Slice(rows, first, count), parts_.random);
+  const bool too_large = sealed.ok() ? sealed->sealed_bytes > limits::kMaxBlockBytes
+                                     : absl::IsInvalidArgument(sealed.status());
+  if (too_large && count > 1) {
+    const size_t half = count / 2;
+    TV_RETURN_IF_ERROR(WriteRange(partition, rows, first, half, schema_revision, outputs));
+    return WriteRange(partition, rows, first + half, count - half, schema_revision, outputs);
+  }
+  TV_RETURN_IF_ERROR(sealed.status());
+  // Listed first: if the put fails halfway, Discard knows of it.
+  outputs.blocks.push_back(*std::move(sealed));
+  SealedBlock& block = outputs.blocks.back();
+  TV_RETURN_IF_ERROR(parts_.store.PutBlock(id, block.chunks));
+  block.chunks.clear();
+  TV_CRASH_POINT("merge.block_put");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Merger::Outputs> Merger::WriteBlocks(PartitionId partition,
+                                                    const block::ColumnBatch& rows,
+                                                    uint32_t schema_revision) {
+  Outputs outputs;
+  for (size_t first = 0; first < rows.rows; first += limits::kRowsPerBlock) {
+    const size_t count = std::min(limits::kRowsPerBlock, rows.rows - first);
+    const absl::Status status = WriteRange(partition, rows, first, count, schema_revision, outputs);
+    if (!status.ok()) {
+      Discard(outputs);
+      return status;
+    }
+  }
+  return outputs;
+}
+
+// Best effort: what stays is swept at the next start.
+void Merger::Discard(const Outputs& outputs) {
+  for (const SealedBlock& block : outputs.blocks) {
+    const record::v1::BlockRecord& record = block.record;
+    const BlockId id{{DatasetId(record.dataset_id()), Day(record.day())}, record.block()};
+    parts_.store.EraseBlock(id).IgnoreError();
+  }
+}
+
+absl::StatusOr<std::vector<store::Mutation>> Merger::Mutations(const Inputs& inputs,
+                                                               const Outputs& outputs) const {
+  std::vector<store::Mutation> mutations;
+  const auto add = [&](absl::StatusOr<store::Mutation> mutation) {
+    if (mutation.ok()) mutations.push_back(*std::move(mutation));
+    return mutation.status();
+  };
+  for (const SealedBlock& block : outputs.blocks) {
+    const record::v1::BlockRecord& record = block.record;
+    const BlockId id{{DatasetId(record.dataset_id()), Day(record.day())}, record.block()};
+    TV_RETURN_IF_ERROR(
+        add(parts_.meta.Put(store::RecordKind::kBlock, store::RecordId(id), record)));
+  }
+  for (const Unit& unit : inputs.blocks) {
+    const store::RecordId id(BlockId{unit.partition, unit.id});
+    TV_RETURN_IF_ERROR(add(parts_.meta.Delete(store::RecordKind::kBlock, id)));
+  }
+  for (const Unit& unit : inputs.micro_batches) {
+    const store::RecordId id(BlockId{unit.partition, unit.id});
+    TV_RETURN_IF_ERROR(add(parts_.meta.Delete(store::RecordKind::kMicroBatch, id)));
+    mutations.push_back(
+        {.family = store::Family::kHot, .key = store::HotKey(unit.partition, unit.id)});
+  }
+  return mutations;
+}
+
+absl::Status Merger::CommitMerge(const Inputs& inputs, const Outputs& outputs,
+                                 PartitionId partition) {
+  MergeEvent event;
+  event.partition = partition;
+  event.micro_batches = inputs.micro_batches.size();
+  event.replaced_blocks = inputs.blocks.size();
+  event.rows = inputs.rows;
+  PartitionCatalog::Rewrite rewrite;
+  for (const SealedBlock& block : outputs.blocks) {
+    event.blocks.push_back(block.record.block());
+    event.tag_roots.push_back(block.tag_root);
+    event.sealed_bytes += block.sealed_bytes;
+    ++rewrite.new_blocks;
+    rewrite.new_block_rows += block.record.rows();
+    rewrite.new_block_bytes += block.sealed_bytes;
+  }
+  for (const Unit& unit : inputs.micro_batches) {
+    ++rewrite.hot_batches;
+    rewrite.hot_rows += unit.rows;
+    rewrite.hot_bytes += SealedBytesOf(unit);
+  }
+  for (const Unit& unit : inputs.blocks) {
+    ++rewrite.old_blocks;
+    rewrite.old_block_rows += unit.rows;
+    rewrite.old_block_bytes += SealedBytesOf(unit);
+  }
+  // Every row of the inputs is in the outputs, or nothing is committed.
+  TV_CHECK(rewrite.new_block_rows == rewrite.hot_rows + rewrite.old_block_rows);
+  store::CommitUnit unit;
+  TV_ASSIGN_OR_RETURN(unit.mutations, Mutations(inputs, outputs));
+  TV_ASSIGN_OR_RETURN(unit.leaves, make_leaf_(event));
+  TV_CRASH_POINT("merge.before_commit");
+  TV_RETURN_IF_ERROR(parts_.journal.Commit(std::move(unit)).status());
+  TV_CRASH_POINT("merge.committed");
+  rewrite.at = parts_.clock.Wall();
+  parts_.catalog.OnRewritten(partition, rewrite);
+  const uint64_t mark = parts_.reader.PinMark();
+  const std::lock_guard lock(mu_);
+  for (const Unit& replaced : inputs.blocks) {
+    replaced_.emplace_back(mark, BlockId{replaced.partition, replaced.id});
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> Merger::Merge(PartitionId partition) {
+  const std::optional<PartitionCatalog::MaintenanceLock> lock = parts_.catalog.TryLock(partition);
+  if (!lock.has_value()) {
+    return absl::UnavailableError("the partition is being maintained; try again later");
+  }
+  {
+    TV_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, parts_.reader.Pin());
+    TV_ASSIGN_OR_RETURN(const Inputs inputs, Gather(*snapshot, partition));
+    if (inputs.micro_batches.empty()) return false;
+    std::vector<block::ColumnBatch> batches;
+    for (const std::vector<Unit>* units : {&inputs.blocks, &inputs.micro_batches}) {
+      for (const Unit& unit : *units) {
+        TV_ASSIGN_OR_RETURN(block::ColumnBatch rows, snapshot->ReadAll(unit));
+        batches.push_back(std::move(rows));
+      }
+    }
+    TV_ASSIGN_OR_RETURN(const block::ColumnBatch joined, block::Concat(batches));
+    batches.clear();
+    TV_ASSIGN_OR_RETURN(const Outputs outputs,
+                        WriteBlocks(partition, block::SortByTime(joined), inputs.schema_revision));
+    const absl::Status committed = CommitMerge(inputs, outputs, partition);
+    if (!committed.ok()) {
+      // After an unknown outcome the blocks may be data: only a start can tell.
+      if (ReasonOf(committed) != reason::kOutcomeUnknown) Discard(outputs);
+      return committed;
+    }
+  }
+  TV_RETURN_IF_ERROR(EraseReplaced());
+  return true;
+}
+
+absl::Status Merger::EraseReplaced() {
+  const std::lock_guard lock(mu_);
+  while (!replaced_.empty() && !parts_.reader.PinnedBefore(replaced_.front().first)) {
+    TV_RETURN_IF_ERROR(parts_.store.EraseBlock(replaced_.front().second));
+    TV_CRASH_POINT("merge.block_erased");
+    replaced_.erase(replaced_.begin());
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<size_t> Merger::SweepOrphans() {
+  TV_ASSIGN_OR_RETURN(const std::vector<BlockId> stored, parts_.store.ListBlocks());
+  TV_ASSIGN_OR_RETURN(const std::unique_ptr<store::View> view, parts_.store.Pin());
+  size_t swept = 0;
+  for (const BlockId& id : stored) {
+    record::v1::BlockRecord record;
+    const absl::Status found =
+        parts_.meta.Get(*view, store::RecordKind::kBlock, store::RecordId(id), record);
+    if (found.ok()) continue;
+    if (!absl::IsNotFound(found)) return found;
+    TV_RETURN_IF_ERROR(parts_.store.EraseBlock(id));
+    ++swept;
+  }
+  return swept;
+}
+
+}  // namespace televault::partition

@@ -1,0 +1,142 @@
+#include "vault/partition/partition_writer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "televault/record/v1/state.pb.h"
+#include "vault/base/limits.h"
+#include "vault/crypto/keyring.h"
+#include "vault/partition/sealing.h"
+#include "vault/store/meta.h"
+
+namespace televault::partition {
+namespace {
+
+// What else a commit has to carry: records, audit leaf.
+constexpr size_t kCommitReserve = limits::MiB;
+
+absl::Status CheckBatch(PartitionId id, const block::ColumnBatch& batch) {
+  if (batch.rows == 0 || batch.rows > limits::kMaxEventsPerAppend) {
+    return absl::InvalidArgumentError(absl::StrCat("a batch of ", batch.rows, " rows; 1 to ",
+                                                   limits::kMaxEventsPerAppend, " are allowed"));
+  }
+  TV_RETURN_IF_ERROR(block::Validate(batch));
+  const block::Column* time = batch.Find(block::kEventTimeColumn);
+  if (time == nullptr || time->type != block::PhysicalType::kInt || !time->nulls.empty()) {
+    return absl::InvalidArgumentError("a batch has no event_time column without NULLs");
+  }
+  const auto [least, most] = std::minmax_element(time->ints.begin(), time->ints.end());
+  if (*least < StartOf(id.day).micros || *most >= EndOf(id.day).micros) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a batch for ", FormatDay(id.day), " holds events of another day"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckWritable(const PartitionInfo& info, WallTime now) {
+  if (info.state == State::kLive && now < info.deadline) return absl::OkStatus();
+  return WithReason(absl::FailedPreconditionError(absl::StrCat(
+                        "the partition of ", FormatDay(info.id.day),
+                        " is past its deadline; events of that day are no longer accepted")),
+                    reason::kExpired);
+}
+
+record::v1::PartitionRecord RecordOf(const PartitionInfo& info) {
+  record::v1::PartitionRecord record;
+  record.set_dataset_id(info.id.dataset.value());
+  record.set_day(info.id.day.value());
+  record.set_key_id(info.key.value());
+  record.set_state(record::v1::PARTITION_STATE_LIVE);
+  record.set_deadline_us(info.deadline.micros);
+  record.set_opened_at_us(static_cast<uint64_t>(info.opened_at.micros));
+  return record;
+}
+
+}  // namespace
+
+PartitionWriter::PartitionWriter(PartitionCatalog& catalog, crypto::Keyring& keyring,
+                                 store::MetaStore& meta, store::Journal& journal,
+                                 const Clock& clock, Random& random, VaultId vault)
+    : catalog_(catalog),
+      keyring_(keyring),
+      meta_(meta),
+      journal_(journal),
+      clock_(clock),
+      random_(random),
+      vault_(vault) {}
+
+absl::StatusOr<PartitionWriter::Target> PartitionWriter::FindTarget(PartitionId id,
+                                                                    WallTime deadline,
+                                                                    WallTime now) {
+  if (std::optional<PartitionInfo> known = catalog_.Find(id)) return Target{*known, false};
+  const std::lock_guard lock(mu_);
+  // Two callers may open a partition at once: both commit the record of the first.
+  const auto pending = opening_.find(id);
+  if (pending != opening_.end()) return Target{pending->second, true};
+  if (catalog_.live_count() + opening_.size() >= limits::kMaxLivePartitions) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the vault holds ", limits::kMaxLivePartitions,
+                     " live partitions already; shorten a TTL or wait for one to expire"));
+  }
+  PartitionInfo fresh;
+  fresh.id = id;
+  fresh.deadline = deadline;
+  fresh.opened_at = now;
+  TV_RETURN_IF_ERROR(CheckWritable(fresh, now));
+  opening_.emplace(id, fresh);
+  return Target{fresh, true};
+}
+
+void PartitionWriter::Committed(const PartitionInfo& info, bool opened, uint64_t rows,
+                                uint64_t bytes, WallTime at) {
+  if (opened) {
+    catalog_.OnOpened(info);
+    const std::lock_guard lock(mu_);
+    opening_.erase(info.id);
+  }
+  catalog_.OnMicroBatch(info.id, rows, bytes, at);
+}
+
+absl::StatusOr<PreparedBatch> PartitionWriter::Prepare(PartitionId id,
+                                                       const catalog::Schema& schema,
+                                                       const block::ColumnBatch& batch,
+                                                       WallTime deadline) {
+  TV_RETURN_IF_ERROR(CheckBatch(id, batch));
+  const WallTime now = clock_.Wall();
+  TV_ASSIGN_OR_RETURN(Target target, FindTarget(id, deadline, now));
+  TV_RETURN_IF_ERROR(CheckWritable(target.info, now));
+  TV_ASSIGN_OR_RETURN(const crypto::DataKeyRef key,
+                      keyring_.EnsureDataKey(id, target.info.deadline));
+  if (target.opens) target.info.key = key->id;
+  const uint64_t number = journal_.NextUniqueId();
+  const SealingContext context{.key = *key, .vault = vault_};
+  TV_ASSIGN_OR_RETURN(SealedMicroBatch sealed,
+                      SealMicroBatch(context, id, number, schema.revision, batch, now, random_));
+  const uint64_t bytes = sealed.value.size();
+  if (bytes > limits::kMaxCommitBytes - kCommitReserve) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "a batch of ", bytes, " sealed bytes does not fit one commit of ",
+        limits::kMaxCommitBytes - kCommitReserve, " bytes; send fewer events at once"));
+  }
+  PreparedBatch prepared;
+  if (target.opens) {
+    TV_ASSIGN_OR_RETURN(
+        store::Mutation opened,
+        meta_.Put(store::RecordKind::kPartition, store::RecordId(id), RecordOf(target.info)));
+    prepared.mutations.push_back(std::move(opened));
+  }
+  TV_ASSIGN_OR_RETURN(store::Mutation record,
+                      meta_.Put(store::RecordKind::kMicroBatch,
+                                store::RecordId(BlockId{id, number}), sealed.record));
+  prepared.mutations.push_back(std::move(record));
+  prepared.mutations.push_back({.family = store::Family::kHot,
+                                .key = store::HotKey(id, number),
+                                .value = std::move(sealed.value)});
+  prepared.on_committed = [this, info = target.info, opens = target.opens, rows = batch.rows, bytes,
+                           now] { Committed(info, opens, rows, bytes, now); };
+  return prepared;
+}
+
+}  // namespace televault::partition

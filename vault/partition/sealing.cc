@@ -1,0 +1,262 @@
+#include "vault/partition/sealing.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+
+#include "vault/base/bytes.h"
+#include "vault/base/check.h"
+#include "vault/base/limits.h"
+#include "vault/block/encoding.h"
+#include "vault/crypto/block_cipher.h"
+#include "vault/crypto/envelope.h"
+#include "vault/crypto/hash.h"
+
+namespace televault::partition {
+namespace {
+
+constexpr std::string_view kHotDomain = "televault.hot.v1";
+constexpr std::string_view kBlockDomain = "televault.blk.v1";
+constexpr std::string_view kTagDomain = "televault.tag.v1";
+
+std::string MicroBatchIdentity(const record::v1::MicroBatchRecord& record) {
+  std::string identity(kHotDomain);
+  PutLittleEndian(identity, uint32_t{record.dataset_id()});
+  PutLittleEndian(identity, int32_t{record.day()});
+  PutLittleEndian(identity, uint64_t{record.batch()});
+  PutLittleEndian(identity, uint64_t{record.key_id()});
+  PutLittleEndian(identity, uint32_t{record.schema_revision()});
+  PutLittleEndian(identity, uint32_t{record.rows()});
+  return identity;
+}
+
+std::string ChunkAad(const VaultId& vault, const record::v1::BlockRecord& block,
+                     const record::v1::ChunkRecord& chunk, uint32_t ordinal) {
+  std::string aad(kBlockDomain);
+  PutLittleEndian(aad, static_cast<uint8_t>(block.format_version()));
+  PutLittleEndian(aad, static_cast<uint8_t>(block.algorithm()));
+  aad.append(AsText(vault.bytes));
+  PutLittleEndian(aad, uint32_t{block.dataset_id()});
+  PutLittleEndian(aad, int32_t{block.day()});
+  PutLittleEndian(aad, uint64_t{block.block()});
+  PutLittleEndian(aad, uint64_t{block.key_id()});
+  aad.append(block.salt());
+  PutLittleEndian(aad, static_cast<uint16_t>(chunk.column()));
+  PutLittleEndian(aad, ordinal);
+  PutLittleEndian(aad, uint32_t{chunk.codec()});
+  PutLittleEndian(aad, uint64_t{chunk.raw_bytes()});
+  PutLittleEndian(aad, uint32_t{block.schema_revision()});
+  PutLittleEndian(aad, uint32_t{block.rows()});
+  return aad;
+}
+
+// Seals one chunk, lists it in `chunk` and hands its bytes to `sealed`.
+void SealChunk(const VaultId& vault, crypto::BlockSealer& sealer,
+               const record::v1::BlockRecord& block, uint32_t ordinal, Bytes plain,
+               record::v1::ChunkRecord& chunk, SealedBlock& sealed) {
+  crypto::SealedChunk result =
+      sealer.Seal(ordinal, AsBytes(ChunkAad(vault, block, chunk, ordinal)), plain);
+  chunk.set_sealed_bytes(result.bytes.size());
+  chunk.set_tag(result.tag.data(), result.tag.size());
+  sealed.sealed_bytes += result.bytes.size();
+  sealed.chunks.push_back(
+      {.column = static_cast<uint16_t>(chunk.column()), .bytes = std::move(result.bytes)});
+}
+
+std::array<uint8_t, 32> TagRoot(const record::v1::BlockRecord& record) {
+  std::string input(kTagDomain);
+  for (const record::v1::ChunkRecord& chunk : record.chunks()) input.append(chunk.tag());
+  input.append(record.footer().tag());
+  return crypto::PlainHash32(AsBytes(input));
+}
+
+record::v1::BlockRecord NewRecord(const SealingContext& context, const BlockId& id,
+                                  uint32_t schema_revision, const block::ColumnBatch& rows,
+                                  const crypto::BlockKeyHeader& header) {
+  record::v1::BlockRecord record;
+  record.set_dataset_id(id.partition.dataset.value());
+  record.set_day(id.partition.day.value());
+  record.set_block(id.block);
+  record.set_key_id(context.key.id.value());
+  record.set_format_version(kBlockFormatVersion);
+  record.set_algorithm(static_cast<uint32_t>(header.algorithm));
+  record.set_salt(header.salt.data(), header.salt.size());
+  record.set_commitment(header.commitment.data(), header.commitment.size());
+  record.set_schema_revision(schema_revision);
+  record.set_rows(static_cast<uint32_t>(rows.rows));
+  const block::Column& time = *rows.Find(block::kEventTimeColumn);
+  record.set_min_time_us(time.ints.front());
+  record.set_max_time_us(time.ints.back());
+  return record;
+}
+
+absl::StatusOr<crypto::BlockOpener> MakeOpener(const SealingContext& context,
+                                               const record::v1::BlockRecord& record) {
+  crypto::BlockKeyHeader header;
+  if (record.format_version() != kBlockFormatVersion) {
+    return absl::DataLossError(absl::StrCat("a block of format ", record.format_version(),
+                                            "; this program reads format ", kBlockFormatVersion));
+  }
+  if (record.algorithm() > 0xFF || record.salt().size() != header.salt.size() ||
+      record.commitment().size() != header.commitment.size()) {
+    return absl::DataLossError("a block's record has a key header that is none");
+  }
+  TV_ASSIGN_OR_RETURN(header.algorithm,
+                      crypto::ParseAlgorithm(static_cast<uint8_t>(record.algorithm())));
+  std::copy(record.salt().begin(), record.salt().end(), header.salt.begin());
+  std::copy(record.commitment().begin(), record.commitment().end(), header.commitment.begin());
+  return crypto::BlockOpener::Create(context.key.key, header);
+}
+
+absl::Status OpenChunk(const SealingContext& context, const crypto::BlockOpener& opener,
+                       const record::v1::BlockRecord& block, const record::v1::ChunkRecord& chunk,
+                       uint32_t ordinal, std::string_view sealed, WipedBuffer& plain) {
+  crypto::ChunkTag tag;
+  if (chunk.tag().size() != tag.size() || chunk.sealed_bytes() != sealed.size()) {
+    return absl::DataLossError("a chunk has not the length that its record says");
+  }
+  std::copy(chunk.tag().begin(), chunk.tag().end(), tag.begin());
+  return opener.Open(ordinal, AsBytes(ChunkAad(context.vault, block, chunk, ordinal)),
+                     AsBytes(sealed), tag, plain);
+}
+
+// Place of the column in the record's list, which is its ordinal.
+std::optional<uint32_t> OrdinalOf(const record::v1::BlockRecord& record, uint16_t number) {
+  for (int i = 0; i < record.chunks_size(); ++i) {
+    if (record.chunks(i).column() == number) return static_cast<uint32_t>(i);
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<block::Column> OpenColumn(const SealingContext& context,
+                                         const crypto::BlockOpener& opener,
+                                         const record::v1::BlockRecord& record,
+                                         const block::FooterColumn& column,
+                                         std::string_view sealed) {
+  const std::optional<uint32_t> ordinal = OrdinalOf(record, column.number);
+  if (!ordinal.has_value()) {
+    return absl::DataLossError("a block's footer names a column that its record does not");
+  }
+  const record::v1::ChunkRecord& chunk = record.chunks(static_cast<int>(*ordinal));
+  WipedBuffer plain;
+  TV_RETURN_IF_ERROR(OpenChunk(context, opener, record, chunk, *ordinal, sealed, plain));
+  TV_ASSIGN_OR_RETURN(const block::ChunkCodec codec,
+                      block::CodecFromNumber(chunk.codec(), chunk.raw_bytes()));
+  return block::DecodeChunk(codec, plain, column.type, record.rows());
+}
+
+}  // namespace
+
+absl::StatusOr<SealedMicroBatch> SealMicroBatch(const SealingContext& context,
+                                                PartitionId partition, uint64_t batch,
+                                                uint32_t schema_revision,
+                                                const block::ColumnBatch& rows, WallTime now,
+                                                Random& random) {
+  TV_ASSIGN_OR_RETURN(const WipedBuffer plain, block::EncodeMicroBatch(rows));
+  const WipedVector<int64_t>& times = rows.Find(block::kEventTimeColumn)->ints;
+  const auto [least, most] = std::minmax_element(times.begin(), times.end());
+  SealedMicroBatch sealed;
+  record::v1::MicroBatchRecord& record = sealed.record;
+  record.set_dataset_id(partition.dataset.value());
+  record.set_day(partition.day.value());
+  record.set_batch(batch);
+  record.set_key_id(context.key.id.value());
+  record.set_schema_revision(schema_revision);
+  record.set_rows(static_cast<uint32_t>(rows.rows));
+  record.set_min_time_us(*least);
+  record.set_max_time_us(*most);
+  record.set_written_at_us(now.micros);
+  sealed.value = crypto::Seal(context.key.key, crypto::Use::kHotBatch,
+                              AsBytes(MicroBatchIdentity(record)), plain, context.vault, random);
+  record.set_sealed_bytes(sealed.value.size());
+  record.set_tag(sealed.value.substr(sealed.value.size() - crypto::kTagBytes));
+  return sealed;
+}
+
+absl::StatusOr<block::ColumnBatch> OpenMicroBatch(const SealingContext& context,
+                                                  const record::v1::MicroBatchRecord& record,
+                                                  std::string_view value,
+                                                  std::span<const uint16_t> wanted) {
+  if (value.size() != record.sealed_bytes() || !value.ends_with(record.tag())) {
+    return absl::DataLossError("a micro-batch is not the one that its record names");
+  }
+  TV_ASSIGN_OR_RETURN(const WipedBuffer plain, crypto::Open(context.key.key, crypto::Use::kHotBatch,
+                                                            AsBytes(MicroBatchIdentity(record)),
+                                                            AsBytes(value), context.vault));
+  TV_ASSIGN_OR_RETURN(block::ColumnBatch rows, block::DecodeMicroBatch(plain, wanted));
+  if (rows.rows != record.rows()) {
+    return absl::DataLossError("a micro-batch has other rows than its record says");
+  }
+  return rows;
+}
+
+absl::StatusOr<SealedBlock> SealBlock(const SealingContext& context, const BlockId& id,
+                                      uint32_t schema_revision, const block::ColumnBatch& rows,
+                                      Random& random) {
+  TV_CHECK(rows.rows > 0 && rows.rows <= limits::kRowsPerBlock);
+  crypto::BlockSealer sealer(context.key.key, random);
+  SealedBlock sealed;
+  sealed.record = NewRecord(context, id, schema_revision, rows, sealer.header());
+  std::vector<block::ChunkCodec> codecs;
+  for (size_t i = 0; i < rows.columns.size(); ++i) {
+    TV_ASSIGN_OR_RETURN(const block::EncodedChunk chunk, block::EncodeChunk(rows.columns[i]));
+    record::v1::ChunkRecord& listed = *sealed.record.add_chunks();
+    listed.set_column(rows.numbers[i]);
+    listed.set_codec(chunk.codec.Number());
+    listed.set_raw_bytes(chunk.codec.raw_bytes);
+    SealChunk(context.vault, sealer, sealed.record, static_cast<uint32_t>(i), chunk.bytes, listed,
+              sealed);
+    codecs.push_back(chunk.codec);
+  }
+  const WipedBuffer footer = block::EncodeFooter(block::MakeFooter(rows, codecs, schema_revision));
+  record::v1::ChunkRecord& listed = *sealed.record.mutable_footer();
+  listed.set_column(store::kFooterColumn);
+  listed.set_raw_bytes(footer.size());
+  SealChunk(context.vault, sealer, sealed.record, static_cast<uint32_t>(rows.columns.size()),
+            footer, listed, sealed);
+  sealed.tag_root = TagRoot(sealed.record);
+  return sealed;
+}
+
+absl::StatusOr<block::Footer> OpenFooter(const SealingContext& context,
+                                         const record::v1::BlockRecord& record,
+                                         std::string_view sealed) {
+  TV_ASSIGN_OR_RETURN(const crypto::BlockOpener opener, MakeOpener(context, record));
+  WipedBuffer plain;
+  TV_RETURN_IF_ERROR(OpenChunk(context, opener, record, record.footer(),
+                               static_cast<uint32_t>(record.chunks_size()), sealed, plain));
+  TV_ASSIGN_OR_RETURN(block::Footer footer, block::DecodeFooter(plain));
+  if (footer.rows != record.rows()) {
+    return absl::DataLossError("a block's footer has other rows than its record says");
+  }
+  return footer;
+}
+
+absl::StatusOr<block::ColumnBatch> OpenColumns(const SealingContext& context,
+                                               const record::v1::BlockRecord& record,
+                                               const block::Footer& footer,
+                                               std::span<const uint16_t> numbers,
+                                               std::span<const std::string> sealed) {
+  TV_CHECK(numbers.size() == sealed.size());
+  TV_ASSIGN_OR_RETURN(const crypto::BlockOpener opener, MakeOpener(context, record));
+  block::ColumnBatch batch;
+  batch.rows = record.rows();
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    const block::FooterColumn* column = footer.Find(numbers[i]);
+    TV_CHECK(column != nullptr);
+    TV_ASSIGN_OR_RETURN(block::Column opened,
+                        OpenColumn(context, opener, record, *column, sealed[i]));
+    batch.numbers.push_back(numbers[i]);
+    batch.columns.push_back(std::move(opened));
+  }
+  return batch;
+}
+
+uint64_t SealedBytes(const record::v1::BlockRecord& record) {
+  uint64_t bytes = record.footer().sealed_bytes();
+  for (const record::v1::ChunkRecord& chunk : record.chunks()) bytes += chunk.sealed_bytes();
+  return bytes;
+}
+
+}  // namespace televault::partition

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "televault/record/v1/state.pb.h"
+#include "vault/base/ids.h"
+#include "vault/base/random.h"
+#include "vault/base/status.h"
+#include "vault/base/time.h"
+#include "vault/block/column.h"
+#include "vault/block/footer.h"
+#include "vault/crypto/keyring.h"
+#include "vault/store/store.h"
+
+// Plain batches to sealed micro-batches and blocks, and back (docs/formats/block-v1.md, Sealing).
+// Everything that is checked or bound while opening comes from the record, never from the bytes.
+namespace televault::partition {
+
+inline constexpr uint32_t kBlockFormatVersion = 1;
+
+// Opens and seals for one vault under one data key. Borrows the key: one task, one call.
+struct SealingContext {
+  const crypto::DataKey& key;
+  const VaultId& vault;
+};
+
+struct SealedMicroBatch {
+  record::v1::MicroBatchRecord record;
+  std::string value;  // for the hot family
+};
+
+// `rows` is valid, not empty and has an event_time column.
+absl::StatusOr<SealedMicroBatch> SealMicroBatch(const SealingContext& context,
+                                                PartitionId partition, uint64_t batch,
+                                                uint32_t schema_revision,
+                                                const block::ColumnBatch& rows, WallTime now,
+                                                Random& random);
+
+// `wanted` as in block::DecodeMicroBatch. DATA_LOSS where anything is not as the record says.
+absl::StatusOr<block::ColumnBatch> OpenMicroBatch(const SealingContext& context,
+                                                  const record::v1::MicroBatchRecord& record,
+                                                  std::string_view value,
+                                                  std::span<const uint16_t> wanted);
+
+struct SealedBlock {
+  record::v1::BlockRecord record;
+  std::vector<store::BlockChunk> chunks;  // footer last
+  uint64_t sealed_bytes = 0;
+  std::array<uint8_t, 32> tag_root{};
+};
+
+// `rows` is valid, sorted by event time, 1..limits::kRowsPerBlock rows.
+absl::StatusOr<SealedBlock> SealBlock(const SealingContext& context, const BlockId& id,
+                                      uint32_t schema_revision, const block::ColumnBatch& rows,
+                                      Random& random);
+
+absl::StatusOr<block::Footer> OpenFooter(const SealingContext& context,
+                                         const record::v1::BlockRecord& record,
+                                         std::string_view sealed);
+
+// The columns numbered `numbers` (each in the footer), whose sealed chunks are `sealed`.
+absl::StatusOr<block::ColumnBatch> OpenColumns(const SealingContext& context,
+                                               const record::v1::BlockRecord& record,
+                                               const block::Footer& footer,
+                                               std::span<const uint16_t> numbers,
+                                               std::span<const std::string> sealed);
+
+// Sealed bytes of the block as its record counts them.
+uint64_t SealedBytes(const record::v1::BlockRecord& record);
+
+}  // namespace televault::partition
