@@ -30,6 +30,11 @@ inline constexpr size_t kMaxMergeRows = 4 * kRowsPerBlock;
 inline constexpr size_t kMaxMergeBytes = 64 * MiB;  // sealed, of all inputs
 inline constexpr size_t kMaxMergeInputs = 8'192;    // their deletes fit one commit
 inline constexpr size_t kMaxEventsPerAppend = 65'536;
+inline constexpr size_t kMaxColumnNumber = 4'096;  // over the life of a dataset
+inline constexpr size_t kMaxSubjectBytes = 256;    // a raw subject id
+inline constexpr size_t kMaxEventIdBytes = 64;
+inline constexpr size_t kMaxRejectsReported = 100;
+inline constexpr size_t kMaxBatchesInFlight = 4'096;
 
 // Commits.
 inline constexpr size_t kMaxCommitBytes = 8 * MiB;
@@ -94,6 +99,7 @@ static_assert(kMaxLeavesPerCommit / 256 * 8 * KiB + kMaxLeavesPerCommit * 9 < kC
 static_assert(kMaxResultBatchBytes < kMaxMessageBytes);
 static_assert(kRowsPerBlock % kRowsPerVector == 0 && kRowsPerCheck % kRowsPerVector == 0);
 static_assert(kMaxEventsPerAppend <= kRowsPerBlock);
+static_assert(kMaxColumns < kMaxColumnNumber && kMaxColumnNumber < 0xFFFF);
 static_assert(kMinApprovals >= 2);
 static_assert(kMaxLivePartitions * 124 + kMaxSubjectSalts * 112 + kMaxDatasets * 104 +
                   kMaxAuditEpochs * 144 <

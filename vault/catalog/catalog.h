@@ -24,8 +24,9 @@ using DatasetPtr = std::shared_ptr<const Dataset>;
 struct PreparedApply {
   std::vector<Finding> findings;
   std::vector<std::string> changes;
-  // False: an error among the findings, or nothing to change; then there are no mutations.
+  // False: an error among the findings, or `unchanged`; then there are no mutations.
   bool applicable = false;
+  bool unchanged = false;  // this very manifest is in force
   std::string dataset;
   uint32_t revision = 0;
   std::string old_digest;  // raw bytes, "" for a new dataset
@@ -57,7 +58,9 @@ class Catalog {
   // Ascending by name.
   std::vector<DatasetPtr> All() const;
 
-  // Structure, lint and diff findings in one list. INVALID_ARGUMENT only above the size bound.
+  // Structure, lint and diff findings in one list; a manifest with errors is an answer, not a
+  // status. UNAVAILABLE/SEALED; RESOURCE_EXHAUSTED where the dataset has used up its column
+  // numbers.
   absl::StatusOr<PreparedApply> PrepareApply(std::string_view manifest, std::string_view person,
                                              WallTime now);
 

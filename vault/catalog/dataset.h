@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -23,10 +24,11 @@ struct Dataset {
   Manifest manifest;
   Schema schema;
   auth::DatasetPolicy policy;
-  std::string digest;  // BLAKE2b-256 of the manifest's text
+  std::map<std::string, uint32_t> columns;  // retired ones included, see AssignColumns
+  std::string digest;                       // BLAKE2b-256 of the manifest's text
   WallTime applied_at;
   std::string applied_by;
-  // The newest wall time at which data may still be taken and used: the end of review_by.
+  // Past the review date nothing more is taken.
   bool ReviewedAt(WallTime now) const;
 };
 
@@ -38,9 +40,12 @@ Schema BuildSchema(const Manifest& manifest, DatasetId id,
 absl::StatusOr<auth::DatasetPolicy> BuildPolicy(const Manifest& manifest);
 
 // Numbers for the fields of `manifest`: those of `existing` stay, new fields get numbers that were
-// never used. RESOURCE_EXHAUSTED past limits::kMaxColumns.
+// never used. A field that `before` (the revision in force; null = none) does not have is new even
+// if an earlier revision had one of that name: the old entry is kept as "name#number".
+// RESOURCE_EXHAUSTED past limits::kMaxColumnNumber.
 absl::StatusOr<std::map<std::string, uint32_t>> AssignColumns(
-    const Manifest& manifest, const std::map<std::string, uint32_t>& existing);
+    const Manifest& manifest, const std::map<std::string, uint32_t>& existing,
+    const Manifest* before);
 
 // A dataset from its stored record. DATA_LOSS where the record contradicts itself.
 absl::StatusOr<std::shared_ptr<const Dataset>> BuildDataset(

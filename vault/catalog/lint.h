@@ -9,7 +9,7 @@
 namespace televault::catalog {
 
 // Every rule that needs no history (E1xx to E6xx and their warnings), after `lint_ok` was applied:
-// an excused finding is left out, an excuse that excuses nothing is error E004. Sorted by place.
+// an excused finding is left out, an excuse that excuses nothing is error E005. Sorted by place.
 // `today` decides about review dates. Structure errors are ReadManifest's.
 std::vector<Finding> Lint(const Manifest& manifest, Day today);
 

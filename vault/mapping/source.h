@@ -29,7 +29,8 @@ struct SourceMapping {
   std::vector<std::pair<std::string, std::string>> dataset_map;  // value → dataset
   // `map: {ANY: skip}`: events whose value is not in the map are skipped, not refused.
   bool skip_unmapped = false;
-  std::string consent;  // JSON pointer to the notice version; "" = none
+  std::string consent;                      // JSON pointer to the notice version; "" = none, or
+  std::optional<uint32_t> consent_version;  // the one this client always shows
   struct FieldMap {
     std::string field;
     std::string pointer;

@@ -17,6 +17,9 @@ struct FlatNames {
   std::string id = "event_id";
 };
 
+// Takes one member of a flat record to where it belongs. INVALID_ARGUMENT names the member.
+absl::Status PutFlat(const FlatNames& names, std::string name, FieldValue value, Record& record);
+
 // One line of NDJSON: a flat JSON object of at most 1 MiB; members are null, bool, number, string
 // or a list of strings. Errors name the line and member.
 absl::StatusOr<Record> ParseNdjsonLine(std::string_view line, uint64_t number,
@@ -41,32 +44,30 @@ class CsvReader {
   absl::Status Finish(ParsedRecords& out);
 
  private:
-  absl::Status EndCell();
-  absl::Status EndRecord(ParsedRecords& out);
-  absl::Status TakeHeader();
-  absl::StatusOr<Record> TakeRecord();
-
-  FlatNames names_;
-  Shape shape_;
-  std::vector<std::string> header_;
   struct Cell {
     std::string text;
     bool quoted = false;
   };
+  enum class State { kCellStart, kPlain, kQuoted, kQuoteInQuoted };
+
+  bool TakesByte(char c);
+  void EndCell();
+  absl::Status EndRecord(ParsedRecords& out);
+  absl::Status TakeHeader(std::vector<Cell> cells);
+  absl::StatusOr<Record> TakeRecord(uint64_t number, std::vector<Cell> cells);
+
+  FlatNames names_;
+  Shape shape_;
+  std::vector<std::string> header_;
   std::vector<Cell> cells_;
   Cell cell_;
-  enum class State {
-    kCellStart,
-    kPlain,
-    kQuoted,
-    kQuoteInQuoted,
-    kSkipLine
-  } state_ = State::kCellStart;
+  State state_ = State::kCellStart;
   size_t record_bytes_ = 0;
   uint64_t line_ = 1;
   uint64_t record_line_ = 1;
   bool after_cr_ = false;
   std::string record_error_;
+  absl::Status failed_;
 };
 
 // A whole CSV text.

@@ -1,0 +1,196 @@
+#include "vault/catalog/diff.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace televault::catalog {
+namespace {
+
+std::string Or(std::string text, std::string_view fallback) {
+  return text.empty() ? std::string(fallback) : text;
+}
+
+std::string DurationText(const std::optional<microseconds>& d) {
+  return d ? FormatDuration(*d) : "never";
+}
+
+class Comparison {
+ public:
+  Comparison(const Manifest& before, const Manifest& after) : a_(before), b_(after) {}
+
+  ManifestDiff Run() {
+    if (b_.revision != a_.revision + 1) {
+      Find("E704", Severity::kError, "revision",
+           absl::StrCat("the revision in force is ", a_.revision),
+           absl::StrCat("revision: ", a_.revision + 1));
+    }
+    Purposes();
+    Fields();
+    Settings();
+    Roles();
+    return std::move(diff_);
+  }
+
+ private:
+  void Say(std::string sentence) { diff_.changes.push_back(std::move(sentence)); }
+  void Find(std::string code, Severity severity, std::string path, std::string message,
+            std::string fix) {
+    const Mark at = b_.At(path);
+    diff_.findings.push_back(
+        {std::move(code), severity, at, std::move(path), std::move(message), std::move(fix)});
+  }
+  void NeedsNotice(std::string path, std::string what) {
+    if (b_.opt.notice_version > a_.opt.notice_version) return;
+    Find("E702", Severity::kError, std::move(path),
+         what + " but people were not told: the notice has the old version",
+         absl::StrCat("opt.notice.version: ", a_.opt.notice_version + 1));
+  }
+  void Changed(std::string_view what, std::string before, std::string after) {
+    if (before == after) return;
+    Say(absl::StrCat(std::string(what), " changes from ", Or(std::move(before), "nothing"), " to ",
+                     Or(std::move(after), "nothing"), "."));
+  }
+
+  void Purposes() {
+    for (const auto& [name, text] : b_.why.purposes) {
+      if (a_.HasPurpose(name)) continue;
+      Say(absl::StrCat("New purpose ", name, ": ", text, "."));
+      NeedsNotice("why.purposes." + name, "a new purpose");
+    }
+    for (const auto& [name, text] : a_.why.purposes) {
+      if (!b_.HasPurpose(name)) Say(absl::StrCat("Purpose ", name, " is given up."));
+    }
+  }
+
+  void Fields() {
+    for (const FieldSpec& field : b_.what.fields) {
+      const FieldSpec* old = a_.FindField(field.name);
+      const std::string path = "what.fields." + field.name;
+      if (old == nullptr) {
+        Say(absl::StrCat("New field ", field.name, " (", std::string(WordOf(field.field_class)),
+                         "): ", field.why, "."));
+        NeedsNotice(path, "a new field");
+        continue;
+      }
+      ChangedField(*old, field, path);
+    }
+    for (const FieldSpec& field : a_.what.fields) {
+      if (b_.FindField(field.name) == nullptr) {
+        Say(absl::StrCat("Field ", field.name,
+                         " is no longer collected; what is stored stays "
+                         "unreadable until it expires."));
+      }
+    }
+  }
+
+  void ChangedField(const FieldSpec& before, const FieldSpec& after, const std::string& path) {
+    const std::string label = "Field " + after.name;
+    if (before.type != after.type || before.list_of_enum != after.list_of_enum) {
+      Find("E703", Severity::kError, path + ".type", "the type of a field never changes",
+           "add a field with another name");
+    }
+    for (const std::string& purpose : after.purposes) {
+      const auto& old = before.purposes;
+      if (std::find(old.begin(), old.end(), purpose) != old.end()) continue;
+      Say(absl::StrCat(label, " now also serves ", purpose, "."));
+      NeedsNotice(path + ".for", "a field serves a new purpose");
+    }
+    for (const std::string& purpose : before.purposes) {
+      const auto& now = after.purposes;
+      if (std::find(now.begin(), now.end(), purpose) == now.end()) {
+        Say(absl::StrCat(label, " no longer serves ", purpose, "."));
+      }
+    }
+    Changed(label + ": class", std::string(WordOf(before.field_class)),
+            std::string(WordOf(after.field_class)));
+    Changed(label + ": values", absl::StrJoin(before.values, ", "),
+            absl::StrJoin(after.values, ", "));
+    Changed(label + ": pattern", before.pattern, after.pattern);
+    Changed(label + ": max_len", absl::StrCat(before.max_len), absl::StrCat(after.max_len));
+    Changed(label + ": clamp", Range(before), Range(after));
+    Changed(label + ": required", before.required ? "yes" : "no", after.required ? "yes" : "no");
+  }
+
+  static std::string Range(const FieldSpec& field) {
+    if (!field.clamp_low || !field.clamp_high) return "";
+    return absl::StrCat("[", *field.clamp_low, ", ", *field.clamp_high, "]");
+  }
+
+  void Settings() {
+    Changed("The owner", a_.owner_team, b_.owner_team);
+    Changed("The question", a_.why.question, b_.why.question);
+    Changed("The legal basis", std::string(WordOf(a_.why.legal_basis)),
+            std::string(WordOf(b_.why.legal_basis)));
+    Changed("The review date", a_.why.review_by ? FormatDay(*a_.why.review_by) : "",
+            b_.why.review_by ? FormatDay(*b_.why.review_by) : "");
+    Changed("The kind of personal data", std::string(WordOf(a_.what.personal_data)),
+            std::string(WordOf(b_.what.personal_data)));
+    if (a_.what.subject.has_value() != b_.what.subject.has_value()) {
+      Find("E703", Severity::kError, "what.subject", "a dataset cannot gain or lose its subject",
+           "make a new dataset");
+    } else if (a_.what.subject) {
+      Changed("Pseudonyms: rotation", DurationText(a_.what.subject->rotate),
+              DurationText(b_.what.subject->rotate));
+    }
+    Changed("The consent model", std::string(WordOf(a_.opt.model)),
+            std::string(WordOf(b_.opt.model)));
+    Changed("The notice version", absl::StrCat(a_.opt.notice_version),
+            absl::StrCat(b_.opt.notice_version));
+    Changed("The oldest notice version accepted", absl::StrCat(a_.opt.notice_min_version),
+            absl::StrCat(b_.opt.notice_min_version));
+    Changed("The time to live", DurationText(a_.when.ttl), DurationText(b_.when.ttl));
+    if (a_.when.ttl && b_.when.ttl && *b_.when.ttl > *a_.when.ttl) {
+      Find("E701", Severity::kWarning, "when.ttl",
+           "the longer time to live counts for partitions opened from now on only; those that "
+           "exist keep their deadline",
+           "");
+    }
+    Changed("The erasure deadline", DurationText(a_.when.erasure_within),
+            DurationText(b_.when.erasure_within));
+  }
+
+  static std::string Describe(const RoleSpec& role) {
+    std::string text =
+        absl::StrCat(std::string(WordOf(role.mode)), " for ", absl::StrJoin(role.purposes, ", "));
+    if (role.k_min) absl::StrAppend(&text, ", k ", *role.k_min);
+    if (role.approvals) absl::StrAppend(&text, ", ", *role.approvals, " approvals");
+    if (role.grant) absl::StrAppend(&text, ", for ", FormatDuration(*role.grant));
+    for (const auto& [field, mask] : role.masks) absl::StrAppend(&text, ", ", field, " ", mask);
+    if (!role.epsilon.text.empty()) absl::StrAppend(&text, ", epsilon ", role.epsilon.text);
+    return text;
+  }
+
+  void Roles() {
+    const auto find = [](const Manifest& m, const std::string& name) -> const RoleSpec* {
+      for (const RoleSpec& role : m.who.roles) {
+        if (role.name == name) return &role;
+      }
+      return nullptr;
+    };
+    for (const RoleSpec& role : b_.who.roles) {
+      const RoleSpec* old = find(a_, role.name);
+      if (old == nullptr) {
+        Say(absl::StrCat("Role ", role.name, " gets access: ", Describe(role), "."));
+      } else {
+        Changed("Role " + role.name, Describe(*old), Describe(role));
+      }
+    }
+    for (const RoleSpec& role : a_.who.roles) {
+      if (find(b_, role.name) == nullptr) Say(absl::StrCat("Role ", role.name, " loses access."));
+    }
+  }
+
+  const Manifest& a_;
+  const Manifest& b_;
+  ManifestDiff diff_;
+};
+
+}  // namespace
+
+ManifestDiff Diff(const Manifest& before, const Manifest& after) {
+  return Comparison(before, after).Run();
+}
+
+}  // namespace televault::catalog
