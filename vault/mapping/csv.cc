@@ -15,11 +15,11 @@ CsvReader::CsvReader(FlatNames names, Shape shape)
 absl::Status CsvReader::Feed(std::string_view bytes, ParsedRecords& out) {
   TV_RETURN_IF_ERROR(failed_);
   for (const char c : bytes) {
-    if (c == '\n') ++line_;
     // CR LF is one line end.
     const bool second_half = after_cr_ && c == '\n';
     after_cr_ = c == '\r' && state_ != State::kQuoted;
     if (second_half) continue;
+    if (c == '\n' || after_cr_) ++line_;
     if (TakesByte(c)) continue;
     EndCell();
     if (c == ',') continue;

@@ -40,6 +40,7 @@ struct RecordError {
 struct ParsedRecords {
   std::vector<Record> records;
   std::vector<RecordError> errors;
+  uint64_t skipped = 0;  // events a mapping file leaves out on purpose
 };
 
 // Column names and types of the target dataset; lets text cells and JSON strings become numbers,

@@ -27,7 +27,7 @@ struct SourceMapping {
   std::string dataset;  // fixed, or
   std::string dataset_pointer;
   std::vector<std::pair<std::string, std::string>> dataset_map;  // value → dataset
-  // `map: {ANY: skip}`: events whose value is not in the map are skipped, not refused.
+  // `other: skip`: events whose value is not in the map are left out, not refused.
   bool skip_unmapped = false;
   std::string consent;                      // JSON pointer to the notice version; "" = none, or
   std::optional<uint32_t> consent_version;  // the one this client always shows
