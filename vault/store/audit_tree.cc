@@ -54,8 +54,16 @@ std::shared_ptr<const TreeSnapshot> AuditTree::snapshot() const {
 
 void AuditTree::Publish(TreeSnapshot next) {
   auto published = std::make_shared<const TreeSnapshot>(std::move(next));
-  const std::lock_guard lock(mu_);
-  snapshot_ = std::move(published);
+  {
+    const std::lock_guard lock(mu_);
+    snapshot_ = std::move(published);
+  }
+  grown_.notify_all();
+}
+
+void AuditTree::WaitForGrowth(uint64_t size, std::chrono::milliseconds at_most) const {
+  std::unique_lock lock(mu_);
+  grown_.wait_for(lock, at_most, [&] { return snapshot_->builder.size() > size; });
 }
 
 namespace {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -34,6 +36,7 @@ class AuditTree {
 
   std::shared_ptr<const TreeSnapshot> snapshot() const;
   void Publish(TreeSnapshot next);
+  void WaitForGrowth(uint64_t size, std::chrono::milliseconds at_most) const;
 
   // OUT_OF_RANGE beyond the published tree.
   absl::StatusOr<std::vector<audit::Hash>> InclusionProof(LeafIndex index,
@@ -46,6 +49,7 @@ class AuditTree {
  private:
   Store& store_;
   mutable std::mutex mu_;  // guards snapshot_
+  mutable std::condition_variable grown_;
   std::shared_ptr<const TreeSnapshot> snapshot_;
 };
 

@@ -191,7 +191,7 @@ absl::StatusOr<Sequencer::Prepared> Sequencer::Prepare(const Group& group) {
   prepared.batch.security_event = std::all_of(
       group.begin(), group.end(), [](const Waiting* w) { return w->unit.security_event; });
   std::vector<Mutation>& mutations = prepared.batch.mutations;
-  std::vector<audit::TileBuilder::FullTile> tiles;
+  std::vector<audit::Tile> tiles;
   for (Waiting* waiting : group) {
     waiting->first_leaf = LeafIndex(prepared.builder.size());
     for (const AuditLeaf& leaf : waiting->unit.leaves) {
@@ -202,7 +202,7 @@ absl::StatusOr<Sequencer::Prepared> Sequencer::Prepare(const Group& group) {
     mutations.insert(mutations.end(), waiting->unit.mutations.begin(),
                      waiting->unit.mutations.end());
   }
-  for (audit::TileBuilder::FullTile& tile : tiles) {
+  for (audit::Tile& tile : tiles) {
     mutations.push_back(
         {Family::kAudit, TileKey(tile.id.level, tile.id.index), std::move(tile.bytes)});
   }

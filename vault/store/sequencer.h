@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -57,6 +58,9 @@ class Sequencer final : public Journal {
   absl::StatusOr<std::vector<std::string>> ReadLeaves(LeafIndex first,
                                                       size_t count) const override {
     return tree_.ReadLeaves(first, count);
+  }
+  void WaitForGrowth(uint64_t size, std::chrono::milliseconds at_most) const override {
+    tree_.WaitForGrowth(size, at_most);
   }
   uint64_t NextUniqueId() override;
 

@@ -1,0 +1,261 @@
+// What a start finds, and what it refuses to go on with.
+
+#include "vault/store/engine.h"
+
+#include <filesystem>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+#include "tests/unit/store/engine_harness.h"
+#include "vault/store/log_layout.h"
+
+namespace televault::store {
+namespace {
+
+using testing::EngineHarness;
+using testing::HasReason;
+using ::testing::HasSubstr;
+using testing::IsOk;
+using testing::RocksHarness;
+using testing::SimHarness;
+using testing::Unit;
+
+class SimEngineTest : public ::testing::Test {
+ protected:
+  SimEngineTest() : harness_(std::make_unique<SimHarness>()) {}
+  testing::SimDisk& disk() { return static_cast<SimHarness&>(harness_.store()).disk(); }
+  // An engine with `count` commits, each of a leaf and a record, closed again.
+  void Fill(int count) {
+    TV_ASSERT_OK_AND_ASSIGN(const Engine engine, harness_.Open());
+    ASSERT_EQ(engine.quarantine, "");
+    for (int i = 0; i < count; ++i) {
+      ASSERT_THAT(engine.journal->Commit(
+                      Unit(absl::StrCat("leaf ", i), {{Family::kMeta, "record", absl::StrCat(i)}})),
+                  IsOk());
+    }
+  }
+  void ExpectQuarantine(const std::string& why) {
+    TV_ASSERT_OK_AND_ASSIGN(const Engine engine, harness_.Open());
+    EXPECT_THAT(engine.quarantine, HasSubstr(why));
+    EXPECT_THAT(engine.quarantine, HasSubstr("start once with the option"));
+    EXPECT_THAT(engine.journal->Commit(Unit("refused")), HasReason(reason::kControlMode));
+  }
+  void ExpectAdoptable() {
+    {
+      TV_ASSERT_OK_AND_ASSIGN(const Engine engine, harness_.Open(/*adopt=*/true));
+      EXPECT_EQ(engine.quarantine, "");
+      EXPECT_THAT(engine.journal->Commit(Unit("goes on")), IsOk());
+    }
+    TV_ASSERT_OK_AND_ASSIGN(const Engine engine, harness_.Open());
+    EXPECT_EQ(engine.quarantine, "") << "adopting once is enough";
+  }
+  // Writes past the journal, as somebody with the disk in his hands could.
+  void WriteBehindItsBack(std::vector<Mutation> mutations) {
+    TV_ASSERT_OK_AND_ASSIGN(const auto store, harness_.store().Open());
+    TV_ASSERT_OK_AND_ASSIGN(const StoreEpoch epoch, store->AcquireLease());
+    ASSERT_EQ(store->Commit(epoch, {std::move(mutations)}), CommitOutcome::kOk);
+  }
+
+  EngineHarness harness_;
+};
+
+TEST_F(SimEngineTest, AFreshVaultStartsAndGoesOn) {
+  Fill(3);
+  Fill(300);
+  TV_ASSERT_OK_AND_ASSIGN(const Engine engine, harness_.Open());
+  EXPECT_EQ(engine.quarantine, "");
+  EXPECT_EQ(engine.journal->Head().tree_size, 303u);
+  EXPECT_THAT(engine.journal->Head().checkpoint, ::testing::StartsWith("checkpoint of 303 "));
+}
+
+TEST_F(SimEngineTest, AMissingAnchorIsQuarantined) {
+  Fill(3);
+  ASSERT_THAT(harness_.anchor_disk.Remove(harness_.anchor_path()), IsOk());
+  ExpectQuarantine("anchor is missing");
+  ExpectQuarantine("anchor is missing");
+  ExpectAdoptable();
+}
+
+TEST_F(SimEngineTest, ADamagedAnchorIsQuarantined) {
+  Fill(3);
+  ASSERT_THAT(ReplaceFile(harness_.anchor_disk, harness_.anchor_path(), AsBytes("short"), 0600),
+              IsOk());
+  ExpectQuarantine("anchor file is damaged");
+  ExpectQuarantine("anchor file is damaged");
+  ExpectAdoptable();
+}
+
+TEST_F(SimEngineTest, AStoreThatLostAcknowledgedCommitsIsQuarantined) {
+  Fill(3);
+  {
+    TV_ASSERT_OK_AND_ASSIGN(const Engine engine, harness_.Open());
+    disk().set_faults({.sync_is_a_lie = 1});
+    for (int i = 0; i < 50; ++i) ASSERT_THAT(engine.journal->Commit(Unit("lost")), IsOk());
+    disk().set_faults({});
+  }
+  disk().Crash();
+  ExpectQuarantine("older than the anchor");
+  TV_ASSERT_OK_AND_ASSIGN(const Engine engine, harness_.Open());
+  TV_ASSERT_OK_AND_ASSIGN(const auto leaves, engine.journal->ReadLeaves(LeafIndex(0), 1));
+  EXPECT_EQ(leaves, std::vector<std::string>{"leaf 0"}) << "the trail stays readable";
+}
+
+TEST_F(SimEngineTest, AStaleRecordIsQuarantined) {
+  Fill(3);
+  ASSERT_TRUE(disk().RollBackRecord(Family::kMeta, "record"));
+  ExpectQuarantine("stale, missing or added");
+  ExpectAdoptable();
+}
+
+TEST_F(SimEngineTest, AMissingOrAddedRecordIsQuarantined) {
+  Fill(3);
+  WriteBehindItsBack({{Family::kMeta, "record", std::nullopt}});
+  ExpectQuarantine("stale, missing or added");
+  WriteBehindItsBack({{Family::kMeta, "record", "2"}, {Family::kMeta, "another", "x"}});
+  ExpectQuarantine("stale, missing or added");
+  WriteBehindItsBack({{Family::kMeta, "another", std::nullopt}});
+  TV_ASSERT_OK_AND_ASSIGN(const Engine engine, harness_.Open());
+  EXPECT_EQ(engine.quarantine, "");
+}
+
+TEST_F(SimEngineTest, AChangedLogIsQuarantinedAndNeverAdopted) {
+  Fill(300);
+  const std::vector<Mutation> attacks = {{Family::kAudit, LeafKey(299), "forged"},
+                                         {Family::kAudit, LeafKey(298), std::nullopt},
+                                         {Family::kAudit, LeafKey(300), "added"},
+                                         {Family::kAudit, TileKey(0, 0), std::string(8192, 'x')},
+                                         {Family::kAudit, TileKey(0, 0), std::nullopt},
+                                         {Family::kAudit, kHeadKey, "forged"}};
+  for (const Mutation& attack : attacks) {
+    std::optional<std::string> before;
+    {
+      TV_ASSERT_OK_AND_ASSIGN(const auto store, harness_.store().Open());
+      TV_ASSERT_OK_AND_ASSIGN(const auto view, store->Pin());
+      if (auto value = view->Get(Family::kAudit, attack.key); value.ok()) before = *value;
+    }
+    WriteBehindItsBack({attack});
+    ExpectQuarantine("the");
+    TV_ASSERT_OK_AND_ASSIGN(const Engine engine, harness_.Open(/*adopt=*/true));
+    EXPECT_NE(engine.quarantine, "");
+    WriteBehindItsBack({{Family::kAudit, attack.key, before}});
+  }
+  TV_ASSERT_OK_AND_ASSIGN(const Engine engine, harness_.Open());
+  EXPECT_EQ(engine.quarantine, "");
+}
+
+TEST_F(SimEngineTest, ARemovedHeadRecordDoesNotLookLikeAFreshVault) {
+  Fill(3);
+  WriteBehindItsBack({{Family::kAudit, kHeadKey, std::nullopt}});
+  ExpectQuarantine("beyond its recorded head");
+}
+
+TEST_F(SimEngineTest, AnOlderKeyringControlFileOrLockStateIsQuarantined) {
+  harness_.keyring_generation = 5;
+  harness_.control_generation = 5;
+  harness_.lock_epoch = 5;
+  Fill(1);
+  harness_.keyring_generation = 4;
+  ExpectQuarantine("keyring is older");
+  harness_.keyring_generation = 6;
+  harness_.control_generation = 4;
+  ExpectQuarantine("control file is older");
+  harness_.control_generation = 6;
+  harness_.lock_epoch = 4;
+  ExpectQuarantine("lockdown state is older");
+  harness_.lock_epoch = 6;
+  Fill(1);
+}
+
+TEST_F(SimEngineTest, ARestoredStoreContinuesWithAnEpochBeyondTheAnchors) {
+  StoreEpoch last;
+  for (int i = 0; i < 3; ++i) {
+    TV_ASSERT_OK_AND_ASSIGN(const Engine engine, harness_.Open());
+    EXPECT_GT(engine.anchor->state().store_epoch, last);
+    last = engine.anchor->state().store_epoch;
+  }
+}
+
+class RocksEngineTest : public ::testing::Test {
+ protected:
+  RocksEngineTest() : harness_(std::make_unique<RocksHarness>()) {}
+  RocksHarness& rocks() { return static_cast<RocksHarness&>(harness_.store()); }
+  EngineHarness harness_;
+};
+
+TEST_F(RocksEngineTest, AnOlderCopyOfTheDataDirectoryIsQuarantined) {
+  const std::string copy = rocks().data() + ".copy";
+  for (int round = 0; round < 2; ++round) {
+    TV_ASSERT_OK_AND_ASSIGN(Engine engine, harness_.Open());
+    ASSERT_EQ(engine.quarantine, "");
+    ASSERT_THAT(engine.journal->Commit(Unit("leaf", {{Family::kMeta, "k", "v"}})), IsOk());
+    engine = Engine();
+    if (round == 0) {
+      std::filesystem::copy(rocks().data(), copy, std::filesystem::copy_options::recursive);
+    }
+  }
+  std::filesystem::remove_all(rocks().data());
+  std::filesystem::rename(copy, rocks().data());
+  TV_ASSERT_OK_AND_ASSIGN(Engine engine, harness_.Open());
+  EXPECT_THAT(engine.quarantine, HasSubstr("older than the anchor"));
+  engine = Engine();
+  std::filesystem::remove_all(rocks().data());
+  TV_ASSERT_OK_AND_ASSIGN(engine, harness_.Open());
+  EXPECT_THAT(engine.quarantine, HasSubstr("older than the anchor")) << "an empty one, too";
+}
+
+// Submitters race, the power goes off somewhere, and whoever got a receipt must find it honoured.
+void SurviveAPowerCut(EngineHarness& harness, RocksHarness& rocks, uint64_t seed,
+                      std::vector<std::pair<LeafIndex, std::string>>& acknowledged) {
+  TV_ASSERT_OK_AND_ASSIGN(Engine engine, harness.Open());
+  ASSERT_EQ(engine.quarantine, "") << "seed " << seed;
+  for (const auto& [index, data] : acknowledged) {
+    TV_ASSERT_OK_AND_ASSIGN(const auto leaves, engine.journal->ReadLeaves(index, 1));
+    ASSERT_EQ(leaves, std::vector<std::string>{data}) << "seed " << seed;
+    TV_ASSERT_OK_AND_ASSIGN(const auto view, engine.store->Pin());
+    ASSERT_EQ(view->Get(Family::kMeta, data).value_or("absent"), data) << "seed " << seed;
+    ASSERT_EQ(view->Get(Family::kHot, data).value_or("absent"), data) << "seed " << seed;
+  }
+  const AnchorState anchor = engine.anchor->state();
+  ASSERT_GE(engine.journal->Head().tree_size, anchor.tree_size);
+  rocks.disk().StopAfter(seed * 7 % 60);
+  harness.anchor_disk.StopAfter(seed * 13 % 90);
+  std::mutex mu;
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([&, t] {
+        for (int i = 0;; ++i) {
+          const std::string data = absl::StrCat(seed, "/", t, "/", i);
+          const auto receipt = engine.journal->Commit(
+              Unit(data, {{Family::kMeta, data, data}, {Family::kHot, data, data}}));
+          if (!receipt.ok()) return;
+          const std::lock_guard lock(mu);
+          acknowledged.emplace_back(receipt->first_leaf, data);
+        }
+      });
+    }
+  }
+  EXPECT_EQ(harness.failures, 1);
+  engine = Engine();
+  rocks.PowerCut(seed);
+  harness.anchor_disk.PowerCut(seed);
+}
+
+TEST_F(RocksEngineTest, WhatWasAcknowledgedSurvivesPowerCutsUnderConcurrentCommits) {
+  std::vector<std::pair<LeafIndex, std::string>> acknowledged;
+  for (uint64_t seed = 1; seed <= 12; ++seed) {
+    harness_.anchor_sync = seed % 2 == 0 ? AnchorSync::kCommit : AnchorSync::kLagging;
+    SurviveAPowerCut(harness_, rocks(), seed, acknowledged);
+    if (HasFatalFailure()) return;
+  }
+  EXPECT_GT(acknowledged.size(), 20u);
+}
+
+}  // namespace
+}  // namespace televault::store
