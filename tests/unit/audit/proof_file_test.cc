@@ -1,8 +1,10 @@
 #include "audit/proof_file.h"
 
+#include <fstream>
 #include <gtest/gtest.h>
 
 #include "audit/encoding.h"
+#include "audit/leaf.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/audit/vectors.h"
 
@@ -77,6 +79,38 @@ TEST(ProofFiles, ALeafIsShownToBeInASignedLogAndNoOtherOne) {
               StatusIs(absl::StatusCode::kFailedPrecondition));
   EXPECT_THAT(VerifyProofFile(*parsed, leaves[6], testing::NamedKey("other").key),
               StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
+std::string Golden(const std::string& name) {
+  std::ifstream file("tests/golden/audit/receipt/" + name, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// The receipts that receipt_by_hand_test.sh checks with coreutils and OpenSSL alone. They were
+// written by another program than ours.
+TEST(ProofFiles, TheGoldenReceiptsAreWhatWeWriteAndTheyVerify) {
+  const auto key = testing::NamedKey("vault.example/audit");
+  EXPECT_EQ(Golden("vkey"), key.key.Text() + "\n");
+  std::vector<std::string> leaves;
+  std::vector<Hash> hashes;
+  for (int i = 0; i < 11; ++i) {
+    const std::string body = "sealed entry " + std::to_string(i);
+    leaves.push_back(EncodeLeaf({LeafType::kEntry, LeafKeyId{7}, AsBytes(body)}).value());
+    hashes.push_back(LeafHash(AsBytes(leaves.back())));
+  }
+  const auto reader = [&](uint32_t level, uint64_t index) -> absl::StatusOr<Hash> {
+    return testing::DefinitionRoot(std::span(hashes).subspan(index << level, uint64_t{1} << level));
+  };
+  for (const uint64_t index : {6u, 10u}) {
+    ProofFile receipt;
+    receipt.index = index;
+    receipt.hashes = InclusionProof(index, 11, reader).value();
+    receipt.checkpoint = testing::SignedCheckpoint({11, testing::DefinitionRoot(hashes)}, key);
+    EXPECT_EQ(Golden(std::to_string(index) + ".tlog-proof"), FormatProofFile(receipt));
+    const std::string leaf = Golden(std::to_string(index) + ".leaf");
+    EXPECT_EQ(leaf, leaves[index]);
+    EXPECT_THAT(VerifyProofFile(receipt, LeafHash(AsBytes(leaf)), key.key), IsOk());
+  }
 }
 
 }  // namespace
