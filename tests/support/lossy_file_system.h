@@ -25,7 +25,7 @@ class LossyFileSystem : public FileSystem {
   explicit LossyFileSystem(FileSystem& base = PosixFileSystem());
   ~LossyFileSystem() override;
 
-  // --- faults -----------------------------------------------------------------------------------
+  // --- faults ---
   // Undoes everything not synced. With a seed each unsynced write and name survives or not at
   // random, writes torn at 512-byte sectors. Files opened before are dead: their calls fail.
   void PowerCut();
@@ -44,7 +44,7 @@ class LossyFileSystem : public FileSystem {
   void SkipSync(uint64_t n);
   uint64_t syncs() const;  // Sync and SyncDirectory calls so far
 
-  // --- FileSystem -------------------------------------------------------------------------------
+  // --- FileSystem ---
   absl::StatusOr<std::unique_ptr<WritableFile>> OpenWritable(const std::string& path, OpenMode mode,
                                                              int permissions) override;
   absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) override;

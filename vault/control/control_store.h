@@ -51,7 +51,7 @@ class ControlStore {
   static absl::StatusOr<std::unique_ptr<ControlStore>> Open(ControlStoreOptions options,
                                                             uint64_t min_generation);
 
-  // --- lookups ----------------------------------------------------------------------------------
+  // --- lookups ---
   // Revoked, pending and expired ones too: the caller audits why it refuses. Compares every
   // verifier in constant time.
   std::optional<record::v1::TokenRecord> FindByVerifier(const TokenVerifier& verifier) const;
@@ -64,7 +64,7 @@ class ControlStore {
   // The whole record, e.g. for status.
   std::shared_ptr<const record::v1::ControlRecord> Snapshot() const;
 
-  // --- changes; durable when OK -----------------------------------------------------------------
+  // --- changes; durable when OK ---
   // A person without `confirmed_by` is proposed. ALREADY_EXISTS, INVALID_ARGUMENT (name),
   // RESOURCE_EXHAUSTED (limits::kMaxPersons).
   absl::Status EnrolPerson(record::v1::PersonRecord person);

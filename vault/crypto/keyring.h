@@ -1,9 +1,11 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -42,6 +44,8 @@ struct AuditEpochInfo {
   WallTime created_at;
 };
 
+struct KeyringContent;
+
 // What one Shred destroys; everything in it shares one new generation.
 struct ShredRequest {
   std::vector<PartitionId> partitions;               // every key of these
@@ -65,7 +69,8 @@ struct KeyringOptions {
   Random& random;
   VaultId vault;
   std::vector<std::string> directories;  // ≥ 1, existing; every write reaches all of them
-  // Called with the new generation after it is durable and before an old slot is destroyed.
+  // Called with every new generation once it is durable, and before an old slot is destroyed. Runs
+  // under the writer's lock: it must not write to the keyring.
   std::function<absl::Status(uint64_t generation)> on_new_generation;
 };
 
@@ -98,8 +103,8 @@ class Keyring {
   Keyring(const Keyring&) = delete;
   Keyring& operator=(const Keyring&) = delete;
 
-  // --- root -------------------------------------------------------------------------------------
-  const RootDescription root_description() const;
+  // --- root ---
+  RootDescription root_description() const;
   // PERMISSION_DENIED: another root key. OK if already unsealed with this one.
   absl::Status Unseal(const SecretBytes& root);
   // Wipes KEK, meta key and every cached key. Holders of a DataKeyRef keep theirs until they let
@@ -109,7 +114,7 @@ class Keyring {
   // Puts a new root key in place of the old: every key is wrapped anew and the slot changes.
   absl::Status ChangeRoot(const RootDescription& description, const SecretBytes& new_root);
 
-  // --- data keys --------------------------------------------------------------------------------
+  // --- data keys ---
   // UNAVAILABLE/SEALED while sealed, from here to the next heading.
   // The current key of the partition, made if there is none, durable when returned. An earlier
   // `deadline` than the recorded one moves it; a later one is ignored.
@@ -137,7 +142,7 @@ class Keyring {
   // Whether a task still holds an opened copy of the key.
   bool Held(PartitionId partition, KeyId id) const;
 
-  // --- other keys -------------------------------------------------------------------------------
+  // --- other keys ---
   // Seals the meta family. UNAVAILABLE/SEALED.
   absl::StatusOr<SecretRef> MetaKey() const;
   // Hashes subjects of `dataset` in `period` (a number the caller defines; made at first use,
@@ -147,14 +152,14 @@ class Keyring {
   // Hashes erased subjects of `dataset`; does not rotate. UNAVAILABLE/SEALED.
   absl::StatusOr<SecretRef> BlockedSubjectKey(DatasetId dataset);
 
-  // --- audit epochs -----------------------------------------------------------------------------
+  // --- audit epochs ---
   AuditEpochInfo CurrentAuditEpoch() const;  // works while sealed
   std::vector<AuditEpochInfo> AuditEpochs() const;
   absl::StatusOr<AuditEpochInfo> RotateAuditEpoch(WallTime now);
   // UNAVAILABLE/SEALED; NOT_FOUND with reason EXPIRED once shredded.
   absl::StatusOr<SecretRef> AuditEpochPrivateKey(uint32_t epoch) const;
 
-  // --- state ------------------------------------------------------------------------------------
+  // --- state ---
   uint64_t generation() const;  // grows with every write; for the anchor
   uint64_t slot() const;        // number of the live slot secret
   SlotKind slot_kind() const;
@@ -166,6 +171,19 @@ class Keyring {
  private:
   struct State;
   explicit Keyring(KeyringOptions options);
+
+  // With write_mu_ held:
+  absl::Status Commit(KeyringContent content, bool new_slot);
+  absl::Status FinishDestruction();
+  KeyringContent Copy() const;
+  // Opens or returns a cached key; UNAVAILABLE/SEALED.
+  absl::StatusOr<SecretRef> OpenKey(const std::string& identity, Bytes wrapped) const;
+  absl::StatusOr<DataKeyRef> OpenDataKey(const SecretRef& kek, PartitionId partition, KeyId id,
+                                         Bytes wrapped);
+  // A fresh key wrapped under `kek`.
+  void WrapNew(const SecretBytes& kek, const std::string& identity, std::span<uint8_t> out);
+  // The KEK, or UNAVAILABLE/SEALED.
+  absl::StatusOr<SecretRef> Kek() const;
 
   const KeyringOptions options_;
   mutable std::mutex write_mu_;  // one writer at a time; taken before mu_

@@ -1,0 +1,485 @@
+#include "vault/crypto/keyring.h"
+
+#include <algorithm>
+#include <deque>
+#include <limits>
+#include <sodium.h>
+#include <unordered_map>
+
+#include "absl/strings/str_cat.h"
+
+#include "vault/base/check.h"
+#include "vault/base/crash_point.h"
+#include "vault/base/limits.h"
+#include "vault/crypto/envelope.h"
+#include "vault/crypto/hash.h"
+#include "vault/crypto/keyring_files.h"
+#include "vault/crypto/keyring_format.h"
+#include "vault/crypto/keyring_state.h"
+#include "vault/crypto/secret_pass.h"
+
+namespace televault::crypto {
+namespace {
+
+// Opened data keys kept for the next caller; each takes a few guarded pages.
+constexpr size_t kCachedDataKeys = 512;
+
+absl::Status Sealed() {
+  return WithReason(absl::UnavailableError("the vault is sealed; an operator can unseal it with "
+                                           "`televault operator unseal`"),
+                    reason::kSealed);
+}
+
+SecretBytes KekOf(const SecretBytes& root) { return DeriveKey(root, "televault.kek.v1"); }
+
+}  // namespace
+
+using internal::Gone;
+using internal::KeysOf;
+using internal::Ratchet;
+
+Keyring::Keyring(KeyringOptions options)
+    : options_(std::move(options)), state_(std::make_unique<State>()) {
+  TV_CHECK(!options_.directories.empty());
+}
+Keyring::~Keyring() = default;
+
+void Keyring::WrapNew(const SecretBytes& kek, const std::string& identity, std::span<uint8_t> out) {
+  const SecretBytes key = NewKey(options_.random);
+  const std::string wrapped =
+      SealSecret(kek, Use::kKeyringEntry, AsBytes(identity), key, options_.vault, options_.random);
+  TV_CHECK(wrapped.size() == out.size());
+  std::copy(wrapped.begin(), wrapped.end(), out.begin());
+}
+
+namespace {
+
+// A fresh X25519 pair as the newest epoch of `content`.
+void AddAuditEpoch(KeyringContent& content, const SecretBytes& kek, WallTime now,
+                   const KeyringOptions& options) {
+  WrappedAuditEpoch epoch;
+  epoch.info.epoch = content.audit_epochs.empty() ? 1 : content.audit_epochs.rbegin()->first + 1;
+  epoch.info.created_at = now;
+  const SecretBytes private_key = NewKey(options.random);
+  TV_CHECK(crypto_scalarmult_base(epoch.info.public_key.data(),
+                                  private_key.Read(MintSecretPass()).data()) == 0);
+  const std::string wrapped =
+      SealSecret(kek, Use::kKeyringEntry, AsBytes(AuditEpochIdentity(epoch.info.epoch)),
+                 private_key, options.vault, options.random);
+  std::copy(wrapped.begin(), wrapped.end(), epoch.private_key.begin());
+  content.audit_epochs[epoch.info.epoch] = epoch;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Keyring>> Keyring::Create(KeyringOptions options,
+                                                         const RootDescription& description,
+                                                         const SecretBytes& root, WallTime now) {
+  TV_RETURN_IF_ERROR(ValidateRoot(description));
+  auto keyring = std::unique_ptr<Keyring>(new Keyring(std::move(options)));
+  TV_ASSIGN_OR_RETURN(const bool exists, KeyringFiles(keyring->options_).Exist());
+  if (exists) {
+    return absl::AlreadyExistsError(
+        absl::StrCat(keyring->options_.directories.front(),
+                     " already holds a keyring; it is never overwritten"));
+  }
+  const auto kek = std::make_shared<const SecretBytes>(KekOf(root));
+  KeyringContent content;
+  content.root = description;
+  keyring->WrapNew(*kek, RootCheckIdentity(), content.root_check);
+  keyring->WrapNew(*kek, MetaKeyIdentity(), content.meta_key);
+  AddAuditEpoch(content, *kek, now, keyring->options_);
+  const std::lock_guard write_lock(keyring->write_mu_);
+  TV_RETURN_IF_ERROR(keyring->Commit(std::move(content), /*new_slot=*/true));
+  keyring->state_->kek = kek;
+  return keyring;
+}
+
+absl::StatusOr<std::unique_ptr<Keyring>> Keyring::Load(KeyringOptions options,
+                                                       uint64_t min_generation) {
+  auto keyring = std::unique_ptr<Keyring>(new Keyring(std::move(options)));
+  KeyringFiles files(keyring->options_);
+  TV_ASSIGN_OR_RETURN(KeyringContent content, files.LoadNewest());
+  if (content.generation < min_generation) {
+    return absl::DataLossError(absl::StrCat(
+        "the keyring is generation ", content.generation, ", but generation ", min_generation,
+        " was in force: an old copy was put back, or the newest one is damaged"));
+  }
+  State& state = *keyring->state_;
+  TV_ASSIGN_OR_RETURN(const std::vector<uint64_t> slots, files.Slots());
+  state.highest_slot = slots.back();
+  state.leftovers = slots.size() > 1;
+  state.highest_generation = content.generation;
+  state.content = std::move(content);
+  // Lagging replicas and old slots are put right now where possible. Where not, the next write
+  // goes to a new slot and Shred reports what is left: the vault can still be locked and read.
+  const std::lock_guard write_lock(keyring->write_mu_);
+  if (!files.RepairReplicas(state.content).ok()) state.must_rotate = true;
+  keyring->FinishDestruction().IgnoreError();
+  return keyring;
+}
+
+// --- writing ---
+
+KeyringContent Keyring::Copy() const {
+  const std::lock_guard lock(mu_);
+  return state_->content;
+}
+
+absl::Status Keyring::Commit(KeyringContent content, bool new_slot) {
+  bool rotates = new_slot;
+  {
+    const std::lock_guard lock(mu_);
+    rotates = rotates || state_->must_rotate;
+    if (rotates) content.slot = ++state_->highest_slot;
+    content.generation = ++state_->highest_generation;
+  }
+  const absl::Status written = KeyringFiles(options_).Write(content, rotates);
+  {
+    const std::lock_guard lock(mu_);
+    if (!written.ok()) {
+      // Replicas may hold the new content, the old, or both: only a higher slot settles it.
+      state_->must_rotate = true;
+      state_->leftovers = true;
+      if (absl::IsResourceExhausted(written))
+        return Annotate(written, "the keyring was not written");
+      return absl::UnavailableError(
+          absl::StrCat("the keyring was not written: ", written.message()));
+    }
+    state_->content = std::move(content);
+    state_->must_rotate = false;
+    state_->leftovers = state_->leftovers || (rotates && state_->highest_slot > 1);
+  }
+  TV_CRASH_POINT("keyring.generation_durable");
+  // Whoever asked for a new slot goes on to FinishDestruction, which tells the anchor.
+  if (!options_.on_new_generation || new_slot) return absl::OkStatus();
+  return options_.on_new_generation(generation());
+}
+
+absl::Status Keyring::FinishDestruction() {
+  uint64_t slot = 0;
+  uint64_t generation = 0;
+  {
+    const std::lock_guard lock(mu_);
+    // After a failed write the slot in force is not the newest on disk: first supersede that.
+    if (state_->must_rotate) return absl::UnavailableError("the keyring must be written first");
+    if (!state_->leftovers) return absl::OkStatus();
+    slot = state_->content.slot;
+    generation = state_->content.generation;
+  }
+  if (options_.on_new_generation) {
+    TV_RETURN_IF_ERROR(Annotate(options_.on_new_generation(generation), "anchor"));
+  }
+  TV_CRASH_POINT("keyring.anchored");
+  TV_RETURN_IF_ERROR(KeyringFiles(options_).DestroyOthers(slot));
+  const std::lock_guard lock(mu_);
+  state_->leftovers = false;
+  return absl::OkStatus();
+}
+
+// --- root ---
+
+RootDescription Keyring::root_description() const {
+  const std::lock_guard lock(mu_);
+  return state_->content.root;
+}
+
+absl::Status Keyring::Unseal(const SecretBytes& root) {
+  if (root.size() != kKeyBytes) return absl::InvalidArgumentError("a root key has 32 bytes");
+  const auto kek = std::make_shared<const SecretBytes>(KekOf(root));
+  const std::lock_guard lock(mu_);
+  const auto check = OpenSecret(*kek, Use::kKeyringEntry, AsBytes(RootCheckIdentity()),
+                                state_->content.root_check, options_.vault);
+  if (!check.ok()) {
+    return absl::PermissionDeniedError("this root key does not open the keyring");
+  }
+  if (state_->kek == nullptr) state_->kek = kek;
+  return absl::OkStatus();
+}
+
+void Keyring::Seal() {
+  const std::lock_guard lock(mu_);
+  state_->kek.reset();
+  state_->opened.clear();
+  state_->recent.clear();
+}
+
+bool Keyring::sealed() const {
+  const std::lock_guard lock(mu_);
+  return state_->kek == nullptr;
+}
+
+absl::StatusOr<SecretRef> Keyring::Kek() const {
+  const std::lock_guard lock(mu_);
+  if (state_->kek == nullptr) return Sealed();
+  return state_->kek;
+}
+
+absl::Status Keyring::ChangeRoot(const RootDescription& description, const SecretBytes& new_root) {
+  TV_RETURN_IF_ERROR(ValidateRoot(description));
+  if (new_root.size() != kKeyBytes) return absl::InvalidArgumentError("a root key has 32 bytes");
+  const std::lock_guard write_lock(write_mu_);
+  TV_ASSIGN_OR_RETURN(const SecretRef old_kek, Kek());
+  const auto new_kek = std::make_shared<const SecretBytes>(KekOf(new_root));
+  KeyringContent content = Copy();
+  content.root = description;
+  absl::Status failure;
+  const auto rewrap = [&](const std::string& identity, WrappedKey& wrapped) {
+    const auto key =
+        OpenSecret(*old_kek, Use::kKeyringEntry, AsBytes(identity), wrapped, options_.vault);
+    failure.Update(key.status());
+    if (!key.ok()) return;
+    const std::string again = SealSecret(*new_kek, Use::kKeyringEntry, AsBytes(identity), *key,
+                                         options_.vault, options_.random);
+    std::copy(again.begin(), again.end(), wrapped.begin());
+  };
+  rewrap(RootCheckIdentity(), content.root_check);
+  rewrap(MetaKeyIdentity(), content.meta_key);
+  for (auto& [epoch, key] : content.audit_epochs) {
+    if (!key.shredded) rewrap(AuditEpochIdentity(epoch), key.private_key);
+  }
+  for (auto& [dataset, key] : content.erasure_keys) rewrap(ErasureKeyIdentity(dataset), key);
+  for (auto& [id, key] : content.salts) rewrap(SaltIdentity(id.first, id.second), key);
+  for (auto& [id, key] : content.data_keys) rewrap(DataKeyIdentity(id.first, id.second), key.key);
+  TV_RETURN_IF_ERROR(failure);
+  TV_RETURN_IF_ERROR(Commit(std::move(content), /*new_slot=*/true));
+  {
+    const std::lock_guard lock(mu_);
+    state_->kek = new_kek;
+  }
+  return FinishDestruction();
+}
+
+// --- data keys ---
+
+absl::StatusOr<DataKeyRef> Keyring::OpenDataKey(const SecretRef& kek, PartitionId partition,
+                                                KeyId id, Bytes wrapped) {
+  const DataKeyName name(partition, id);
+  {
+    const std::lock_guard lock(mu_);
+    const auto held = state_->data_keys.find(name);
+    if (held != state_->data_keys.end()) {
+      if (DataKeyRef key = held->second.lock()) return key;
+    }
+  }
+  auto opened = OpenSecret(*kek, Use::kKeyringEntry, AsBytes(DataKeyIdentity(partition, id)),
+                           wrapped, options_.vault);
+  if (!opened.ok()) return Annotate(opened.status(), "data key");
+  auto key = std::make_shared<const DataKey>(DataKey{id, *std::move(opened)});
+  const std::lock_guard lock(mu_);
+  // Meanwhile shredded or sealed: the caller must not get what others are told is gone.
+  if (!state_->content.data_keys.contains(name)) return Gone("the data key");
+  if (state_->kek == nullptr) return Sealed();
+  if (state_->data_keys.size() > 4 * kCachedDataKeys) {
+    std::erase_if(state_->data_keys, [](const auto& entry) { return entry.second.expired(); });
+  }
+  state_->data_keys[name] = key;
+  state_->recent.push_back(key);
+  if (state_->recent.size() > kCachedDataKeys) state_->recent.pop_front();
+  return key;
+}
+
+absl::StatusOr<DataKeyRef> Keyring::EnsureDataKey(PartitionId partition, WallTime deadline) {
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    TV_ASSIGN_OR_RETURN(const SecretRef kek, Kek());
+    std::optional<std::pair<KeyId, WrappedKey>> current;
+    {
+      const std::lock_guard lock(mu_);
+      const auto [first, last] = KeysOf(state_->content, partition);
+      if (first != last && std::prev(last)->second.deadline <= deadline) {
+        current = {std::prev(last)->first.second, std::prev(last)->second.key};
+      }
+    }
+    if (current.has_value()) return OpenDataKey(kek, partition, current->first, current->second);
+    const std::pair<PartitionId, WallTime> wanted(partition, deadline);
+    TV_RETURN_IF_ERROR(EnsureDataKeys({&wanted, 1}));
+  }
+  return Gone("the data key");
+}
+
+absl::Status Keyring::EnsureDataKeys(std::span<const std::pair<PartitionId, WallTime>> partitions) {
+  const std::lock_guard write_lock(write_mu_);
+  TV_ASSIGN_OR_RETURN(const SecretRef kek, Kek());
+  KeyringContent content = Copy();
+  bool changed = false;
+  for (const auto& [partition, deadline] : partitions) {
+    const auto [first, last] = KeysOf(content, partition);
+    for (auto it = first; it != last; ++it) {
+      changed = Ratchet(content.data_keys.at(it->first), deadline) || changed;
+    }
+    if (first != last) continue;
+    if (content.data_keys.size() >= limits::kMaxLivePartitions) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("the vault holds its limit of ", limits::kMaxLivePartitions, " partitions"));
+    }
+    const KeyId id(content.next_key_id++);
+    WrappedDataKey key{deadline, {}};
+    WrapNew(*kek, DataKeyIdentity(partition, id), key.key);
+    content.data_keys.emplace(DataKeyName(partition, id), key);
+    changed = true;
+  }
+  return changed ? Commit(std::move(content), /*new_slot=*/false) : absl::OkStatus();
+}
+
+absl::StatusOr<DataKeyRef> Keyring::RotateDataKey(PartitionId partition) {
+  WrappedDataKey key;
+  KeyId id;
+  SecretRef kek;
+  {
+    const std::lock_guard write_lock(write_mu_);
+    TV_ASSIGN_OR_RETURN(kek, Kek());
+    KeyringContent content = Copy();
+    const auto [first, last] = KeysOf(content, partition);
+    if (first == last) return Gone("the partition's key");
+    if (content.data_keys.size() >= limits::kMaxLivePartitions) {
+      return absl::ResourceExhaustedError("the keyring holds its limit of data keys");
+    }
+    id = KeyId(content.next_key_id++);
+    key.deadline = std::prev(last)->second.deadline;
+    WrapNew(*kek, DataKeyIdentity(partition, id), key.key);
+    content.data_keys.emplace(DataKeyName(partition, id), key);
+    TV_RETURN_IF_ERROR(Commit(std::move(content), /*new_slot=*/false));
+  }
+  return OpenDataKey(kek, partition, id, key.key);
+}
+
+absl::StatusOr<DataKeyRef> Keyring::DataKeyFor(PartitionId partition, KeyId id) {
+  TV_ASSIGN_OR_RETURN(const SecretRef kek, Kek());
+  WrappedKey wrapped;
+  {
+    const std::lock_guard lock(mu_);
+    const auto found = state_->content.data_keys.find({partition, id});
+    if (found == state_->content.data_keys.end()) return Gone("the data key");
+    wrapped = found->second.key;
+  }
+  return OpenDataKey(kek, partition, id, wrapped);
+}
+
+// --- other keys ---
+
+absl::StatusOr<SecretRef> Keyring::OpenKey(const std::string& identity, Bytes wrapped) const {
+  const std::lock_guard lock(mu_);
+  if (state_->kek == nullptr) return Sealed();
+  if (const auto found = state_->opened.find(identity); found != state_->opened.end()) {
+    return found->second;
+  }
+  auto opened =
+      OpenSecret(*state_->kek, Use::kKeyringEntry, AsBytes(identity), wrapped, options_.vault);
+  if (!opened.ok()) return Annotate(opened.status(), "keyring entry");
+  auto key = std::make_shared<const SecretBytes>(*std::move(opened));
+  state_->opened[identity] = key;
+  return key;
+}
+
+absl::StatusOr<SecretRef> Keyring::MetaKey() const {
+  WrappedKey wrapped;
+  {
+    const std::lock_guard lock(mu_);
+    wrapped = state_->content.meta_key;
+  }
+  return OpenKey(MetaKeyIdentity(), wrapped);
+}
+
+absl::StatusOr<SecretRef> Keyring::SubjectSalt(DatasetId dataset, int64_t period) {
+  const std::string identity = SaltIdentity(dataset, period);
+  std::optional<WrappedKey> wrapped;
+  const auto find = [&] {
+    const std::lock_guard lock(mu_);
+    const auto found = state_->content.salts.find({dataset, period});
+    if (found != state_->content.salts.end()) wrapped = found->second;
+  };
+  find();
+  if (!wrapped.has_value()) {
+    const std::lock_guard write_lock(write_mu_);
+    TV_ASSIGN_OR_RETURN(const SecretRef kek, Kek());
+    find();
+    if (!wrapped.has_value()) {
+      KeyringContent content = Copy();
+      if (content.salts.size() >= limits::kMaxSubjectSalts) {
+        return absl::ResourceExhaustedError("the keyring holds its limit of subject salts");
+      }
+      wrapped.emplace();
+      WrapNew(*kek, identity, *wrapped);
+      content.salts[{dataset, period}] = *wrapped;
+      TV_RETURN_IF_ERROR(Commit(std::move(content), /*new_slot=*/false));
+    }
+  }
+  return OpenKey(identity, *wrapped);
+}
+
+std::vector<int64_t> Keyring::LiveSaltPeriods(DatasetId dataset) const {
+  const std::lock_guard lock(mu_);
+  std::vector<int64_t> periods;
+  for (const auto& [id, key] : state_->content.salts) {
+    if (id.first == dataset) periods.push_back(id.second);
+  }
+  return periods;
+}
+
+absl::StatusOr<SecretRef> Keyring::BlockedSubjectKey(DatasetId dataset) {
+  const std::string identity = ErasureKeyIdentity(dataset);
+  std::optional<WrappedKey> wrapped;
+  const auto find = [&] {
+    const std::lock_guard lock(mu_);
+    const auto found = state_->content.erasure_keys.find(dataset);
+    if (found != state_->content.erasure_keys.end()) wrapped = found->second;
+  };
+  find();
+  if (!wrapped.has_value()) {
+    const std::lock_guard write_lock(write_mu_);
+    TV_ASSIGN_OR_RETURN(const SecretRef kek, Kek());
+    find();
+    if (!wrapped.has_value()) {
+      KeyringContent content = Copy();
+      if (content.erasure_keys.size() >= limits::kMaxDatasets) {
+        return absl::ResourceExhaustedError("the keyring holds its limit of datasets");
+      }
+      wrapped.emplace();
+      WrapNew(*kek, identity, *wrapped);
+      content.erasure_keys[dataset] = *wrapped;
+      TV_RETURN_IF_ERROR(Commit(std::move(content), /*new_slot=*/false));
+    }
+  }
+  return OpenKey(identity, *wrapped);
+}
+
+// --- audit epochs ---
+
+AuditEpochInfo Keyring::CurrentAuditEpoch() const {
+  const std::lock_guard lock(mu_);
+  return state_->content.audit_epochs.rbegin()->second.info;
+}
+
+std::vector<AuditEpochInfo> Keyring::AuditEpochs() const {
+  const std::lock_guard lock(mu_);
+  std::vector<AuditEpochInfo> epochs;
+  for (const auto& [number, epoch] : state_->content.audit_epochs) epochs.push_back(epoch.info);
+  return epochs;
+}
+
+absl::StatusOr<AuditEpochInfo> Keyring::RotateAuditEpoch(WallTime now) {
+  const std::lock_guard write_lock(write_mu_);
+  TV_ASSIGN_OR_RETURN(const SecretRef kek, Kek());
+  KeyringContent content = Copy();
+  if (content.audit_epochs.size() >= limits::kMaxAuditEpochs) {
+    return absl::ResourceExhaustedError("the keyring holds its limit of audit epochs");
+  }
+  AddAuditEpoch(content, *kek, now, options_);
+  TV_RETURN_IF_ERROR(Commit(std::move(content), /*new_slot=*/false));
+  return CurrentAuditEpoch();
+}
+
+absl::StatusOr<SecretRef> Keyring::AuditEpochPrivateKey(uint32_t epoch) const {
+  WrappedKey wrapped;
+  {
+    const std::lock_guard lock(mu_);
+    const auto found = state_->content.audit_epochs.find(epoch);
+    if (found == state_->content.audit_epochs.end() || found->second.shredded) {
+      return Gone("the private key of the audit epoch");
+    }
+    wrapped = found->second.private_key;
+  }
+  return OpenKey(AuditEpochIdentity(epoch), wrapped);
+}
+
+}  // namespace televault::crypto

@@ -1,0 +1,215 @@
+#include "vault/crypto/keyring_format.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+#include "vault/base/limits.h"
+
+namespace televault::crypto {
+namespace {
+
+constexpr uint8_t kVersion = 1;
+
+template <class T>
+std::string Identity(std::string_view kind, T value) {
+  std::string identity(kind);
+  PutLittleEndian(identity, value);
+  return identity;
+}
+
+void PutKey(std::string& out, const WrappedKey& key) { out.append(AsText(key)); }
+
+absl::Status TakeKey(ByteReader& reader, WrappedKey& key) {
+  TV_ASSIGN_OR_RETURN(const Bytes bytes, reader.Take(key.size()));
+  if (!LooksLikeEnvelope(bytes)) {
+    return absl::DataLossError("a wrapped key is not an envelope of a known version");
+  }
+  std::copy(bytes.begin(), bytes.end(), key.begin());
+  return absl::OkStatus();
+}
+
+template <class T>
+absl::Status TakeInto(ByteReader& reader, T& value) {
+  TV_ASSIGN_OR_RETURN(value, reader.LittleEndian<T>());
+  return absl::OkStatus();
+}
+
+template <size_t kSize>
+absl::Status TakeInto(ByteReader& reader, std::array<uint8_t, kSize>& out) {
+  TV_ASSIGN_OR_RETURN(const Bytes bytes, reader.Take(kSize));
+  std::copy(bytes.begin(), bytes.end(), out.begin());
+  return absl::OkStatus();
+}
+
+absl::StatusOr<uint32_t> TakeCount(ByteReader& reader, size_t limit, std::string_view what) {
+  TV_ASSIGN_OR_RETURN(const uint32_t count, reader.LittleEndian<uint32_t>());
+  if (count > limit) {
+    return absl::DataLossError(absl::StrCat(count, " ", absl::string_view(what.data(), what.size()),
+                                            ", more than the ", limit, " allowed"));
+  }
+  return count;
+}
+
+// Keys come in strictly rising order: one encoding per content, and no entry twice.
+template <class Map, class Key, class Value>
+absl::Status Insert(Map& map, Key key, Value value) {
+  if (!map.empty() && !(map.rbegin()->first < key)) {
+    return absl::DataLossError("entries are not in rising order");
+  }
+  map.emplace_hint(map.end(), std::move(key), std::move(value));
+  return absl::OkStatus();
+}
+
+absl::Status ParseHead(ByteReader& reader, KeyringContent& content) {
+  uint8_t version = 0;
+  TV_RETURN_IF_ERROR(TakeInto(reader, version));
+  if (version != kVersion) {
+    return absl::DataLossError(absl::StrCat("version ", version, "; this program reads version 1"));
+  }
+  TV_RETURN_IF_ERROR(TakeInto(reader, content.slot));
+  TV_RETURN_IF_ERROR(TakeInto(reader, content.generation));
+  TV_RETURN_IF_ERROR(TakeInto(reader, content.next_key_id));
+  TV_ASSIGN_OR_RETURN(const uint64_t lock_epoch, reader.LittleEndian<uint64_t>());
+  content.lock_epoch = LockEpoch(lock_epoch);
+  TV_ASSIGN_OR_RETURN(const uint8_t source, reader.LittleEndian<uint8_t>());
+  content.root.source = static_cast<RootSource>(source);
+  TV_RETURN_IF_ERROR(TakeInto(reader, content.root.passphrase.salt));
+  TV_RETURN_IF_ERROR(TakeInto(reader, content.root.passphrase.passes));
+  TV_RETURN_IF_ERROR(TakeInto(reader, content.root.passphrase.memory_bytes));
+  if (const absl::Status valid = ValidateRoot(content.root); !valid.ok()) {
+    return absl::DataLossError(valid.message());
+  }
+  TV_RETURN_IF_ERROR(TakeKey(reader, content.root_check));
+  return TakeKey(reader, content.meta_key);
+}
+
+absl::Status ParseAuditEpochs(ByteReader& reader, KeyringContent& content) {
+  TV_ASSIGN_OR_RETURN(const uint32_t count,
+                      TakeCount(reader, limits::kMaxAuditEpochs, "audit epochs"));
+  if (count == 0) return absl::DataLossError("no audit epoch");
+  for (uint32_t i = 0; i < count; ++i) {
+    WrappedAuditEpoch epoch;
+    TV_RETURN_IF_ERROR(TakeInto(reader, epoch.info.epoch));
+    TV_RETURN_IF_ERROR(TakeInto(reader, epoch.info.public_key));
+    TV_RETURN_IF_ERROR(TakeInto(reader, epoch.info.created_at.micros));
+    TV_ASSIGN_OR_RETURN(const uint8_t shredded, reader.LittleEndian<uint8_t>());
+    if (shredded > 1) return absl::DataLossError("an audit epoch is neither live nor shredded");
+    epoch.shredded = shredded == 1;
+    if (!epoch.shredded) TV_RETURN_IF_ERROR(TakeKey(reader, epoch.private_key));
+    TV_RETURN_IF_ERROR(Insert(content.audit_epochs, epoch.info.epoch, epoch));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ParseDatasetKeys(ByteReader& reader, KeyringContent& content) {
+  TV_ASSIGN_OR_RETURN(const uint32_t erasure_keys,
+                      TakeCount(reader, limits::kMaxDatasets, "erasure keys"));
+  for (uint32_t i = 0; i < erasure_keys; ++i) {
+    WrappedKey key;
+    TV_ASSIGN_OR_RETURN(const uint32_t dataset, reader.LittleEndian<uint32_t>());
+    TV_RETURN_IF_ERROR(TakeKey(reader, key));
+    TV_RETURN_IF_ERROR(Insert(content.erasure_keys, DatasetId(dataset), key));
+  }
+  TV_ASSIGN_OR_RETURN(const uint32_t salts, TakeCount(reader, limits::kMaxSubjectSalts, "salts"));
+  for (uint32_t i = 0; i < salts; ++i) {
+    WrappedKey key;
+    TV_ASSIGN_OR_RETURN(const uint32_t dataset, reader.LittleEndian<uint32_t>());
+    TV_ASSIGN_OR_RETURN(const int64_t period, reader.LittleEndian<int64_t>());
+    TV_RETURN_IF_ERROR(TakeKey(reader, key));
+    TV_RETURN_IF_ERROR(Insert(content.salts, std::pair(DatasetId(dataset), period), key));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ParseDataKeys(ByteReader& reader, KeyringContent& content) {
+  TV_ASSIGN_OR_RETURN(const uint32_t count,
+                      TakeCount(reader, limits::kMaxLivePartitions, "data keys"));
+  for (uint32_t i = 0; i < count; ++i) {
+    TV_ASSIGN_OR_RETURN(const uint32_t dataset, reader.LittleEndian<uint32_t>());
+    TV_ASSIGN_OR_RETURN(const int32_t day, reader.LittleEndian<int32_t>());
+    TV_ASSIGN_OR_RETURN(const uint64_t id, reader.LittleEndian<uint64_t>());
+    if (id >= content.next_key_id) return absl::DataLossError("a key id that was never given out");
+    WrappedDataKey key;
+    TV_RETURN_IF_ERROR(TakeInto(reader, key.deadline.micros));
+    TV_RETURN_IF_ERROR(TakeKey(reader, key.key));
+    const PartitionId partition{DatasetId(dataset), Day(day)};
+    TV_RETURN_IF_ERROR(Insert(content.data_keys, std::pair(partition, KeyId(id)), key));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string RootCheckIdentity() { return "root"; }
+std::string MetaKeyIdentity() { return "meta"; }
+std::string AuditEpochIdentity(uint32_t epoch) { return Identity("audit", epoch); }
+std::string ErasureKeyIdentity(DatasetId dataset) { return Identity("erase", dataset.value()); }
+std::string SaltIdentity(DatasetId dataset, int64_t period) {
+  std::string identity = Identity("salt", dataset.value());
+  PutLittleEndian(identity, period);
+  return identity;
+}
+std::string DataKeyIdentity(PartitionId partition, KeyId id) {
+  std::string identity = Identity("data", partition.dataset.value());
+  PutLittleEndian(identity, partition.day.value());
+  PutLittleEndian(identity, id.value());
+  return identity;
+}
+std::string KeyringIdentity(uint64_t slot) { return Identity("keyring", slot); }
+
+std::string EncodeKeyring(const KeyringContent& content) {
+  std::string out;
+  out.reserve(1024 + content.data_keys.size() * (24 + kWrappedKeyBytes));
+  PutLittleEndian(out, kVersion);
+  PutLittleEndian(out, content.slot);
+  PutLittleEndian(out, content.generation);
+  PutLittleEndian(out, content.next_key_id);
+  PutLittleEndian(out, content.lock_epoch.value());
+  PutLittleEndian(out, static_cast<uint8_t>(content.root.source));
+  out.append(AsText(content.root.passphrase.salt));
+  PutLittleEndian(out, content.root.passphrase.passes);
+  PutLittleEndian(out, content.root.passphrase.memory_bytes);
+  PutKey(out, content.root_check);
+  PutKey(out, content.meta_key);
+  PutLittleEndian(out, static_cast<uint32_t>(content.audit_epochs.size()));
+  for (const auto& [number, epoch] : content.audit_epochs) {
+    PutLittleEndian(out, number);
+    out.append(AsText(epoch.info.public_key));
+    PutLittleEndian(out, epoch.info.created_at.micros);
+    PutLittleEndian(out, static_cast<uint8_t>(epoch.shredded));
+    if (!epoch.shredded) PutKey(out, epoch.private_key);
+  }
+  PutLittleEndian(out, static_cast<uint32_t>(content.erasure_keys.size()));
+  for (const auto& [dataset, key] : content.erasure_keys) {
+    PutLittleEndian(out, dataset.value());
+    PutKey(out, key);
+  }
+  PutLittleEndian(out, static_cast<uint32_t>(content.salts.size()));
+  for (const auto& [id, key] : content.salts) {
+    PutLittleEndian(out, id.first.value());
+    PutLittleEndian(out, id.second);
+    PutKey(out, key);
+  }
+  PutLittleEndian(out, static_cast<uint32_t>(content.data_keys.size()));
+  for (const auto& [id, key] : content.data_keys) {
+    PutLittleEndian(out, id.first.dataset.value());
+    PutLittleEndian(out, id.first.day.value());
+    PutLittleEndian(out, id.second.value());
+    PutLittleEndian(out, key.deadline.micros);
+    PutKey(out, key.key);
+  }
+  return out;
+}
+
+absl::StatusOr<KeyringContent> ParseKeyring(Bytes bytes) {
+  KeyringContent content;
+  ByteReader reader(bytes);
+  for (const auto parse : {ParseHead, ParseAuditEpochs, ParseDatasetKeys, ParseDataKeys}) {
+    TV_RETURN_IF_ERROR(Annotate(parse(reader, content), "keyring"));
+  }
+  if (reader.remaining() != 0) return absl::DataLossError("keyring: bytes after the last entry");
+  return content;
+}
+
+}  // namespace televault::crypto

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "vault/base/bytes.h"
+#include "vault/base/ids.h"
+#include "vault/base/status.h"
+#include "vault/base/time.h"
+#include "vault/crypto/envelope.h"
+#include "vault/crypto/hash.h"
+#include "vault/crypto/keyring.h"
+#include "vault/crypto/unseal.h"
+
+// The plaintext of a keyring file: docs/formats/keyring-v1.md.
+namespace televault::crypto {
+
+// A 32-byte key in an envelope under the KEK.
+inline constexpr size_t kWrappedKeyBytes = kEnvelopeOverhead + kKeyBytes;
+using WrappedKey = std::array<uint8_t, kWrappedKeyBytes>;
+
+struct WrappedDataKey {
+  WallTime deadline;
+  WrappedKey key{};
+};
+struct WrappedAuditEpoch {
+  AuditEpochInfo info;
+  bool shredded = false;  // the private half is gone
+  WrappedKey private_key{};
+};
+
+// Everything a keyring holds; no key in it can be used without the KEK.
+struct KeyringContent {
+  uint64_t slot = 0;
+  uint64_t generation = 0;
+  uint64_t next_key_id = 1;
+  LockEpoch lock_epoch;
+  RootDescription root;
+  WrappedKey root_check{};  // opens under the right root key only
+  WrappedKey meta_key{};
+  std::map<uint32_t, WrappedAuditEpoch> audit_epochs;
+  std::map<DatasetId, WrappedKey> erasure_keys;
+  std::map<std::pair<DatasetId, int64_t>, WrappedKey> salts;
+  std::map<std::pair<PartitionId, KeyId>, WrappedDataKey> data_keys;
+};
+
+std::string EncodeKeyring(const KeyringContent& content);
+// DATA_LOSS says what is wrong with damaged or hostile bytes; never reads past them.
+absl::StatusOr<KeyringContent> ParseKeyring(Bytes bytes);
+
+// What each wrapped key is bound to, so that none can be put in another's place.
+std::string RootCheckIdentity();
+std::string MetaKeyIdentity();
+std::string AuditEpochIdentity(uint32_t epoch);
+std::string ErasureKeyIdentity(DatasetId dataset);
+std::string SaltIdentity(DatasetId dataset, int64_t period);
+std::string DataKeyIdentity(PartitionId partition, KeyId id);
+// What a keyring file is bound to.
+std::string KeyringIdentity(uint64_t slot);
+
+}  // namespace televault::crypto

@@ -1,0 +1,173 @@
+#include <algorithm>
+
+#include "vault/crypto/keyring.h"
+#include "vault/crypto/keyring_files.h"
+#include "vault/crypto/keyring_state.h"
+
+namespace televault::crypto {
+
+using internal::Gone;
+using internal::InfoOf;
+using internal::KeysOf;
+using internal::Ratchet;
+
+// --- expiry and shredding ---
+
+std::vector<DataKeyInfo> Keyring::Due(WallTime now) const {
+  const std::lock_guard lock(mu_);
+  std::vector<DataKeyInfo> due = state_->unfinished;
+  for (const auto& [name, key] : state_->content.data_keys) {
+    if (key.deadline <= now) due.push_back(InfoOf(name, key));
+  }
+  std::stable_sort(due.begin(), due.end(), [](const DataKeyInfo& a, const DataKeyInfo& b) {
+    return a.deadline < b.deadline;
+  });
+  return due;
+}
+
+std::vector<DataKeyInfo> Keyring::DataKeys(PartitionId partition) const {
+  const std::lock_guard lock(mu_);
+  std::vector<DataKeyInfo> keys;
+  const auto [first, last] = KeysOf(state_->content, partition);
+  for (auto it = first; it != last; ++it) keys.push_back(InfoOf(it->first, it->second));
+  return keys;
+}
+
+std::vector<DataKeyInfo> Keyring::AllDataKeys() const {
+  const std::lock_guard lock(mu_);
+  std::vector<DataKeyInfo> keys;
+  keys.reserve(state_->content.data_keys.size());
+  for (const auto& [name, key] : state_->content.data_keys) keys.push_back(InfoOf(name, key));
+  return keys;
+}
+
+absl::Status Keyring::SetDeadline(PartitionId partition, WallTime deadline) {
+  const std::lock_guard write_lock(write_mu_);
+  KeyringContent content = Copy();
+  const auto [first, last] = KeysOf(content, partition);
+  if (first == last) return Gone("the partition's key");
+  bool changed = false;
+  for (auto it = first; it != last; ++it) {
+    changed = Ratchet(content.data_keys.at(it->first), deadline) || changed;
+  }
+  return changed ? Commit(std::move(content), /*new_slot=*/false) : absl::OkStatus();
+}
+
+namespace {
+
+// Takes out what `request` names; returns whether anything was there.
+bool TakeOut(const ShredRequest& request, KeyringContent& content,
+             std::vector<DataKeyInfo>& removed) {
+  bool changed = false;
+  const auto remove_key = [&](const DataKeyName& name) {
+    const auto found = content.data_keys.find(name);
+    if (found == content.data_keys.end()) return;
+    removed.push_back(InfoOf(name, found->second));
+    content.data_keys.erase(found);
+    changed = true;
+  };
+  for (const PartitionId& partition : request.partitions) {
+    const auto [first, last] = KeysOf(content, partition);
+    std::vector<DataKeyName> names;
+    for (auto it = first; it != last; ++it) names.push_back(it->first);
+    for (const DataKeyName& name : names) remove_key(name);
+  }
+  for (const DataKeyName& name : request.keys) remove_key(name);
+  for (const auto& salt : request.salts) changed = content.salts.erase(salt) > 0 || changed;
+  for (const DatasetId dataset : request.datasets) {
+    changed = content.erasure_keys.erase(dataset) > 0 || changed;
+    changed = std::erase_if(content.salts,
+                            [&](const auto& entry) { return entry.first.first == dataset; }) > 0 ||
+              changed;
+  }
+  for (const uint32_t epoch : request.audit_epochs) {
+    const auto found = content.audit_epochs.find(epoch);
+    if (found == content.audit_epochs.end() || found->second.shredded) continue;
+    if (std::next(found) == content.audit_epochs.end()) continue;  // entries are sealed to it now
+    found->second.shredded = true;
+    found->second.private_key = {};
+    changed = true;
+  }
+  return changed;
+}
+
+}  // namespace
+
+absl::StatusOr<ShredReport> Keyring::Shred(const ShredRequest& request) {
+  const std::lock_guard write_lock(write_mu_);
+  KeyringContent content = Copy();
+  std::vector<DataKeyInfo> removed;
+  bool write = TakeOut(request, content, removed);
+  {
+    const std::lock_guard lock(mu_);
+    write = write || state_->must_rotate;
+  }
+  if (write) {
+    TV_RETURN_IF_ERROR(Commit(std::move(content), /*new_slot=*/true));
+    const std::lock_guard lock(mu_);
+    state_->unfinished.insert(state_->unfinished.end(), removed.begin(), removed.end());
+    std::erase_if(state_->recent, [&](const DataKeyRef& key) {
+      return std::any_of(removed.begin(), removed.end(),
+                         [&](const DataKeyInfo& info) { return info.id == key->id; });
+    });
+    // Salts and private halves are opened anew when next needed; what was shredded never again.
+    state_->opened.clear();
+  }
+  TV_RETURN_IF_ERROR(Annotate(FinishDestruction(), "the old slot secret was not destroyed"));
+  ShredReport report;
+  report.slot_kind = options_.slots.kind();
+  const std::lock_guard lock(mu_);
+  report.generation = state_->content.generation;
+  report.keys = std::exchange(state_->unfinished, {});
+  for (const DataKeyInfo& info : report.keys) {
+    const auto held = state_->data_keys.find({info.partition, info.id});
+    if (held == state_->data_keys.end()) continue;
+    if (!held->second.expired()) report.held.push_back(info);
+  }
+  return report;
+}
+
+absl::StatusOr<ShredReport> Keyring::Shred(std::span<const PartitionId> partitions) {
+  ShredRequest request;
+  request.partitions.assign(partitions.begin(), partitions.end());
+  return Shred(request);
+}
+
+bool Keyring::Held(PartitionId partition, KeyId id) const {
+  const std::lock_guard lock(mu_);
+  const auto held = state_->data_keys.find({partition, id});
+  return held != state_->data_keys.end() && !held->second.expired();
+}
+
+// --- state ---
+
+uint64_t Keyring::generation() const {
+  const std::lock_guard lock(mu_);
+  return state_->content.generation;
+}
+
+uint64_t Keyring::slot() const {
+  const std::lock_guard lock(mu_);
+  return state_->content.slot;
+}
+
+SlotKind Keyring::slot_kind() const { return options_.slots.kind(); }
+
+size_t Keyring::replicas() const {
+  return std::min(options_.slots.replicas(), options_.directories.size());
+}
+
+LockEpoch Keyring::lock_epoch() const {
+  const std::lock_guard lock(mu_);
+  return state_->content.lock_epoch;
+}
+
+absl::Status Keyring::RecordLockEpoch(LockEpoch epoch) {
+  const std::lock_guard write_lock(write_mu_);
+  KeyringContent content = Copy();
+  if (epoch <= content.lock_epoch) return absl::OkStatus();
+  content.lock_epoch = epoch;
+  return Commit(std::move(content), /*new_slot=*/false);
+}
+
+}  // namespace televault::crypto
