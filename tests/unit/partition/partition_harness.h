@@ -1,0 +1,275 @@
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <limits>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/support/fake_clock.h"
+#include "tests/support/seeded_random.h"
+#include "tests/support/sim_store.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_directory.h"
+#include "vault/base/gate.h"
+#include "vault/crypto/hash.h"
+#include "vault/crypto/key_slots.h"
+#include "vault/crypto/keyring.h"
+#include "vault/partition/merger.h"
+#include "vault/partition/partition_catalog.h"
+#include "vault/partition/partition_reader.h"
+#include "vault/partition/partition_writer.h"
+#include "vault/store/meta.h"
+
+namespace televault::partition::testing {
+
+// A store whose process dies after a number of writes: later ones have no effect and fail. With
+// `apply_last` the write at which it dies still reaches the disk, but its caller hears of a
+// failure.
+class MortalStore final : public store::Store {
+ public:
+  explicit MortalStore(std::unique_ptr<store::Store> inner) : inner_(std::move(inner)) {}
+  void DieAfter(uint64_t writes, bool apply_last) {
+    left_ = writes;
+    apply_last_ = apply_last;
+  }
+  bool died() const { return died_; }
+
+  absl::StatusOr<StoreEpoch> AcquireLease(StoreEpoch above) override {
+    return inner_->AcquireLease(above);
+  }
+  store::CommitOutcome Commit(StoreEpoch epoch, const store::CommitBatch& batch) override {
+    const bool alive = Live();
+    if (alive || std::exchange(apply_now_, false)) {
+      const store::CommitOutcome outcome = inner_->Commit(epoch, batch);
+      if (alive) return outcome;
+    }
+    return store::CommitOutcome::kUnknown;
+  }
+  absl::StatusOr<std::unique_ptr<store::View>> Pin() override { return inner_->Pin(); }
+  absl::Status PutBlock(const BlockId& id, std::span<const store::BlockChunk> chunks) override {
+    return Write([&] { return inner_->PutBlock(id, chunks); });
+  }
+  absl::StatusOr<std::vector<std::string>> ReadBlock(const BlockId& id,
+                                                     std::span<const uint16_t> columns) override {
+    absl::StatusOr<std::vector<std::string>> read = inner_->ReadBlock(id, columns);
+    if (read.ok() && damage_ && !read->front().empty()) read->front()[0] ^= 1;
+    return read;
+  }
+  absl::Status EraseBlock(const BlockId& id) override {
+    return Write([&] { return inner_->EraseBlock(id); });
+  }
+  absl::StatusOr<std::vector<BlockId>> ListBlocks() override { return inner_->ListBlocks(); }
+  absl::StatusOr<store::EraseReport> ErasePartition(PartitionId partition) override {
+    return inner_->ErasePartition(partition);
+  }
+  absl::Status Checkpoint(const std::string& directory) override {
+    return inner_->Checkpoint(directory);
+  }
+  absl::StatusOr<uint64_t> DiskBytes() override { return inner_->DiskBytes(); }
+  store::StoreCaps caps() const override { return inner_->caps(); }
+  void DamageReads(bool damage) { damage_ = damage; }
+
+ private:
+  bool Live() {
+    if (left_ > 0) {
+      --left_;
+      return true;
+    }
+    if (!std::exchange(died_, true)) apply_now_ = apply_last_;
+    return false;
+  }
+  template <class Call>
+  absl::Status Write(Call call) {
+    const bool alive = Live();
+    if (alive) return call();
+    if (std::exchange(apply_now_, false)) call().IgnoreError();
+    return absl::UnavailableError("the process died");
+  }
+
+  std::unique_ptr<store::Store> inner_;
+  uint64_t left_ = std::numeric_limits<uint64_t>::max();
+  bool apply_last_ = false;
+  bool apply_now_ = false;
+  bool died_ = false;
+  bool damage_ = false;
+};
+
+// Commits one unit at a time; the tree is another folder's business.
+class DirectJournal final : public store::Journal {
+ public:
+  DirectJournal(store::Store& store, StoreEpoch epoch, std::atomic<uint64_t>& next_id)
+      : store_(store), epoch_(epoch), next_id_(next_id) {}
+
+  absl::StatusOr<store::CommitReceipt> Commit(store::CommitUnit unit) override {
+    if (unit.leaves.empty()) return absl::InvalidArgumentError("a unit without an audit leaf");
+    if (refuse_) return absl::ResourceExhaustedError("disk full");
+    switch (store_.Commit(epoch_, {std::move(unit.mutations)})) {
+      case store::CommitOutcome::kOk:
+        return store::CommitReceipt{};
+      case store::CommitOutcome::kUnknown:
+        return WithReason(absl::UnavailableError("unknown"), reason::kOutcomeUnknown);
+      default:
+        return absl::InternalError("not expected in this test");
+    }
+  }
+  void Refuse(bool refuse) { refuse_ = refuse; }
+  store::CommitReceipt Head() const override { return {}; }
+  absl::StatusOr<std::vector<audit::Hash>> InclusionProof(LeafIndex, uint64_t) const override {
+    return absl::UnimplementedError("");
+  }
+  absl::StatusOr<std::vector<audit::Hash>> ConsistencyProof(uint64_t, uint64_t) const override {
+    return absl::UnimplementedError("");
+  }
+  void WaitForGrowth(uint64_t, std::chrono::milliseconds) const override {}
+  absl::StatusOr<std::vector<std::string>> ReadLeaves(LeafIndex, size_t) const override {
+    return absl::UnimplementedError("");
+  }
+  uint64_t NextUniqueId() override { return next_id_++; }
+
+ private:
+  store::Store& store_;
+  const StoreEpoch epoch_;
+  std::atomic<uint64_t>& next_id_;
+  bool refuse_ = false;
+};
+
+class ClockGate final : public Gate {
+ public:
+  explicit ClockGate(const Clock& clock) : clock_(clock) {}
+  absl::Status Check(GateAccess, const GateScope&) const override { return absl::OkStatus(); }
+  LockEpoch epoch() const override { return LockEpoch(1); }
+  WallTime ReadTime() const override { return clock_.Wall(); }
+
+ private:
+  const Clock& clock_;
+};
+
+// What lives as long as the disk: keys, clock, numbers.
+struct Machine {
+  televault::testing::FakeClock clock;
+  televault::testing::SeededRandom random{7};
+  televault::testing::TempDirectory directory;
+  VaultId vault{.bytes = {1, 2, 3}};
+  crypto::FileKeySlots slots{PosixFileSystem(), {directory.path()}};
+  std::unique_ptr<crypto::Keyring> keyring;
+  std::atomic<uint64_t> next_id{1};
+  ClockGate gate{clock};
+
+  Machine() {
+    crypto::KeyringOptions options{.fs = PosixFileSystem(),
+                                   .slots = slots,
+                                   .random = random,
+                                   .vault = vault,
+                                   .directories = {directory.path()}};
+    const SecretBytes root = crypto::NewKey(random);
+    keyring = crypto::Keyring::Create(std::move(options), {}, root, clock.Wall()).value();
+  }
+  PartitionId Today() const { return {DatasetId(4), DayOf(clock.Wall())}; }
+};
+
+// One process: everything that is rebuilt at a start.
+struct Process {
+  Machine& machine;
+  MortalStore store;
+  DirectJournal journal;
+  store::MetaStore meta;
+  std::unique_ptr<PartitionCatalog> catalog;
+  PartitionWriter writer;
+  PartitionReader reader;
+  std::vector<MergeEvent> events;
+  Merger merger;
+
+  Process(Machine& on, std::unique_ptr<store::Store> inner)
+      : machine(on),
+        store(std::move(inner)),
+        journal(store, store.AcquireLease(StoreEpoch(0)).value(), on.next_id),
+        meta(on.vault, *on.keyring, on.random),
+        catalog(PartitionCatalog::Open(store, meta, on.clock.Wall()).value()),
+        writer(*catalog, *on.keyring, meta, journal, on.clock, on.random, on.vault),
+        reader(store, meta, *on.keyring, *catalog, on.gate, on.vault),
+        merger(Merger::Parts{.store = store,
+                             .meta = meta,
+                             .journal = journal,
+                             .keyring = *on.keyring,
+                             .catalog = *catalog,
+                             .reader = reader,
+                             .clock = on.clock,
+                             .random = on.random,
+                             .vault = on.vault},
+               [this](const MergeEvent& event) {
+                 events.push_back(event);
+                 return std::vector<store::AuditLeaf>(1);
+               }) {}
+
+  // Rows numbered first..first+count-1, an event a second apart going backwards in time.
+  static block::ColumnBatch Rows(PartitionId partition, int64_t first, size_t count) {
+    block::ColumnBatch batch;
+    batch.rows = count;
+    batch.numbers = {0, 1, 2, 3};
+    block::Column time = {.type = block::PhysicalType::kInt, .rows = count};
+    block::Column subject = {.type = block::PhysicalType::kString, .rows = count};
+    block::Column number = {.type = block::PhysicalType::kInt, .rows = count};
+    block::Column text = {.type = block::PhysicalType::kString, .rows = count};
+    for (size_t i = 0; i < count; ++i) {
+      const int64_t n = first + static_cast<int64_t>(i);
+      time.ints.push_back(EndOf(partition.day).micros - 1 - n % 80'000 * 1'000'000);
+      std::string pseudonym = "subject-" + std::to_string(n % 100);
+      pseudonym.resize(16, '.');
+      subject.codes.push_back(subject.dictionary.Add(pseudonym));
+      number.ints.push_back(n);
+      text.codes.push_back(text.dictionary.Add("PLAINTEXT-MARKER-" + std::to_string(n % 7)));
+    }
+    batch.columns.push_back(std::move(time));
+    batch.columns.push_back(std::move(subject));
+    batch.columns.push_back(std::move(number));
+    batch.columns.push_back(std::move(text));
+    return batch;
+  }
+
+  absl::Status Append(PartitionId partition, const block::ColumnBatch& batch) {
+    catalog::Schema schema;
+    schema.dataset = partition.dataset;
+    schema.revision = 3;
+    TV_ASSIGN_OR_RETURN(
+        PreparedBatch prepared,
+        writer.Prepare(partition, schema, batch, EndOf(partition.day) + std::chrono::hours(24)));
+    store::CommitUnit unit;
+    unit.leaves.resize(1);
+    unit.mutations = std::move(prepared.mutations);
+    TV_RETURN_IF_ERROR(journal.Commit(std::move(unit)).status());
+    prepared.on_committed();
+    return absl::OkStatus();
+  }
+  absl::Status Append(PartitionId partition, int64_t first, size_t count) {
+    return Append(partition, Rows(partition, first, count));
+  }
+
+  // The numbers of every row a snapshot shows, ascending.
+  static absl::StatusOr<std::vector<int64_t>> Numbers(const Snapshot& snapshot,
+                                                      PartitionId partition) {
+    TV_ASSIGN_OR_RETURN(const std::vector<Unit> units, snapshot.Units(partition));
+    std::vector<int64_t> numbers;
+    const std::vector<uint16_t> wanted = {2};
+    for (const Unit& unit : units) {
+      TV_ASSIGN_OR_RETURN(const block::ColumnBatch rows, snapshot.Read(unit, wanted));
+      numbers.insert(numbers.end(), rows.columns[0].ints.begin(), rows.columns[0].ints.end());
+    }
+    std::sort(numbers.begin(), numbers.end());
+    return numbers;
+  }
+  absl::StatusOr<std::vector<int64_t>> Numbers(PartitionId partition) {
+    TV_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, reader.Pin());
+    return Numbers(*snapshot, partition);
+  }
+};
+
+inline std::vector<int64_t> UpTo(size_t count) {
+  std::vector<int64_t> numbers(count);
+  for (size_t i = 0; i < count; ++i) numbers[i] = static_cast<int64_t>(i);
+  return numbers;
+}
+
+}  // namespace televault::partition::testing

@@ -1,0 +1,396 @@
+#include "tests/unit/partition/partition_harness.h"
+#include "vault/base/limits.h"
+#include "vault/partition/purge.h"
+
+namespace televault::partition {
+namespace {
+
+using partition::testing::Machine;
+using partition::testing::Process;
+using partition::testing::UpTo;
+using televault::testing::HasReason;
+using televault::testing::IsOk;
+using televault::testing::SimDisk;
+using televault::testing::SimStore;
+using televault::testing::StatusIs;
+using ::testing::HasSubstr;
+
+class PartitionTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<Process> Start() {
+    return std::make_unique<Process>(machine_, std::make_unique<SimStore>(disk_));
+  }
+  // Ten batches of ten rows: 0..99.
+  void AppendHundred(Process& process, PartitionId partition) {
+    for (int64_t i = 0; i < 10; ++i) {
+      ASSERT_THAT(process.Append(partition, i * 10, 10), IsOk());
+    }
+  }
+
+  Machine machine_;
+  std::shared_ptr<SimDisk> disk_ = std::make_shared<SimDisk>(1);
+  const PartitionId today_ = machine_.Today();
+};
+
+TEST_F(PartitionTest, ReadsWhatWasWritten) {
+  auto process = Start();
+  AppendHundred(*process, today_);
+  TV_ASSERT_OK_AND_ASSIGN(const auto numbers, process->Numbers(today_));
+  EXPECT_EQ(numbers, UpTo(100));
+  const PartitionInfo info = *process->catalog->Find(today_);
+  EXPECT_EQ(info.hot_rows, 100u);
+  EXPECT_EQ(info.hot_batches, 10u);
+}
+
+TEST_F(PartitionTest, AStartRebuildsTheFigures) {
+  PartitionInfo before;
+  {
+    auto process = Start();
+    AppendHundred(*process, today_);
+    TV_ASSERT_OK_AND_ASSIGN(const bool merged, process->merger.Merge(today_));
+    EXPECT_TRUE(merged);
+    ASSERT_THAT(process->Append(today_, 100, 5), IsOk());
+    before = *process->catalog->Find(today_);
+  }
+  auto process = Start();
+  const PartitionInfo after = *process->catalog->Find(today_);
+  EXPECT_EQ(after.deadline, before.deadline);
+  EXPECT_EQ(after.key, before.key);
+  EXPECT_EQ(after.hot_rows, 5u);
+  EXPECT_EQ(after.hot_bytes, before.hot_bytes);
+  EXPECT_EQ(after.blocks, 1u);
+  EXPECT_EQ(after.block_rows, 100u);
+  EXPECT_EQ(after.block_bytes, before.block_bytes);
+  TV_ASSERT_OK_AND_ASSIGN(const auto numbers, process->Numbers(today_));
+  EXPECT_EQ(numbers, UpTo(105));
+}
+
+TEST_F(PartitionTest, NoPlaintextReachesTheStore) {
+  auto process = Start();
+  AppendHundred(*process, today_);
+  ASSERT_THAT(process->merger.Merge(today_), IsOk());
+  ASSERT_THAT(process->Append(today_, 100, 50), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(const auto view, process->store.Pin());
+  size_t values = 0;
+  const auto visit = [&](std::string_view key, std::string_view value) {
+    ++values;
+    for (const std::string_view marker : {"PLAINTEXT", "subject-"}) {
+      EXPECT_EQ(value.find(marker), std::string_view::npos);
+      EXPECT_EQ(key.find(marker), std::string_view::npos);
+    }
+    return true;
+  };
+  ASSERT_THAT(view->Scan(store::Family::kHot, "", "", visit), IsOk());
+  ASSERT_THAT(view->Scan(store::Family::kMeta, "", "", visit), IsOk());
+  EXPECT_GE(values, 4u);
+  TV_ASSERT_OK_AND_ASSIGN(const auto blocks, process->store.ListBlocks());
+  ASSERT_EQ(blocks.size(), 1u);
+  const std::vector<uint16_t> columns = {0, 1, 2, 3, store::kFooterColumn};
+  TV_ASSERT_OK_AND_ASSIGN(const auto chunks, process->store.ReadBlock(blocks[0], columns));
+  for (const std::string& chunk : chunks) visit("", chunk);
+}
+
+TEST_F(PartitionTest, MergesSortedByTimeAndKeepsEveryRowOnce) {
+  auto process = Start();
+  AppendHundred(*process, today_);
+  TV_ASSERT_OK_AND_ASSIGN(const bool merged, process->merger.Merge(today_));
+  EXPECT_TRUE(merged);
+  ASSERT_EQ(process->events.size(), 1u);
+  EXPECT_EQ(process->events[0].micro_batches, 10u);
+  EXPECT_EQ(process->events[0].rows, 100u);
+  TV_ASSERT_OK_AND_ASSIGN(const auto snapshot, process->reader.Pin());
+  TV_ASSERT_OK_AND_ASSIGN(const auto units, snapshot->Units(today_));
+  ASSERT_EQ(units.size(), 1u);
+  EXPECT_EQ(units[0].kind, Unit::Kind::kBlock);
+  TV_ASSERT_OK_AND_ASSIGN(const auto rows, snapshot->ReadAll(units[0]));
+  ASSERT_THAT(block::Validate(rows), IsOk());
+  EXPECT_TRUE(std::is_sorted(rows.columns[0].ints.begin(), rows.columns[0].ints.end()));
+  EXPECT_EQ(units[0].min_time.micros, rows.columns[0].ints.front());
+  TV_ASSERT_OK_AND_ASSIGN(const auto numbers, process->Numbers(today_));
+  EXPECT_EQ(numbers, UpTo(100));
+  TV_ASSERT_OK_AND_ASSIGN(const bool again, process->merger.Merge(today_));
+  EXPECT_FALSE(again) << "nothing is left to merge";
+}
+
+TEST_F(PartitionTest, MoreRowsThanABlockHoldsMakeSeveral) {
+  auto process = Start();
+  for (int64_t i = 0; i < 5; ++i) {
+    ASSERT_THAT(process->Append(today_, i * 20'000, 20'000), IsOk());
+  }
+  EXPECT_EQ(process->merger.Due(machine_.clock.Wall()), std::vector<PartitionId>{today_});
+  ASSERT_THAT(process->merger.Merge(today_), IsOk());
+  EXPECT_EQ(process->catalog->Find(today_)->blocks, 2u);
+  TV_ASSERT_OK_AND_ASSIGN(const auto numbers, process->Numbers(today_));
+  EXPECT_EQ(numbers, UpTo(100'000));
+}
+
+TEST_F(PartitionTest, SmallBlocksAreRewrittenTogetherWithNewRows) {
+  auto process = Start();
+  for (int64_t round = 0; round < 20; ++round) {
+    ASSERT_THAT(process->Append(today_, round * 10, 10), IsOk());
+    ASSERT_THAT(process->merger.Merge(today_), IsOk());
+  }
+  EXPECT_LT(process->catalog->Find(today_)->blocks, 6u);
+  TV_ASSERT_OK_AND_ASSIGN(const auto stored, process->store.ListBlocks());
+  EXPECT_EQ(stored.size(), process->catalog->Find(today_)->blocks) << "replaced ones are erased";
+  TV_ASSERT_OK_AND_ASSIGN(const auto numbers, process->Numbers(today_));
+  EXPECT_EQ(numbers, UpTo(200));
+}
+
+TEST_F(PartitionTest, ASnapshotKeepsItsRowsWhileTheyAreMergedAway) {
+  auto process = Start();
+  AppendHundred(*process, today_);
+  ASSERT_THAT(process->merger.Merge(today_), IsOk());
+  {
+    TV_ASSERT_OK_AND_ASSIGN(const auto snapshot, process->reader.Pin());
+    ASSERT_THAT(process->Append(today_, 100, 100), IsOk());
+    ASSERT_THAT(process->merger.Merge(today_), IsOk());
+    EXPECT_EQ(process->events.back().replaced_blocks, 1u);
+    TV_ASSERT_OK_AND_ASSIGN(const auto numbers, Process::Numbers(*snapshot, today_));
+    EXPECT_EQ(numbers, UpTo(100));
+    EXPECT_EQ(process->store.ListBlocks()->size(), 2u) << "the old block is still being read";
+  }
+  ASSERT_THAT(process->merger.EraseReplaced(), IsOk());
+  EXPECT_EQ(process->store.ListBlocks()->size(), 1u);
+  TV_ASSERT_OK_AND_ASSIGN(const auto numbers, process->Numbers(today_));
+  EXPECT_EQ(numbers, UpTo(200));
+}
+
+TEST_F(PartitionTest, ADeathAtAnyWriteOfAMergeLeavesEveryRowOnce) {
+  for (const bool apply_last : {false, true}) {
+    bool died = true;
+    for (uint64_t writes = 0; died; ++writes) {
+      SCOPED_TRACE(::testing::Message() << "writes " << writes << " last applied " << apply_last);
+      ASSERT_LT(writes, 20u);
+      disk_ = std::make_shared<SimDisk>(writes);
+      {
+        auto process = Start();
+        // A first block, so that the merge also replaces one.
+        ASSERT_THAT(process->Append(today_, 0, 50'000), IsOk());
+        ASSERT_THAT(process->Append(today_, 50'000, 30'000), IsOk());
+        ASSERT_THAT(process->merger.Merge(today_), IsOk());
+        ASSERT_THAT(process->Append(today_, 80'000, 60'000), IsOk());
+        ASSERT_THAT(process->Append(today_, 140'000, 10'000), IsOk());
+        process->store.DieAfter(writes, apply_last);
+        const absl::Status merged = process->merger.Merge(today_).status();
+        died = process->store.died();
+        EXPECT_EQ(merged.ok(), !died);
+      }
+      disk_->Crash();
+      auto process = Start();
+      ASSERT_THAT(process->merger.SweepOrphans(), IsOk());
+      TV_ASSERT_OK_AND_ASSIGN(const auto numbers, process->Numbers(today_));
+      EXPECT_TRUE(numbers == UpTo(150'000)) << numbers.size() << " rows";
+      TV_ASSERT_OK_AND_ASSIGN(const auto stored, process->store.ListBlocks());
+      EXPECT_EQ(stored.size(), process->catalog->Find(today_)->blocks);
+      ASSERT_THAT(process->merger.Merge(today_), IsOk());
+      TV_ASSERT_OK_AND_ASSIGN(const auto again, process->Numbers(today_));
+      EXPECT_TRUE(again == UpTo(150'000));
+    }
+  }
+}
+
+TEST_F(PartitionTest, ARefusedMergeLeavesNothingBehind) {
+  auto process = Start();
+  AppendHundred(*process, today_);
+  process->journal.Refuse(true);
+  EXPECT_THAT(process->merger.Merge(today_), StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_TRUE(process->store.ListBlocks()->empty());
+  process->journal.Refuse(false);
+  ASSERT_THAT(process->merger.Merge(today_), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(const auto numbers, process->Numbers(today_));
+  EXPECT_EQ(numbers, UpTo(100));
+}
+
+TEST_F(PartitionTest, ADamagedBlockQuarantinesItsPartition) {
+  auto process = Start();
+  AppendHundred(*process, today_);
+  ASSERT_THAT(process->merger.Merge(today_), IsOk());
+  std::vector<PartitionId> reported;
+  process->reader.SetQuarantineListener(
+      [&](PartitionId id, std::string_view) { reported.push_back(id); });
+  process->store.DamageReads(true);
+  EXPECT_THAT(process->Numbers(today_), HasReason(reason::kQuarantined));
+  process->store.DamageReads(false);
+  EXPECT_THAT(process->Numbers(today_), HasReason(reason::kQuarantined)) << "it stays";
+  EXPECT_EQ(reported, std::vector<PartitionId>{today_});
+  TV_ASSERT_OK_AND_ASSIGN(const auto snapshot, process->reader.Pin());
+  EXPECT_THAT(snapshot->Partitions(today_.dataset, today_.day, today_.day),
+              HasReason(reason::kQuarantined));
+}
+
+// Puts `value` at the hot key past every layer above the store.
+void Overwrite(Process& process, const std::string& key, std::optional<std::string> value) {
+  store::CommitUnit unit;
+  unit.leaves.resize(1);
+  unit.mutations.push_back({.family = store::Family::kHot, .key = key, .value = std::move(value)});
+  ASSERT_THAT(process.journal.Commit(std::move(unit)), IsOk());
+}
+
+TEST_F(PartitionTest, AnExchangedOrLostMicroBatchIsNoticed) {
+  for (const bool lost : {false, true}) {
+    disk_ = std::make_shared<SimDisk>(1);
+    auto process = Start();
+    AppendHundred(*process, today_);
+    std::vector<std::pair<std::string, std::string>> hot;
+    TV_ASSERT_OK_AND_ASSIGN(const auto view, process->store.Pin());
+    ASSERT_THAT(view->Scan(store::Family::kHot, "", "",
+                           [&](std::string_view key, std::string_view value) {
+                             hot.emplace_back(key, value);
+                             return true;
+                           }),
+                IsOk());
+    ASSERT_EQ(hot.size(), 10u);
+    Overwrite(*process, hot[0].first,
+              lost ? std::nullopt : std::optional<std::string>(hot[1].second));
+    EXPECT_THAT(process->Numbers(today_), HasReason(reason::kQuarantined));
+  }
+}
+
+TEST_F(PartitionTest, NothingIsReadableFromTheDeadlineOn) {
+  auto process = Start();
+  AppendHundred(*process, today_);
+  ASSERT_THAT(process->merger.Merge(today_), IsOk());
+  ASSERT_THAT(process->Append(today_, 100, 10), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(const auto snapshot, process->reader.Pin());
+  TV_ASSERT_OK_AND_ASSIGN(const auto units, snapshot->Units(today_));
+  ASSERT_EQ(units.size(), 2u);
+  const WallTime deadline = process->catalog->Find(today_)->deadline;
+  machine_.clock.SetWall(deadline - microseconds(1));
+  EXPECT_THAT(snapshot->ReadAll(units[0]), IsOk());
+  machine_.clock.SetWall(deadline);
+  for (const Unit& unit : units) {
+    EXPECT_THAT(snapshot->ReadAll(unit), HasReason(reason::kExpired));
+    EXPECT_THAT(snapshot->Footer(unit), HasReason(reason::kExpired));
+  }
+  EXPECT_THAT(snapshot->Units(today_), HasReason(reason::kExpired));
+  TV_ASSERT_OK_AND_ASSIGN(const auto readable,
+                          snapshot->Partitions(today_.dataset, today_.day, today_.day));
+  EXPECT_TRUE(readable.empty());
+  EXPECT_THAT(process->Append(today_, 110, 1), HasReason(reason::kExpired));
+  EXPECT_THAT(process->merger.Merge(today_), HasReason(reason::kExpired));
+}
+
+TEST_F(PartitionTest, FootersPruneByValueAndBySubject) {
+  auto process = Start();
+  AppendHundred(*process, today_);
+  ASSERT_THAT(process->merger.Merge(today_), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(const auto snapshot, process->reader.Pin());
+  TV_ASSERT_OK_AND_ASSIGN(const auto units, snapshot->Units(today_));
+  TV_ASSERT_OK_AND_ASSIGN(const auto footer, snapshot->Footer(units[0]));
+  EXPECT_TRUE(footer->Find(2)->zone.MayContain(int64_t{99}));
+  EXPECT_FALSE(footer->Find(2)->zone.MayContain(int64_t{100}));
+  TV_ASSERT_OK_AND_ASSIGN(const bool known,
+                          snapshot->MayContainSubject(units[0], "subject-7......."));
+  TV_ASSERT_OK_AND_ASSIGN(const bool unknown,
+                          snapshot->MayContainSubject(units[0], "nobody-at-all..."));
+  EXPECT_TRUE(known);
+  EXPECT_FALSE(unknown);
+  const std::vector<uint16_t> wanted = {2, 9};
+  TV_ASSERT_OK_AND_ASSIGN(const auto rows, snapshot->Read(units[0], wanted));
+  EXPECT_EQ(rows.numbers, std::vector<uint16_t>{2}) << "a column it lacks is left out";
+}
+
+TEST_F(PartitionTest, MergesWhenTheDesignSaysSo) {
+  auto process = Start();
+  const auto due = [&] { return process->merger.Due(machine_.clock.Wall()).size(); };
+  for (int64_t i = 0; i < 7; ++i) ASSERT_THAT(process->Append(today_, i, 1), IsOk());
+  machine_.clock.Advance(std::chrono::minutes(2));
+  EXPECT_EQ(due(), 0u) << "seven micro-batches wait";
+  ASSERT_THAT(process->Append(today_, 7, 1), IsOk());
+  EXPECT_EQ(due(), 1u) << "eight, the oldest of 60 s";
+  ASSERT_THAT(process->merger.Merge(today_), IsOk());
+  ASSERT_THAT(process->Append(today_, 8, 1), IsOk());
+  EXPECT_EQ(due(), 0u);
+  machine_.clock.SetWall(EndOf(today_.day) + std::chrono::minutes(2));
+  EXPECT_EQ(due(), 1u) << "the day has closed";
+}
+
+TEST_F(PartitionTest, RefusesBatchesThatDoNotBelong) {
+  auto process = Start();
+  const PartitionId tomorrow{today_.dataset, Day(today_.day.value() + 1)};
+  EXPECT_THAT(process->Append(tomorrow, Process::Rows(today_, 0, 3)),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("another day")));
+  EXPECT_THAT(process->Append(today_, Process::Rows(today_, 0, 0)),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  block::ColumnBatch broken = Process::Rows(today_, 0, 3);
+  broken.columns[2].ints.pop_back();
+  EXPECT_THAT(process->Append(today_, broken), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_EQ(process->catalog->All().size(), 0u);
+}
+
+TEST_F(PartitionTest, TwoCallersThatOpenAPartitionAgreeOnItsRecord) {
+  auto process = Start();
+  catalog::Schema schema;
+  const auto prepare = [&](int64_t first, int days) {
+    return process->writer.Prepare(today_, schema, Process::Rows(today_, first, 10),
+                                   EndOf(today_.day) + std::chrono::hours(24 * days));
+  };
+  TV_ASSERT_OK_AND_ASSIGN(PreparedBatch a, prepare(0, 3));
+  TV_ASSERT_OK_AND_ASSIGN(PreparedBatch b, prepare(10, 9));
+  EXPECT_EQ(a.mutations.size(), 3u);
+  EXPECT_EQ(b.mutations.size(), 3u) << "nobody knows yet whether the first one commits";
+  for (PreparedBatch* prepared : {&b, &a}) {
+    store::CommitUnit unit;
+    unit.leaves.resize(1);
+    unit.mutations = std::move(prepared->mutations);
+    ASSERT_THAT(process->journal.Commit(std::move(unit)), IsOk());
+    prepared->on_committed();
+  }
+  EXPECT_EQ(process->catalog->Find(today_)->deadline,
+            EndOf(today_.day) + std::chrono::hours(24 * 3));
+  TV_ASSERT_OK_AND_ASSIGN(const auto numbers, process->Numbers(today_));
+  EXPECT_EQ(numbers, UpTo(20));
+  auto restarted = Start();
+  EXPECT_EQ(restarted->catalog->Find(today_)->deadline,
+            EndOf(today_.day) + std::chrono::hours(24 * 3));
+}
+
+TEST_F(PartitionTest, MaintenanceExcludesItself) {
+  auto process = Start();
+  AppendHundred(*process, today_);
+  {
+    const auto lock = process->catalog->TryLock(today_);
+    ASSERT_TRUE(lock.has_value());
+    EXPECT_FALSE(process->catalog->TryLock(today_).has_value());
+    EXPECT_THAT(process->merger.Merge(today_), StatusIs(absl::StatusCode::kUnavailable));
+  }
+  EXPECT_THAT(process->merger.Merge(today_), IsOk());
+}
+
+TEST_F(PartitionTest, APurgePlanNamesEverythingAndItsCommitLeavesNothing) {
+  auto process = Start();
+  const PartitionId other{DatasetId(5), today_.day};
+  AppendHundred(*process, today_);
+  AppendHundred(*process, other);
+  ASSERT_THAT(process->merger.Merge(today_), IsOk());
+  ASSERT_THAT(process->Append(today_, 100, 5), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(PurgePlan plan, PlanPurge(process->store, process->meta, today_));
+  EXPECT_EQ(plan.rows, 105u);
+  EXPECT_EQ(plan.blocks.size(), 1u);
+  EXPECT_EQ(plan.sealed_bytes, process->catalog->Find(today_)->bytes());
+  store::CommitUnit unit;
+  unit.leaves.resize(1);
+  unit.mutations = std::move(plan.mutations);
+  ASSERT_THAT(process->journal.Commit(std::move(unit)), IsOk());
+  for (const uint64_t block : plan.blocks) {
+    ASSERT_THAT(process->store.EraseBlock({today_, block}), IsOk());
+  }
+  TV_ASSERT_OK_AND_ASSIGN(const PurgePlan after, PlanPurge(process->store, process->meta, today_));
+  EXPECT_EQ(after.rows, 0u);
+  EXPECT_TRUE(after.mutations.empty() && after.blocks.empty());
+  TV_ASSERT_OK_AND_ASSIGN(const auto numbers, process->Numbers(other));
+  EXPECT_EQ(numbers, UpTo(100));
+}
+
+TEST_F(PartitionTest, AShreddedKeyEndsReadingAndMerging) {
+  auto process = Start();
+  AppendHundred(*process, today_);
+  const std::vector<PartitionId> partitions = {today_};
+  ASSERT_THAT(machine_.keyring->Shred(std::span<const PartitionId>(partitions)), IsOk());
+  EXPECT_THAT(process->Numbers(today_), HasReason(reason::kExpired));
+  EXPECT_FALSE(process->catalog->Find(today_)->quarantined) << "that is no damage";
+}
+
+}  // namespace
+}  // namespace televault::partition
