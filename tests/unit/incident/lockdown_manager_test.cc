@@ -2,121 +2,15 @@
 
 #include <array>
 #include <atomic>
-#include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
-#include "tests/support/fake_clock.h"
-#include "tests/support/seeded_random.h"
-#include "tests/support/status_matchers.h"
+#include "tests/unit/incident/lockdown_fixture.h"
 #include "vault/base/limits.h"
 
 namespace televault::incident {
 namespace {
-
-namespace v1 = ::televault::v1;
-using record::v1::LockdownRecord;
-using record::v1::LockStateRecord;
-using testing::FakeClock;
-using testing::HasReason;
-using ::testing::HasSubstr;
-using testing::IsOk;
-using testing::StatusIs;
-
-// What survives a restart, with faults on demand.
-struct Disk {
-  std::mutex mu;  // guards everything below
-  LockStateRecord content;
-  bool unreadable = false;
-  bool fails = false;
-  int writes = 0;
-  std::function<void()> during_write;
-};
-
-class FakeStore final : public LockStateStore {
- public:
-  explicit FakeStore(Disk& disk) : disk_(disk) {}
-  absl::StatusOr<LockStateRecord> Read() override {
-    const std::lock_guard lock(disk_.mu);
-    if (disk_.unreadable) return absl::DataLossError("slot 1 does not open");
-    return disk_.content;
-  }
-  absl::Status Write(const LockStateRecord& state) override {
-    if (disk_.during_write) disk_.during_write();
-    const std::lock_guard lock(disk_.mu);
-    if (disk_.fails) return absl::UnavailableError("input/output error");
-    disk_.content = state;
-    disk_.unreadable = false;
-    ++disk_.writes;
-    return absl::OkStatus();
-  }
-
- private:
-  Disk& disk_;
-};
-
-class LockdownManagerTest : public ::testing::Test {
- protected:
-  std::unique_ptr<LockdownManager> Open(uint64_t min_epoch = 0, std::string because = "") {
-    return std::make_unique<LockdownManager>(
-        LockdownManager::Options{.clock = clock_,
-                                 .random = random_,
-                                 .store = std::make_unique<FakeStore>(disk_),
-                                 .min_lock_epoch = LockEpoch(min_epoch),
-                                 .high_water = high_water_,
-                                 .persist_high_water = [this](WallTime t) -> absl::Status {
-                                   if (disk_.fails)
-                                     return absl::UnavailableError("input/output error");
-                                   high_water_ = t;
-                                   return absl::OkStatus();
-                                 },
-                                 .lock_because = std::move(because),
-                                 .sealed = false});
-  }
-
-  static EngageOptions Everything(v1::LockdownLevel level, std::string person = "eve") {
-    return {.level = level,
-            .scope = v1::SCOPE_KIND_EVERYTHING,
-            .scope_name = "",
-            .reason = "suspected leak",
-            .incident = "",
-            .engaged_by = std::move(person)};
-  }
-
-  // Enrolled long before anything that happens in a test.
-  auth::Principal Responder(std::string person) const {
-    return {.person = person,
-            .accessor = "tva_" + person,
-            .roles = {"responder"},
-            .enrolled_at_us = start_.micros - 1'000,
-            .token_active_since_us = start_.micros - 1'000};
-  }
-
-  static bool Open(const LockdownManager& gate, GateAccess access, const GateScope& scope = {}) {
-    return gate.Check(access, scope).ok();
-  }
-
-  // Proposal by `a`, approval by `b`.
-  void Lift(LockdownManager& manager, const std::string& id, const std::string& a,
-            const std::string& b) {
-    const auto proposal = manager.PlanProposal(id, "over", Responder(a), {});
-    ASSERT_THAT(proposal, IsOk());
-    ASSERT_THAT(manager.Apply(*proposal), IsOk());
-    const auto approval = manager.PlanApproval(id, Responder(b), {});
-    ASSERT_THAT(approval, IsOk());
-    ASSERT_TRUE(approval->lifts);
-    ASSERT_THAT(manager.Apply(*approval), IsOk());
-  }
-
-  FakeClock clock_;
-  const WallTime start_ = clock_.Wall();
-  testing::SeededRandom random_{1};
-  Disk disk_;
-  WallTime high_water_;
-};
-
-constexpr GateAccess kAccesses[] = {GateAccess::kRows, GateAccess::kAggregates,
-                                    GateAccess::kIngest};
 
 TEST_F(LockdownManagerTest, WithoutLockdownEverythingPasses) {
   const auto manager = Open();
@@ -209,23 +103,6 @@ TEST_F(LockdownManagerTest, ARestartChangesNothing) {
   EXPECT_TRUE(Open(*manager, GateAccess::kIngest));
 }
 
-TEST_F(LockdownManagerTest, AnOpenVoteSurvivesARestart) {
-  auto manager = Open();
-  const auto engaged = manager->Engage(Everything(v1::LOCKDOWN_LEVEL_READS));
-  ASSERT_THAT(engaged, IsOk());
-  const std::string id = engaged->lockdown.id();
-  const auto proposal = manager->PlanProposal(id, "over", Responder("ana"), {});
-  ASSERT_THAT(proposal, IsOk());
-  ASSERT_THAT(manager->Apply(*proposal), IsOk());
-  manager = Open();
-  EXPECT_EQ(manager->Status().lockdowns(0).lift().approved_by(0), "ana");
-  const auto approval = manager->PlanApproval(id, Responder("bob"), {});
-  ASSERT_THAT(approval, IsOk());
-  ASSERT_THAT(manager->Apply(*approval), IsOk());
-  EXPECT_TRUE(Open(*manager, GateAccess::kRows));
-  EXPECT_TRUE(Open(*Open(), GateAccess::kRows));
-}
-
 TEST_F(LockdownManagerTest, AnUnreadableStateIsLockedAtAllUntilTwoPersonsLiftIt) {
   disk_.unreadable = true;
   auto manager = Open(7);
@@ -298,114 +175,6 @@ TEST_F(LockdownManagerTest, ARestoreStartsLocked) {
   const auto manager = Open(0, "restored from a backup");
   EXPECT_FALSE(Open(*manager, GateAccess::kIngest));
   EXPECT_EQ(manager->Status().lockdowns(0).reason(), "restored from a backup");
-}
-
-TEST_F(LockdownManagerTest, NobodyLiftsAlone) {
-  const auto manager = Open();
-  const auto engaged = manager->Engage(Everything(v1::LOCKDOWN_LEVEL_ALL, "eve"));
-  ASSERT_THAT(engaged, IsOk());
-  const std::string id = engaged->lockdown.id();
-  EXPECT_THAT(manager->PlanApproval(id, Responder("ana"), {}),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("no vote")));
-  const auto proposal = manager->PlanProposal(id, "over", Responder("ana"), {});
-  ASSERT_THAT(proposal, IsOk());
-  EXPECT_TRUE(proposal->approves);
-  EXPECT_FALSE(proposal->lifts);
-  ASSERT_THAT(manager->Apply(*proposal), IsOk());
-  EXPECT_THAT(manager->PlanProposal(id, "over", Responder("bob"), {}),
-              StatusIs(absl::StatusCode::kFailedPrecondition));
-  EXPECT_THAT(manager->PlanApproval(id, Responder("ana"), {}),
-              StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("voted already")));
-  EXPECT_THAT(manager->PlanApproval(id, Responder("eve"), {}),
-              StatusIs(absl::StatusCode::kPermissionDenied));
-  auth::Principal late = Responder("late");
-  late.enrolled_at_us = engaged->lockdown.engaged_at_us();
-  EXPECT_THAT(manager->PlanApproval(id, late, {}), StatusIs(absl::StatusCode::kPermissionDenied));
-  auth::Principal steward = Responder("sam");
-  steward.roles = {"steward"};
-  EXPECT_THAT(manager->PlanApproval(id, steward, {}),
-              StatusIs(absl::StatusCode::kPermissionDenied));
-  EXPECT_FALSE(Open(*manager, GateAccess::kIngest));
-  const auto approval = manager->PlanApproval(id, Responder("bob"), {});
-  ASSERT_THAT(approval, IsOk());
-  EXPECT_TRUE(approval->lifts);
-  EXPECT_FALSE(Open(*manager, GateAccess::kIngest)) << "planned, not taken";
-  ASSERT_THAT(manager->Apply(*approval), IsOk());
-  EXPECT_TRUE(Open(*manager, GateAccess::kIngest));
-  EXPECT_THAT(manager->Apply(*approval), StatusIs(absl::StatusCode::kAborted));
-}
-
-TEST_F(LockdownManagerTest, TheEngagersProposalCountsForNothing) {
-  const auto manager = Open();
-  const auto engaged = manager->Engage(Everything(v1::LOCKDOWN_LEVEL_ALL, "eve"));
-  ASSERT_THAT(engaged, IsOk());
-  const std::string id = engaged->lockdown.id();
-  const auto proposal = manager->PlanProposal(id, "over", Responder("eve"), {});
-  ASSERT_THAT(proposal, IsOk());
-  EXPECT_FALSE(proposal->approves);
-  ASSERT_THAT(manager->Apply(*proposal), IsOk());
-  const auto first = manager->PlanApproval(id, Responder("ana"), {});
-  ASSERT_THAT(first, IsOk());
-  EXPECT_FALSE(first->lifts);
-  ASSERT_THAT(manager->Apply(*first), IsOk());
-  const auto second = manager->PlanApproval(id, Responder("bob"), {});
-  ASSERT_THAT(second, IsOk());
-  EXPECT_TRUE(second->lifts);
-}
-
-TEST_F(LockdownManagerTest, AVoteOfAPersonDisabledSinceDoesNotCount) {
-  const auto manager = Open();
-  const auto engaged = manager->Engage(Everything(v1::LOCKDOWN_LEVEL_ALL));
-  ASSERT_THAT(engaged, IsOk());
-  const std::string id = engaged->lockdown.id();
-  const auto proposal = manager->PlanProposal(id, "over", Responder("ana"), {});
-  ASSERT_THAT(proposal, IsOk());
-  ASSERT_THAT(manager->Apply(*proposal), IsOk());
-  const VoteCounts not_ana = [](std::string_view person) { return person != "ana"; };
-  const auto second = manager->PlanApproval(id, Responder("bob"), not_ana);
-  ASSERT_THAT(second, IsOk());
-  EXPECT_FALSE(second->lifts);
-  ASSERT_THAT(manager->Apply(*second), IsOk());
-  const auto third = manager->PlanApproval(id, Responder("cleo"), not_ana);
-  ASSERT_THAT(third, IsOk());
-  EXPECT_TRUE(third->lifts);
-}
-
-TEST_F(LockdownManagerTest, ALiftThatCannotBeWrittenDoesNotHappen) {
-  auto manager = Open();
-  const auto engaged = manager->Engage(Everything(v1::LOCKDOWN_LEVEL_ALL));
-  ASSERT_THAT(engaged, IsOk());
-  const std::string id = engaged->lockdown.id();
-  const auto proposal = manager->PlanProposal(id, "over", Responder("ana"), {});
-  ASSERT_THAT(proposal, IsOk());
-  ASSERT_THAT(manager->Apply(*proposal), IsOk());
-  const auto approval = manager->PlanApproval(id, Responder("bob"), {});
-  ASSERT_THAT(approval, IsOk());
-  bool open_during_write = true;
-  disk_.during_write = [&] { open_during_write = Open(*manager, GateAccess::kRows); };
-  disk_.fails = true;
-  EXPECT_THAT(manager->Apply(*approval), StatusIs(absl::StatusCode::kUnavailable));
-  EXPECT_FALSE(open_during_write);
-  EXPECT_FALSE(Open(*manager, GateAccess::kRows));
-  EXPECT_FALSE(manager->durable()) << "nobody knows what is on disk now";
-  disk_.fails = false;
-  ASSERT_THAT(manager->Maintain(), IsOk());
-  EXPECT_FALSE(Open(*Open(), GateAccess::kRows)) << "the locked state was written again";
-  ASSERT_THAT(manager->Apply(*approval), IsOk());
-  EXPECT_FALSE(open_during_write) << "opened only after the opening was durable";
-  EXPECT_TRUE(Open(*manager, GateAccess::kRows));
-  disk_.during_write = nullptr;
-}
-
-TEST_F(LockdownManagerTest, LiftingOneLeavesTheOthers) {
-  const auto manager = Open();
-  const auto all = manager->Engage(Everything(v1::LOCKDOWN_LEVEL_ALL));
-  const auto rows = manager->Engage(Everything(v1::LOCKDOWN_LEVEL_ROWS));
-  ASSERT_THAT(all, IsOk());
-  ASSERT_THAT(rows, IsOk());
-  Lift(*manager, all->lockdown.id(), "ana", "bob");
-  EXPECT_TRUE(Open(*manager, GateAccess::kAggregates));
-  EXPECT_FALSE(Open(*manager, GateAccess::kRows));
 }
 
 TEST_F(LockdownManagerTest, ARepeatByTheSamePersonIsTheSameLockdown) {
@@ -571,33 +340,6 @@ TEST_F(LockdownManagerTest, ConcurrentEngagesAllHoldAndAllReachTheDisk) {
   for (int i = 0; i < 8; ++i) {
     EXPECT_FALSE(Open(*restarted, GateAccess::kRows, {.dataset = "d" + std::to_string(i)}));
   }
-}
-
-TEST_F(LockdownManagerTest, AnEngageDuringALiftIsKept) {
-  const auto manager = Open();
-  const auto first = manager->Engage(Everything(v1::LOCKDOWN_LEVEL_ALL));
-  ASSERT_THAT(first, IsOk());
-  const auto proposal = manager->PlanProposal(first->lockdown.id(), "over", Responder("ana"), {});
-  ASSERT_THAT(proposal, IsOk());
-  ASSERT_THAT(manager->Apply(*proposal), IsOk());
-  const auto approval = manager->PlanApproval(first->lockdown.id(), Responder("bob"), {});
-  ASSERT_THAT(approval, IsOk());
-  std::jthread other;
-  bool started = false;
-  disk_.during_write = [&] {
-    if (std::exchange(started, true)) return;
-    const LockEpoch before = manager->epoch();
-    other = std::jthread(
-        [&] { EXPECT_TRUE(manager->Engage(Everything(v1::LOCKDOWN_LEVEL_ROWS, "dan")).ok()); });
-    manager->WaitForChange(before, {});
-  };
-  ASSERT_THAT(manager->Apply(*approval), IsOk());
-  other.join();
-  disk_.during_write = nullptr;
-  EXPECT_TRUE(Open(*manager, GateAccess::kAggregates));
-  EXPECT_FALSE(Open(*manager, GateAccess::kRows));
-  EXPECT_TRUE(manager->durable());
-  EXPECT_FALSE(Open(*Open(), GateAccess::kRows));
 }
 
 TEST_F(LockdownManagerTest, ReadTimeNeverGoesBackAlsoOverARestart) {
