@@ -1,4 +1,3 @@
-// FUZZ_DEPS: televault_auth
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
