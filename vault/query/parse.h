@@ -27,4 +27,7 @@ absl::StatusOr<ParsedQuery> Parse(std::string_view sql);
 // "line 2, column 14" for a byte offset into `sql`; "" where it is unknown (negative).
 std::string PositionOf(std::string_view sql, int offset);
 
+// INVALID_ARGUMENT with reason INVALID_SQL; `offset` may be -1.
+absl::Status SqlError(std::string_view sql, int offset, std::string_view message);
+
 }  // namespace televault::query

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "vault/query/disclosure.h"
+#include "vault/query/expr.h"
+#include "vault/query/tables.h"
+#include "vault/query/vector.h"
+
+namespace televault::query {
+
+// Who stands behind each group and each cell, for disclosure control: per group and subject whether
+// a row passed each aggregate's FILTER, whether it contributed, and how much. Without subjects each
+// row is its own.
+// Threads: one per object. Invariant: what AddCell() is told lies within the last AddRows().
+class Contributions {
+ public:
+  Contributions(const std::vector<Aggregate>& aggregates, bool has_subject);
+
+  void Resize(size_t groups);
+  // `subjects` is null without subjects.
+  void AddRows(const uint32_t* groups, const uint32_t* subjects, size_t rows);
+  // `positions`: the slice's rows that passed the aggregate's filter, null = all; `arg` has one
+  // value for each of them and is null for count(*).
+  void AddCell(size_t aggregate, const uint32_t* positions, size_t rows, const Vector* arg);
+  void Merge(const Contributions& other, const std::vector<uint32_t>& map);
+
+  // One entry per group; identifies_few is left to the accumulators.
+  std::vector<GroupFacts> Facts() const;
+  size_t bytes() const;
+
+ private:
+  struct Cell {
+    bool filtered = false;  // has a FILTER
+    bool counts_nulls = false;
+    bool sums = false;
+    // Per entry. Without subjects an entry is a group and the counters run beyond 1.
+    WipedVector<uint32_t> passed;
+    WipedVector<uint32_t> contributed;
+    WipedVector<double> total;    // of absolute values
+    WipedVector<double> largest;  // of one row; without subjects only
+  };
+  void ResizeEntries(size_t entries);
+  void FactsBySubject(std::vector<GroupFacts>& facts) const;
+  void FactsByRow(std::vector<GroupFacts>& facts) const;
+
+  const bool has_subject_;
+  size_t groups_ = 0;
+  size_t entry_count_ = 0;
+  WordTable pairs_;                // group << 32 | subject → entry
+  WipedVector<uint32_t> entries_;  // per row of the last slice
+  WipedVector<uint64_t> rows_;     // per group, without subjects
+  std::vector<Cell> cells_;
+};
+
+}  // namespace televault::query

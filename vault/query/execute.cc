@@ -1,0 +1,402 @@
+#include "vault/query/execute.h"
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "vault/base/check.h"
+#include "vault/query/binder.h"
+#include "vault/query/evaluate.h"
+#include "vault/query/group_worker.h"
+#include "vault/query/guard.h"
+#include "vault/query/result_writer.h"
+#include "vault/query/row_store.h"
+
+namespace televault::query {
+namespace {
+
+using internal::BoundQuery;
+
+constexpr auto kSlice = static_cast<uint32_t>(limits::kRowsPerCheck);
+// Rows that a sort with LIMIT keeps before it drops those that cannot be shown.
+constexpr size_t kMinSortRows = 65'536;
+
+// One run of one plan. Used once.
+class Execution {
+ public:
+  Execution(const BoundQuery& bound, TableSource& source, const ExecContext& context,
+            const BatchSink& sink, ExecStats& stats)
+      : bound_(bound),
+        source_(source),
+        context_(context),
+        stats_(stats),
+        threads_(bound.grouped ? std::max<size_t>(context.threads, 1) : 1),
+        guard_(context, bound.controlled() ? GateAccess::kAggregates : GateAccess::kRows, threads_),
+        guarded_sink_([this, &sink](v1::QueryBatch batch) -> absl::Status {
+          TV_RETURN_IF_ERROR(guard_.Check(0, held_));
+          return sink(std::move(batch));
+        }),
+        writer_(bound.outputs.size(), guarded_sink_) {}
+
+  absl::Status Run();
+
+ private:
+  absl::Status ChooseUnits();
+  bool MayMatch(const Unit& unit) const;
+  // Runs `work` over slices of the unit; OK without work where the unit expired meanwhile.
+  template <class Start, class Work>
+  absl::Status ScanUnit(const Unit& unit, size_t thread, const Start& start, const Work& work);
+
+  absl::Status RunRows();
+  absl::Status StreamRows(Evaluator& evaluator, const Rows& rows);
+  absl::Status RunGroups();
+  absl::Status ScanShare(size_t thread, GroupWorker& worker);
+  absl::Status ShowGroups(GroupWorker& worker);
+  absl::StatusOr<std::vector<uint32_t>> OrderGroups(Evaluator& evaluator,
+                                                    const std::vector<Vector>& inputs,
+                                                    std::vector<uint32_t> shown) const;
+  std::vector<uint32_t> Page(std::vector<uint32_t> order) const;
+
+  const BoundQuery& bound_;
+  TableSource& source_;
+  const ExecContext& context_;
+  ExecStats& stats_;
+  const size_t threads_;
+  size_t held_ = 0;
+  ExecutionGuard guard_;
+  const BatchSink guarded_sink_;
+  ResultWriter writer_;
+  Interner texts_;
+  Interner subjects_;
+  std::vector<Unit> units_;
+  std::mutex stats_mu_;  // guards stats_ while threads run
+  uint64_t to_skip_ = 0;
+  uint64_t to_show_ = 0;
+};
+
+bool Execution::MayMatch(const Unit& unit) const {
+  if (unit.max_time < bound_.range.begin || unit.min_time >= bound_.range.end) return false;
+  for (const ColumnBounds& bounds : bound_.bounds) {
+    for (const ZoneMap& zone : unit.zones) {
+      if (zone.column != bounds.column) continue;
+      if (zone.max < bounds.low || zone.min > bounds.high) return false;
+    }
+  }
+  return bound_.subject.empty() || source_.MayContainSubject(unit, bound_.subject);
+}
+
+absl::Status Execution::ChooseUnits() {
+  TV_ASSIGN_OR_RETURN(Listing listing, source_.List(bound_.range));
+  stats_.partitions_pruned = listing.partitions_pruned;
+  stats_.blocks_pruned = listing.blocks_pruned;
+  std::set<std::pair<Day, std::string>> refused;
+  for (const Refusal& refusal : listing.refusals) {
+    if (refusal.reason == reason::kQuarantined) {
+      return WithReason(
+          absl::DataLossError(absl::StrCat("day ", FormatDay(refusal.day),
+                                           " is quarantined: its data does not verify; leave the "
+                                           "day out of the time range or have it restored")),
+          reason::kQuarantined);
+    }
+    refused.insert({refusal.day, refusal.reason});
+  }
+  std::set<Day> days;
+  std::set<Day> days_read;
+  const WallTime now = context_.gate.ReadTime();
+  for (Unit& unit : listing.units) {
+    TV_CHECK(unit.rows <= limits::kRowsPerBlock);
+    if (now >= unit.deadline) {
+      refused.insert({unit.day, std::string(reason::kExpired)});
+      continue;
+    }
+    days.insert(unit.day);
+    if (!MayMatch(unit)) {
+      ++stats_.blocks_pruned;
+      continue;
+    }
+    days_read.insert(unit.day);
+    units_.push_back(std::move(unit));
+  }
+  stats_.partitions_read = static_cast<uint32_t>(days_read.size());
+  stats_.partitions_pruned += static_cast<uint32_t>(days.size() - days_read.size());
+  for (const auto& [day, why] : refused) stats_.refusals.push_back({day, why});
+  return absl::OkStatus();
+}
+
+template <class Start, class Work>
+absl::Status Execution::ScanUnit(const Unit& unit, size_t thread, const Start& start,
+                                 const Work& work) {
+  TV_RETURN_IF_ERROR(guard_.Check(thread, held_));
+  auto read = source_.Read(unit, bound_.columns);
+  if (!read.ok()) {
+    const bool expired =
+        absl::IsFailedPrecondition(read.status()) && ReasonOf(read.status()) == reason::kExpired;
+    if (!expired) return read.status();
+    const std::lock_guard lock(stats_mu_);
+    stats_.refusals.push_back({unit.day, std::string(reason::kExpired)});
+    return absl::OkStatus();
+  }
+  const block::ColumnBatch& batch = **read;
+  guard_.Depend(unit.deadline);
+  start(batch);
+  for (uint32_t begin = 0; begin < batch.rows; begin += kSlice) {
+    const auto rows = static_cast<uint32_t>(std::min<size_t>(kSlice, batch.rows - begin));
+    TV_ASSIGN_OR_RETURN(const size_t held, work(begin, rows));
+    TV_RETURN_IF_ERROR(guard_.Check(thread, held));
+  }
+  const std::lock_guard lock(stats_mu_);
+  stats_.rows_scanned += batch.rows;
+  ++stats_.blocks_read;
+  return absl::OkStatus();
+}
+
+absl::Status Execution::Run() {
+  TV_RETURN_IF_ERROR(guard_.Check(0, 0));
+  TV_RETURN_IF_ERROR(ChooseUnits());
+  to_skip_ = bound_.offset;
+  to_show_ = bound_.limit.value_or(UINT64_MAX);
+  absl::Status status = bound_.grouped ? RunGroups() : RunRows();
+  if (status.ok()) status = writer_.Finish();
+  // The last look: nothing of a day that expired since it was read is said to be an answer.
+  if (status.ok()) status = guard_.Check(0, held_);
+  stats_.rows = writer_.rows();
+  stats_.peak_memory_bytes = guard_.peak_bytes();
+  return status;
+}
+
+// Rows without ORDER BY leave as they are found.
+absl::Status Execution::StreamRows(Evaluator& evaluator, const Rows& rows) {
+  const uint64_t skipped = std::min<uint64_t>(to_skip_, rows.count);
+  to_skip_ -= skipped;
+  const uint64_t shown = std::min<uint64_t>(to_show_, rows.count - skipped);
+  to_show_ -= shown;
+  if (shown == 0) return absl::OkStatus();
+  std::vector<uint32_t> picked(shown);
+  for (size_t i = 0; i < shown; ++i) picked[i] = rows.At(skipped + i);
+  Rows page;
+  page.selection = picked.data();
+  page.count = static_cast<uint32_t>(shown);
+  std::vector<Vector> columns;
+  for (const OutputExpr& output : bound_.outputs) {
+    columns.push_back(evaluator.Evaluate(*output.expr, page));
+  }
+  TV_RETURN_IF_ERROR(evaluator.status());
+  return writer_.Append(columns, shown);
+}
+
+absl::Status Execution::RunRows() {
+  Evaluator evaluator(false, &bound_.disclosure);
+  std::vector<ExprPtr> exprs;
+  std::vector<SqlType> types;
+  for (const OutputExpr& output : bound_.outputs) exprs.push_back(output.expr);
+  for (const SortKey& key : bound_.order_by) exprs.push_back(key.expr);
+  for (const ExprPtr& expr : exprs) types.push_back(expr->type);
+  RowStore store(types, texts_);
+  const uint64_t wanted = to_show_ > UINT64_MAX - to_skip_ ? UINT64_MAX : to_show_ + to_skip_;
+  const auto sort = [&] {
+    std::vector<SortColumn> columns;
+    for (size_t k = 0; k < bound_.order_by.size(); ++k) {
+      columns.push_back({&store.columns()[bound_.outputs.size() + k], bound_.order_by[k].descending,
+                         bound_.order_by[k].nulls_first});
+    }
+    std::vector<uint32_t> order = SortRows(columns, store.rows());
+    if (order.size() > wanted) order.resize(wanted);
+    store.Keep(order);
+  };
+  const auto work = [&](uint32_t begin, uint32_t count) -> absl::StatusOr<size_t> {
+    Rows rows;
+    rows.begin = begin;
+    rows.count = count;
+    std::vector<uint32_t> selected;
+    if (bound_.where != nullptr) {
+      selected = evaluator.Filter(*bound_.where, rows);
+      TV_RETURN_IF_ERROR(evaluator.status());
+      rows.selection = selected.data();
+      rows.count = static_cast<uint32_t>(selected.size());
+    }
+    if (rows.count == 0) return held_;
+    if (bound_.order_by.empty()) {
+      TV_RETURN_IF_ERROR(StreamRows(evaluator, rows));
+      return size_t{0};
+    }
+    std::vector<Vector> columns;
+    for (const ExprPtr& expr : exprs) columns.push_back(evaluator.Evaluate(*expr, rows));
+    TV_RETURN_IF_ERROR(evaluator.status());
+    store.Append(columns, rows.count);
+    if (store.rows() > kMinSortRows && store.rows() / 4 > wanted) sort();
+    return held_ = store.bytes() + texts_.bytes();
+  };
+  for (const Unit& unit : units_) {
+    if (bound_.order_by.empty() && to_show_ == 0) break;
+    const absl::Status scanned = ScanUnit(
+        unit, 0, [&](const block::ColumnBatch& batch) { evaluator.StartUnit(&batch); }, work);
+    if (!scanned.ok()) return scanned;
+  }
+  if (bound_.order_by.empty()) return absl::OkStatus();
+  sort();
+  if (store.rows() <= to_skip_) return absl::OkStatus();
+  std::vector<uint32_t> page(store.rows() - to_skip_);
+  std::iota(page.begin(), page.end(), static_cast<uint32_t>(to_skip_));
+  std::vector<Vector> columns;
+  for (size_t c = 0; c < bound_.outputs.size(); ++c) {
+    columns.push_back(Vector::Gather(store.columns()[c], page.data(), page.size()));
+  }
+  return writer_.Append(columns, page.size());
+}
+
+// Thread t takes every threads-th unit: the same rows meet in the same order in every run.
+absl::Status Execution::ScanShare(size_t thread, GroupWorker& worker) {
+  for (size_t u = thread; u < units_.size(); u += threads_) {
+    const absl::Status scanned = ScanUnit(
+        units_[u], thread, [&](const block::ColumnBatch& batch) { worker.StartUnit(&batch); },
+        [&](uint32_t begin, uint32_t count) -> absl::StatusOr<size_t> {
+          TV_RETURN_IF_ERROR(worker.Process(begin, count));
+          return worker.bytes() + (thread == 0 ? texts_.bytes() + subjects_.bytes() : 0);
+        });
+    if (!scanned.ok()) return scanned;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Execution::RunGroups() {
+  std::vector<std::unique_ptr<GroupWorker>> workers;
+  const size_t threads = std::min(threads_, std::max<size_t>(units_.size(), 1));
+  for (size_t t = 0; t < threads; ++t) {
+    workers.push_back(std::make_unique<GroupWorker>(bound_, texts_, subjects_));
+  }
+  {
+    std::vector<std::jthread> running;
+    for (size_t t = 1; t < threads; ++t) {
+      running.emplace_back([this, t, &workers] {
+        const absl::Status status = ScanShare(t, *workers[t]);
+        if (!status.ok()) guard_.Fail(status);
+      });
+    }
+    const absl::Status status = ScanShare(0, *workers[0]);
+    if (!status.ok()) guard_.Fail(status);
+  }
+  TV_RETURN_IF_ERROR(guard_.status());
+  for (size_t t = 1; t < threads; ++t) {
+    workers[0]->Absorb(*workers[t]);
+    workers[t].reset();
+  }
+  workers[0]->EnsureOneGroup();
+  held_ = workers[0]->bytes() + texts_.bytes() + subjects_.bytes();
+  TV_RETURN_IF_ERROR(guard_.Check(0, held_));
+  return ShowGroups(*workers[0]);
+}
+
+// Filters and sorts the groups that may be shown; only what is shown takes part.
+absl::StatusOr<std::vector<uint32_t>> Execution::OrderGroups(Evaluator& evaluator,
+                                                             const std::vector<Vector>& inputs,
+                                                             std::vector<uint32_t> shown) const {
+  Rows rows;
+  rows.inputs = &inputs;
+  if (bound_.having != nullptr) {
+    rows.selection = shown.data();
+    rows.count = static_cast<uint32_t>(shown.size());
+    std::vector<uint32_t> kept = evaluator.Filter(*bound_.having, rows);
+    shown = std::move(kept);
+  }
+  rows.selection = shown.data();
+  rows.count = static_cast<uint32_t>(shown.size());
+  std::vector<Vector> values;
+  for (const SortKey& key : bound_.order_by) values.push_back(evaluator.Evaluate(*key.expr, rows));
+  for (size_t k = 0; k < bound_.keys.size(); ++k) {
+    values.push_back(Vector::Gather(inputs[k], shown.data(), shown.size()));
+  }
+  TV_RETURN_IF_ERROR(evaluator.status());
+  std::vector<SortColumn> columns;
+  for (size_t v = 0; v < values.size(); ++v) {
+    SortColumn column{&values[v]};
+    if (v < bound_.order_by.size()) {
+      column.descending = bound_.order_by[v].descending;
+      column.nulls_first = bound_.order_by[v].nulls_first;
+    }
+    columns.push_back(column);
+  }
+  std::vector<uint32_t> order = SortRows(columns, shown.size());
+  for (uint32_t& position : order) position = shown[position];
+  return order;
+}
+
+std::vector<uint32_t> Execution::Page(std::vector<uint32_t> order) const {
+  const size_t begin = std::min<uint64_t>(bound_.offset, order.size());
+  const size_t count = std::min<uint64_t>(bound_.limit.value_or(UINT64_MAX), order.size() - begin);
+  return {order.begin() + static_cast<ptrdiff_t>(begin),
+          order.begin() + static_cast<ptrdiff_t>(begin + count)};
+}
+
+absl::Status Execution::ShowGroups(GroupWorker& worker) {
+  std::vector<Vector> inputs = worker.Keys();
+  const size_t groups = worker.groups();
+  std::vector<std::vector<uint8_t>> few(bound_.aggregates.size());
+  for (size_t a = 0; a < bound_.aggregates.size(); ++a) {
+    TV_ASSIGN_OR_RETURN(Answer answer, worker.Finish(a));
+    stats_.approximate |= answer.approximate;
+    few[a] = std::move(answer.identifies_few);
+    inputs.push_back(std::move(answer.values));
+  }
+  Suppression suppression;
+  suppression.groups.assign(groups, 0);
+  if (bound_.controlled()) {
+    std::vector<GroupFacts> facts = worker.Facts();
+    for (size_t a = 0; a < few.size(); ++a) {
+      for (size_t g = 0; g < few[a].size(); ++g) facts[g].cells[a].identifies_few = few[a][g] != 0;
+    }
+    suppression = Suppress(bound_.disclosure.k_min, facts);
+    stats_.suppressed_groups = suppression.suppressed_groups;
+    stats_.suppressed_cells = suppression.suppressed_cells;
+    // An answer with nothing to show says the same whether there was nothing or too little.
+    if (suppression.suppressed_groups == groups) stats_.suppressed_groups = 1;
+  }
+  std::vector<uint32_t> shown;
+  for (uint32_t g = 0; g < groups; ++g) {
+    if (suppression.groups[g] != 0) continue;
+    shown.push_back(g);
+    for (size_t a = 0; a < bound_.aggregates.size() && bound_.controlled(); ++a) {
+      if (suppression.cells[g][a] != 0) inputs[bound_.keys.size() + a].SetNull(g);
+    }
+  }
+  Evaluator evaluator(bound_.controlled(), &bound_.disclosure);
+  TV_ASSIGN_OR_RETURN(const std::vector<uint32_t> order,
+                      OrderGroups(evaluator, inputs, std::move(shown)));
+  const std::vector<uint32_t> page = Page(order);
+  Rows rows;
+  rows.inputs = &inputs;
+  rows.selection = page.data();
+  rows.count = static_cast<uint32_t>(page.size());
+  std::vector<Vector> columns;
+  std::vector<std::vector<uint8_t>> withheld(bound_.outputs.size());
+  for (size_t c = 0; c < bound_.outputs.size(); ++c) {
+    columns.push_back(evaluator.Evaluate(*bound_.outputs[c].expr, rows));
+    if (stats_.suppressed_cells == 0) continue;
+    withheld[c].assign(page.size(), 0);
+    Walk(bound_.outputs[c].expr, [&](const Expr& expr) {
+      if (expr.op != Op::kInput || expr.slot < bound_.keys.size()) return;
+      for (size_t i = 0; i < page.size(); ++i) {
+        withheld[c][i] |= suppression.cells[page[i]][expr.slot - bound_.keys.size()];
+      }
+    });
+    for (size_t i = 0; i < page.size(); ++i) {
+      if (withheld[c][i] != 0) columns.back().SetNull(columns.back().At(i));
+    }
+  }
+  TV_RETURN_IF_ERROR(evaluator.status());
+  return writer_.Append(columns, page.size(), withheld);
+}
+
+}  // namespace
+
+absl::Status Execute(const Plan& plan, TableSource& source, const ExecContext& context,
+                     const BatchSink& sink, ExecStats* stats) {
+  ExecStats unused;
+  Execution execution(plan.bound(), source, context, sink, stats == nullptr ? unused : *stats);
+  return execution.Run();
+}
+
+}  // namespace televault::query

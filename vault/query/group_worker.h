@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "vault/query/accumulate.h"
+#include "vault/query/contributions.h"
+#include "vault/query/evaluate.h"
+#include "vault/query/grouper.h"
+
+namespace televault::query {
+
+// One thread's share of a grouped query: filters, groups and aggregates whole units.
+// Threads: one; Absorb() after the other's thread ended. Borrows: plan and interners.
+class GroupWorker {
+ public:
+  GroupWorker(const internal::BoundQuery& bound, Interner& texts, Interner& subjects);
+
+  void StartUnit(const block::ColumnBatch* batch);
+  // Rows begin … begin + count of the unit.
+  absl::Status Process(uint32_t begin, uint32_t count);
+  void Absorb(GroupWorker& other);
+  // Without GROUP BY there is one group even over no row at all.
+  void EnsureOneGroup();
+
+  size_t groups() const { return groups_; }
+  size_t bytes() const;
+  std::vector<Vector> Keys() const { return grouper_.Keys(); }
+  std::vector<GroupFacts> Facts() const { return contributions_->Facts(); }
+  absl::StatusOr<Answer> Finish(size_t aggregate) { return accumulators_[aggregate]->Finish(); }
+
+ private:
+  absl::Status AddAggregate(size_t index, const Rows& rows);
+  void Grow(size_t groups);
+  void NumberSubjects(const Rows& rows);
+
+  const internal::BoundQuery& bound_;
+  Interner& subjects_;
+  Evaluator evaluator_;
+  Grouper grouper_;
+  std::vector<std::unique_ptr<Accumulator>> accumulators_;
+  std::optional<Contributions> contributions_;
+  const block::ColumnBatch* batch_ = nullptr;
+  size_t groups_ = 0;
+  std::vector<uint32_t> group_numbers_;
+  std::vector<uint32_t> subject_numbers_;
+  WipedVector<uint32_t> subject_ids_;  // of the unit's dictionary
+};
+
+}  // namespace televault::query

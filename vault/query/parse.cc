@@ -1,0 +1,143 @@
+#include "vault/query/parse.h"
+
+#include <algorithm>
+#include <google/protobuf/io/coded_stream.h>
+#include <pg_query.h>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+
+#include "vault/base/limits.h"
+#include "vault/query/parse_tree.h"
+
+namespace televault::query {
+namespace {
+
+absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size()}; }
+
+// The tree has up to three messages per level of our own bound.
+constexpr int kMaxTreeDepth = static_cast<int>(limits::kMaxExpressionDepth) * 6;
+
+// Owns a result of libpg_query.
+template <class Result, void (*Free)(Result)>
+class Owned {
+ public:
+  explicit Owned(Result result) : result_(result) {}
+  ~Owned() { Free(result_); }
+  Owned(const Owned&) = delete;
+  Owned& operator=(const Owned&) = delete;
+  const Result* operator->() const { return &result_; }
+  const Result& get() const { return result_; }
+
+ private:
+  Result result_;
+};
+using TreeResult = Owned<PgQueryProtobufParseResult, pg_query_free_protobuf_parse_result>;
+using NormalizeResult = Owned<PgQueryNormalizeResult, pg_query_free_normalize_result>;
+using FingerprintResult = Owned<PgQueryFingerprintResult, pg_query_free_fingerprint_result>;
+using DeparseResult = Owned<PgQueryDeparseResult, pg_query_free_deparse_result>;
+
+// PostgreSQL quotes the offending token, which may be a literal: only the kind of error is passed
+// on, the position says where.
+std::string_view PlainMessage(std::string_view message) {
+  const absl::string_view text = ToAbsl(message);
+  if (absl::StrContains(text, "at end of input")) {
+    return "the statement ends too early; write SELECT … FROM dataset";
+  }
+  if (absl::StrContains(text, "unterminated")) return "a quoted text or comment is not closed";
+  if (absl::StrContains(text, "stack depth")) return "the expression is nested too deeply";
+  return "not understood here; write SELECT … FROM dataset [WHERE …] [GROUP BY …] [HAVING …] "
+         "[ORDER BY …] [LIMIT n] [OFFSET n]";
+}
+
+// PostgreSQL counts characters; positions of ours are bytes.
+int ByteOffset(std::string_view sql, int character) {
+  int seen = 0;
+  for (size_t i = 0; i < sql.size(); ++i) {
+    const bool starts_character = (static_cast<unsigned char>(sql[i]) & 0xC0) != 0x80;
+    if (starts_character && ++seen == character) return static_cast<int>(i);
+  }
+  return static_cast<int>(sql.size());
+}
+
+absl::Status CheckText(std::string_view sql) {
+  if (sql.size() > limits::kMaxSqlBytes) {
+    return SqlError(sql, -1,
+                    absl::StrCat("the text is longer than ", limits::kMaxSqlBytes,
+                                 " bytes; shorten lists of values"));
+  }
+  // libpg_query takes C strings: everything after a NUL would be run past the audit trail unseen.
+  const size_t nul = sql.find('\0');
+  if (nul != std::string_view::npos) {
+    return SqlError(sql, static_cast<int>(nul), "the text contains a NUL byte; remove it");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<pg_query::ParseResult> ParseTree(const std::string& sql) {
+  const TreeResult result(pg_query_parse_protobuf(sql.c_str()));
+  if (result->error != nullptr) {
+    const int offset =
+        result->error->cursorpos > 0 ? ByteOffset(sql, result->error->cursorpos) : -1;
+    return SqlError(sql, offset, PlainMessage(result->error->message));
+  }
+  google::protobuf::io::CodedInputStream input(
+      reinterpret_cast<const uint8_t*>(result->parse_tree.data),
+      static_cast<int>(result->parse_tree.len));
+  input.SetRecursionLimit(kMaxTreeDepth);
+  pg_query::ParseResult tree;
+  if (!tree.ParseFromCodedStream(&input) || !input.ConsumedEntireMessage()) {
+    return SqlError(sql, -1, "the expression is nested too deeply");
+  }
+  return tree;
+}
+
+// Literals out, then written back from the tree, so that neither comments nor spacing remain.
+absl::StatusOr<std::string> Normalize(const std::string& sql) {
+  const NormalizeResult normalized(pg_query_normalize(sql.c_str()));
+  if (normalized->error != nullptr) return SqlError(sql, -1, "the text cannot be normalised");
+  const TreeResult tree(pg_query_parse_protobuf(normalized->normalized_query));
+  if (tree->error != nullptr) return SqlError(sql, -1, "the text cannot be normalised");
+  const DeparseResult text(pg_query_deparse_protobuf(tree->parse_tree));
+  if (text->error != nullptr) return SqlError(sql, -1, "the text cannot be normalised");
+  return std::string(text->query);
+}
+
+}  // namespace
+
+std::string PositionOf(std::string_view sql, int offset) {
+  if (offset < 0) return "";
+  const std::string_view before = sql.substr(0, std::min(sql.size(), static_cast<size_t>(offset)));
+  const auto line = 1 + std::count(before.begin(), before.end(), '\n');
+  const size_t start = before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
+  const auto column =
+      1 + std::count_if(before.begin() + static_cast<ptrdiff_t>(start), before.end(),
+                        [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
+  return absl::StrCat("line ", line, ", column ", column);
+}
+
+absl::Status SqlError(std::string_view sql, int offset, std::string_view message) {
+  const std::string position = PositionOf(sql, offset);
+  const absl::string_view separator = position.empty() ? "" : ": ";
+  return WithReason(
+      absl::InvalidArgumentError(absl::StrCat("SQL: ", position, separator, ToAbsl(message))),
+      reason::kInvalidSql);
+}
+
+absl::StatusOr<ParsedQuery> Parse(std::string_view sql) {
+  TV_RETURN_IF_ERROR(CheckText(sql));
+  ParsedQuery query;
+  query.text = std::string(sql);
+  TV_ASSIGN_OR_RETURN(const pg_query::ParseResult tree, ParseTree(query.text));
+  TV_ASSIGN_OR_RETURN(Statement statement, ConvertStatement(tree, query.text));
+  query.dataset = std::move(statement.dataset);
+  query.select = std::make_shared<const ast::Select>(std::move(statement.select));
+  TV_ASSIGN_OR_RETURN(query.normalized, Normalize(query.text));
+  const FingerprintResult fingerprint(pg_query_fingerprint(query.text.c_str()));
+  if (fingerprint->error != nullptr) return SqlError(sql, -1, "the text has no fingerprint");
+  query.fingerprint = fingerprint->fingerprint_str;
+  return query;
+}
+
+}  // namespace televault::query

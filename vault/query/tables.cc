@@ -1,0 +1,103 @@
+#include "vault/query/tables.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "absl/hash/hash.h"
+#include "absl/strings/string_view.h"
+
+namespace televault::query {
+namespace {
+
+constexpr size_t kFirstSlots = 64;
+
+uint64_t Mix(uint64_t hash, uint64_t word) {
+  hash ^= word;
+  hash *= 0x9E3779B97F4A7C15ull;
+  return hash ^ (hash >> 32);
+}
+
+size_t HashText(std::string_view text) {
+  return absl::Hash<absl::string_view>{}(absl::string_view(text.data(), text.size()));
+}
+
+}  // namespace
+
+WordTable::WordTable(size_t words) : words_(words), slots_(kFirstSlots, 0) {}
+
+size_t WordTable::Slot(const uint64_t* key) const {
+  uint64_t hash = 0x2545F4914F6CDD1Dull;
+  for (size_t i = 0; i < words_; ++i) hash = Mix(hash, key[i]);
+  const size_t mask = slots_.size() - 1;
+  size_t slot = hash & mask;
+  while (slots_[slot] != 0 &&
+         std::memcmp(KeyAt(slots_[slot] - 1), key, words_ * sizeof(uint64_t)) != 0) {
+    slot = (slot + 1) & mask;
+  }
+  return slot;
+}
+
+uint32_t WordTable::FindOrAdd(const uint64_t* key) {
+  size_t slot = Slot(key);
+  if (slots_[slot] != 0) return slots_[slot] - 1;
+  if ((size_ + 1) * 2 > slots_.size()) {
+    Grow();
+    slot = Slot(key);
+  }
+  keys_.insert(keys_.end(), key, key + words_);
+  slots_[slot] = static_cast<uint32_t>(++size_);
+  return static_cast<uint32_t>(size_ - 1);
+}
+
+void WordTable::Grow() {
+  WipedVector<uint32_t> larger(slots_.size() * 2, 0);
+  slots_.swap(larger);
+  for (uint32_t number = 0; number < size_; ++number) slots_[Slot(KeyAt(number))] = number + 1;
+}
+
+Interner::Interner() : slots_(kFirstSlots, 0) {}
+
+uint32_t Interner::Intern(std::string_view text) {
+  const std::lock_guard lock(mu_);
+  return InternLocked(text);
+}
+
+void Interner::InternCodes(const block::Dictionary& from, std::span<const uint32_t> codes,
+                           const uint8_t* nulls, WipedVector<uint32_t>& ids) {
+  if (ids.size() < from.size()) ids.resize(from.size(), kUnset);
+  const std::lock_guard lock(mu_);
+  for (size_t i = 0; i < codes.size(); ++i) {
+    if (nulls != nullptr && nulls[i] != 0) continue;
+    if (ids[codes[i]] == kUnset) ids[codes[i]] = InternLocked(from.at(codes[i]));
+  }
+}
+
+uint32_t Interner::InternLocked(std::string_view text) {
+  const size_t hash = HashText(text);
+  size_t slot = hash & (slots_.size() - 1);
+  while (slots_[slot] != 0) {
+    if (dictionary_.at(slots_[slot] - 1) == text) return slots_[slot] - 1;
+    slot = (slot + 1) & (slots_.size() - 1);
+  }
+  const uint32_t code = dictionary_.Add(text);
+  slots_[slot] = code + 1;
+  if (dictionary_.size() * 2 > slots_.size()) Grow();
+  return code;
+}
+
+void Interner::Grow() {
+  WipedVector<uint32_t> larger(slots_.size() * 2, 0);
+  slots_.swap(larger);
+  for (uint32_t code = 0; code < dictionary_.size(); ++code) {
+    size_t slot = HashText(dictionary_.at(code)) & (slots_.size() - 1);
+    while (slots_[slot] != 0) slot = (slot + 1) & (slots_.size() - 1);
+    slots_[slot] = code + 1;
+  }
+}
+
+size_t Interner::bytes() const {
+  const std::lock_guard lock(mu_);
+  return dictionary_.bytes.capacity() + dictionary_.offsets.capacity() * 4 + slots_.size() * 4;
+}
+
+}  // namespace televault::query
