@@ -128,6 +128,27 @@ bool IsNoteText(std::string_view text) {
   return AllCodePoints(text, [](uint32_t point) { return point >= 0x20 || point == '\n'; });
 }
 
+bool IsUtf8(std::string_view text) {
+  return AllCodePoints(text, [](uint32_t) { return true; });
+}
+
+std::string ToUtf8(std::string_view text) {
+  constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    std::string_view rest = text;
+    if (TakeCodePoint(rest)) {
+      out.append(text.substr(0, text.size() - rest.size()));
+    } else {
+      out.append(kReplacement);
+      rest.remove_prefix(1);
+    }
+    text = rest;
+  }
+  return out;
+}
+
 bool IsKeyName(std::string_view name) {
   return !name.empty() && AllCodePoints(name, [](uint32_t point) {
     return point >= 0x20 && point != '+' && !IsSpace(point);

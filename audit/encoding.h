@@ -39,6 +39,9 @@ absl::StatusOr<std::string_view> TakeLine(std::string_view& rest);
 
 // Valid UTF-8 (no surrogates, no over-long forms) without control characters but newline.
 bool IsNoteText(std::string_view text);
+bool IsUtf8(std::string_view text);
+// Puts U+FFFD in the place of every byte that is not part of valid UTF-8.
+std::string ToUtf8(std::string_view text);
 // A name that may stand in a signature line: not empty, no Unicode space, no '+', IsNoteText.
 bool IsKeyName(std::string_view name);
 

@@ -34,7 +34,10 @@ static_assert(kMaxEntryQueryBytes + kTextFields * (kMaxEntryTextBytes + kFieldOv
 // The rest is the envelope's: salt, commitment, tag, version bytes.
 static_assert(kMaxEntryBytes + 1'024 <= kMaxLeafBodyBytes);
 
+// What came over the wire beside the messages (peers, metadata) may be any bytes, but an entry with
+// text that is not UTF-8 could be written and never be read again.
 void CutText(std::string& text, size_t max_bytes) {
+  if (!IsUtf8(text)) text = ToUtf8(text);
   if (text.size() <= max_bytes) return;
   size_t end = max_bytes - kTruncatedMarker.size();
   while (end > 0 && (static_cast<uint8_t>(text[end]) & 0xC0) == 0x80) --end;  // whole code points
@@ -75,7 +78,8 @@ bool CutDetails(AuditEntry& entry) {
   size_t kept = 0;
   for (auto& [name, value] : sorted) {
     const bool marker = name == kTruncatedDetail;
-    if (!marker && (name.size() > kMaxEntryDetailNameBytes || kept == kMaxEntryDetails)) {
+    if (!marker &&
+        (name.size() > kMaxEntryDetailNameBytes || !IsUtf8(name) || kept == kMaxEntryDetails)) {
       details.erase(name);
       cut = true;
       continue;

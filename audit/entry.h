@@ -29,7 +29,8 @@ inline constexpr std::string_view kTruncatedMarker = "…[truncated]";
 // Cuts what is too long, so that an entry is never too large to be recorded: the query to
 // kMaxEntryQueryBytes, other texts to kMaxEntryTextBytes, lists and details to the bounds above
 // (details in the order of their names). Cut texts end in kTruncatedMarker; details["truncated"]
-// names the lists that were cut. Afterwards ByteSizeLong() <= kMaxEntryBytes. Idempotent.
+// names the lists that were cut. Bytes that are not UTF-8 become U+FFFD. Afterwards ByteSizeLong()
+// <= kMaxEntryBytes. Idempotent.
 void BoundEntry(AuditEntry& entry);
 
 // One readable English sentence, without newline: who did what to which data, for which purpose,

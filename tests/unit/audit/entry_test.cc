@@ -144,6 +144,21 @@ TEST(EntryBounds, TextIsCutBetweenCharacters) {
   }
 }
 
+TEST(EntryBounds, AnEntryWithTextThatIsNotUtf8CanStillBeReadBack) {
+  AuditEntry entry = QueryOutcome();
+  entry.set_peer("ipv4:\xFF\xC0\xAF!");
+  entry.add_masks("\xED\xA0\x80");
+  (*entry.mutable_details())["agent"] = std::string(kMaxEntryTextBytes, '\xFE');
+  (*entry.mutable_details())["\xFE"] = "x";
+  BoundEntry(entry);
+  EXPECT_EQ(entry.peer(), "ipv4:\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD!");
+  EXPECT_LE(entry.details().at("agent").size(), kMaxEntryTextBytes);
+  AuditEntry read;
+  ASSERT_TRUE(read.ParseFromString(entry.SerializeAsString()));
+  EXPECT_EQ(read.details_size(), 2);  // the name that is no text was cut, and that is said
+  EXPECT_EQ(read.details().at("truncated"), "details");
+}
+
 TEST(EntryFilters, EveryMemberMustMatch) {
   const AuditEntry entry = QueryOutcome();
   EXPECT_TRUE(Matches({}, entry));
