@@ -121,28 +121,6 @@ TEST_F(RocksStoreTest, TheDurabilityOfABlockRestsOnEverySync) {
   EXPECT_GT(lost, 0);
 }
 
-TEST_F(RocksStoreTest, APowerCutAtAnyStepKeepsWhatWasAcknowledged) {
-  for (uint64_t step = 0; step < 24; ++step) {
-    const std::string prefix = absl::StrCat(step, "/");
-    std::vector<std::string> acknowledged;
-    std::vector<BlockId> blocks;
-    harness_.disk().StopAfter(step);
-    for (uint64_t i = 0; i < 4; ++i) {
-      const std::string key = absl::StrCat(prefix, i);
-      if (Put(key, "x") == CommitOutcome::kOk) acknowledged.push_back(key);
-      const BlockId id{kMonday, step * 10 + i};
-      if (store_->PutBlock(id, std::vector<BlockChunk>{{0, key}}).ok()) blocks.push_back(id);
-    }
-    ASSERT_TRUE(harness_.disk().stopped());
-    store_.reset();
-    LosePower(step);
-    for (const std::string& key : acknowledged) EXPECT_TRUE(Has(key)) << "seed " << key;
-    for (const BlockId& id : blocks) {
-      EXPECT_THAT(store_->ReadBlock(id, std::vector<uint16_t>{0}), IsOk()) << id.block;
-    }
-  }
-}
-
 TEST_F(RocksStoreTest, AFullDiskRefusesOrdinaryWritesAndLeavesRoomForSecurityEvents) {
   testing::SmallDisk& disk = harness_.disk();
   disk.reserve_path = harness_.data() + "/reserve";
