@@ -198,8 +198,12 @@ absl::StatusOr<Hash> SubtreeHash(uint32_t level, uint64_t index, uint64_t size, 
 }
 
 void TileBuilder::Edge::Append(const Hash& hash) {
-  hashes.push_back(hash);
-  frontier.Append(hash);
+  rows[0].push_back(hash);
+  for (size_t height = 0; rows[height].size() % 2 == 0; ++height) {
+    const std::vector<Hash>& row = rows[height];
+    rows[height + 1].push_back(NodeHash(row[row.size() - 2], row.back()));
+    if (height + 1 == kTileHeight) break;
+  }
 }
 
 TileBuilder::Edge& TileBuilder::edge_at(size_t level) {
@@ -240,10 +244,10 @@ void TileBuilder::Append(const Hash& leaf_hash, std::vector<Tile>& full) {
   for (uint32_t level = 0;; ++level) {
     Edge& edge = edge_at(level);
     edge.Append(hash);
-    if (edge.hashes.size() < kTileWidth) break;
+    if (edge.rows[0].size() < kTileWidth) break;
     const uint64_t index = size_ >> (kTileHeight * (level + 1));
-    full.push_back({{level, index, kTileWidth}, EncodeTile(edge.hashes)});
-    hash = edge.frontier.Root();
+    full.push_back({{level, index, kTileWidth}, EncodeTile(edge.rows[0])});
+    hash = edge.rows[kTileHeight][0];
     edge = Edge();
   }
   ++size_;
@@ -252,9 +256,9 @@ void TileBuilder::Append(const Hash& leaf_hash, std::vector<Tile>& full) {
 Hash TileBuilder::Root() const {
   std::optional<Hash> root;
   for (const Edge& edge : edges_) {  // from the smallest subtrees on the right to the largest
-    const std::vector<Hash>& subtrees = edge.frontier.subtrees();
-    for (size_t i = subtrees.size(); i-- > 0;) {
-      root = root ? NodeHash(subtrees[i], *root) : subtrees[i];
+    for (const std::vector<Hash>& row : edge.rows) {
+      if (row.size() % 2 == 0) continue;  // its last subtree is part of one in the next row
+      root = root ? NodeHash(row.back(), *root) : row.back();
     }
   }
   return root.value_or(EmptyRoot());
@@ -262,13 +266,24 @@ Hash TileBuilder::Root() const {
 
 std::span<const Hash> TileBuilder::edge(uint32_t level) const {
   if (level >= edges_.size()) return {};
-  return edges_[level].hashes;
+  return edges_[level].rows[0];
+}
+
+std::optional<Hash> TileBuilder::Find(uint32_t level, uint64_t index) const {
+  const uint32_t tile_level = level / kTileHeight;
+  if (tile_level >= edges_.size()) return std::nullopt;
+  const std::vector<Hash>& row = edges_[tile_level].rows[level % kTileHeight];
+  // Subtrees of this height in the full tiles on the left.
+  const uint64_t before = (HashCount(tile_level, size_) / kTileWidth)
+                          << (kTileHeight - level % kTileHeight);
+  if (index < before || index - before >= row.size()) return std::nullopt;
+  return row[index - before];
 }
 
 std::vector<Tile> TileBuilder::PartialTiles() const {
   std::vector<Tile> tiles;
   for (uint32_t level = 0; level < edges_.size(); ++level) {
-    const std::vector<Hash>& hashes = edges_[level].hashes;
+    const std::vector<Hash>& hashes = edges_[level].rows[0];
     if (hashes.empty()) continue;
     const uint64_t index = HashCount(level, size_) / kTileWidth;
     tiles.push_back({{level, index, static_cast<uint32_t>(hashes.size())}, EncodeTile(hashes)});

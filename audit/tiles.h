@@ -1,7 +1,9 @@
 #pragma once
 
+#include <array>
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -94,13 +96,16 @@ class TileBuilder {
   TreeHead Head() const { return {size_, Root()}; }
   // Hashes of the partial tile at the right edge of `level`; empty where there is none.
   std::span<const Hash> edge(uint32_t level) const;
+  // Hash of the complete subtree (level, index) where it lies in a partial tile at the right edge:
+  // a look-up, no hashing. nullopt elsewhere (see SubtreeHash).
+  std::optional<Hash> Find(uint32_t level, uint64_t index) const;
   // Partial tiles of the present size, level by level.
   std::vector<Tile> PartialTiles() const;
 
  private:
   struct Edge {
-    std::vector<Hash> hashes;
-    Frontier frontier;  // over the same hashes, so that no root is computed twice
+    // rows[h][i]: root over hashes [i << h, (i + 1) << h) of the tile; rows[0] are its hashes.
+    std::array<std::vector<Hash>, kTileHeight + 1> rows;
     void Append(const Hash& hash);
   };
   Edge& edge_at(size_t level);

@@ -237,6 +237,28 @@ TEST(TileBuilders, RootIsTheTreesRootAndRebuildingContinuesTheSame) {
   }
 }
 
+TEST(TileBuilders, SubtreesAtTheRightEdgeAreFoundAndNoOthers) {
+  const std::vector<Hash> leaves = LeafHashes(1'000);
+  Published log;
+  for (size_t size = 1; size <= leaves.size(); ++size) {
+    log.Grow(std::span(leaves).subspan(size - 1, 1));
+    if (size % 37 != 0 && size % 256 > 1 && size % 256 != 255) continue;
+    for (uint32_t level = 0; (size >> level) > 0; ++level) {
+      for (uint64_t index = 0; index <= size >> level; ++index) {
+        const auto found = log.builder().Find(level, index);
+        const uint64_t tile = index << (level % kTileHeight) >> kTileHeight;
+        const uint32_t width = TileWidthAt(level / kTileHeight, tile, size);
+        const bool at_edge = index < size >> level && width > 0 && width < kTileWidth;
+        ASSERT_EQ(found.has_value(), at_edge) << size << " " << level << " " << index;
+        if (!found) continue;
+        const uint64_t span = uint64_t{1} << level;
+        ASSERT_EQ(*found, testing::DefinitionRoot(std::span(leaves).subspan(index * span, span)));
+      }
+    }
+  }
+  EXPECT_EQ(log.builder().Find(63, 0), std::nullopt);
+}
+
 TEST(TileBuilders, RebuildingNoticesATileThatIsTooShort) {
   const auto result = TileBuilder::Rebuild(
       300, [](const TileId&) -> absl::StatusOr<std::string> { return std::string(32, 'x'); },
