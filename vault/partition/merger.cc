@@ -36,6 +36,11 @@ uint64_t SealedBytesOf(const Unit& unit) {
                                          : unit.manifest->micro_batch.sealed_bytes();
 }
 
+KeyId KeyOf(const Unit& unit) {
+  return KeyId(unit.kind == Unit::Kind::kBlock ? unit.manifest->block.key_id()
+                                               : unit.manifest->micro_batch.key_id());
+}
+
 uint32_t RevisionOf(const Unit& unit) {
   return unit.kind == Unit::Kind::kBlock ? unit.manifest->block.schema_revision()
                                          : unit.manifest->micro_batch.schema_revision();
@@ -49,6 +54,7 @@ struct Merger::Inputs {
   uint64_t rows = 0;
   uint64_t sealed_bytes = 0;
   uint32_t schema_revision = 0;
+  KeyId key;  // the newest of the inputs'
 
   bool Fits(const Unit& unit) const {
     return micro_batches.size() + blocks.size() < limits::kMaxMergeInputs &&
@@ -60,7 +66,14 @@ struct Merger::Inputs {
     rows += unit.rows;
     sealed_bytes += SealedBytesOf(unit);
     schema_revision = std::max(schema_revision, RevisionOf(unit));
+    key = std::max(key, KeyOf(unit));
   }
+};
+
+struct Merger::Target {
+  PartitionId partition;
+  const crypto::DataKey& key;
+  uint32_t schema_revision = 0;
 };
 
 struct Merger::Outputs {
@@ -100,22 +113,18 @@ absl::StatusOr<Merger::Inputs> Merger::Gather(const Snapshot& snapshot,
   return inputs;
 }
 
-absl::Status Merger::WriteRange(PartitionId partition, const block::ColumnBatch& rows, size_t first,
-                                size_t count, uint32_t schema_revision, Outputs& outputs) {
-  const BlockId id{partition, parts_.journal.NextUniqueId()};
-  const std::optional<PartitionInfo> info = parts_.catalog.Find(partition);
-  if (!info.has_value()) return absl::NotFoundError("the partition is gone");
-  TV_ASSIGN_OR_RETURN(const crypto::DataKeyRef key,
-                      parts_.keyring.EnsureDataKey(partition, info->deadline));
-  const SealingContext context{.key = *key, .vault = parts_.vault};
-  absl::StatusOr<SealedBlock> sealed =
-      SealBlock(context, id, schema_revision, block::Slice(rows, first, count), parts_.random);
+absl::Status Merger::WriteRange(const Target& target, const block::ColumnBatch& rows, size_t first,
+                                size_t count, Outputs& outputs) {
+  const BlockId id{target.partition, parts_.journal.NextUniqueId()};
+  const SealingContext context{.key = target.key, .vault = parts_.vault};
+  absl::StatusOr<SealedBlock> sealed = SealBlock(context, id, target.schema_revision,
+                                                 block::Slice(rows, first, count), parts_.random);
   const bool too_large = sealed.ok() ? sealed->sealed_bytes > limits::kMaxBlockBytes
                                      : absl::IsInvalidArgument(sealed.status());
   if (too_large && count > 1) {
     const size_t half = count / 2;
-    TV_RETURN_IF_ERROR(WriteRange(partition, rows, first, half, schema_revision, outputs));
-    return WriteRange(partition, rows, first + half, count - half, schema_revision, outputs);
+    TV_RETURN_IF_ERROR(WriteRange(target, rows, first, half, outputs));
+    return WriteRange(target, rows, first + half, count - half, outputs);
   }
   TV_RETURN_IF_ERROR(sealed.status());
   // Listed first: if the put fails halfway, Discard knows of it.
@@ -127,13 +136,18 @@ absl::Status Merger::WriteRange(PartitionId partition, const block::ColumnBatch&
   return absl::OkStatus();
 }
 
-absl::StatusOr<Merger::Outputs> Merger::WriteBlocks(PartitionId partition,
-                                                    const block::ColumnBatch& rows,
-                                                    uint32_t schema_revision) {
+absl::StatusOr<Merger::Outputs> Merger::WriteBlocks(const Inputs& inputs, PartitionId partition,
+                                                    const block::ColumnBatch& rows) {
+  // An existing key, never a new one: a partition that is shredded meanwhile must not get its rows
+  // back under a key that nobody knows of.
+  TV_ASSIGN_OR_RETURN(const crypto::DataKeyRef key,
+                      parts_.keyring.DataKeyFor(partition, inputs.key));
+  const Target target{
+      .partition = partition, .key = *key, .schema_revision = inputs.schema_revision};
   Outputs outputs;
   for (size_t first = 0; first < rows.rows; first += limits::kRowsPerBlock) {
     const size_t count = std::min(limits::kRowsPerBlock, rows.rows - first);
-    const absl::Status status = WriteRange(partition, rows, first, count, schema_revision, outputs);
+    const absl::Status status = WriteRange(target, rows, first, count, outputs);
     if (!status.ok()) {
       Discard(outputs);
       return status;
@@ -240,7 +254,7 @@ absl::StatusOr<bool> Merger::Merge(PartitionId partition) {
     TV_ASSIGN_OR_RETURN(const block::ColumnBatch joined, block::Concat(batches));
     batches.clear();
     TV_ASSIGN_OR_RETURN(const Outputs outputs,
-                        WriteBlocks(partition, block::SortByTime(joined), inputs.schema_revision));
+                        WriteBlocks(inputs, partition, block::SortByTime(joined)));
     const absl::Status committed = CommitMerge(inputs, outputs, partition);
     if (!committed.ok()) {
       // After an unknown outcome the blocks may be data: only a start can tell.

@@ -73,12 +73,13 @@ class Merger {
  private:
   struct Inputs;
   struct Outputs;
+  struct Target;
 
   absl::StatusOr<Inputs> Gather(const Snapshot& snapshot, PartitionId partition) const;
-  absl::StatusOr<Outputs> WriteBlocks(PartitionId partition, const block::ColumnBatch& rows,
-                                      uint32_t schema_revision);
-  absl::Status WriteRange(PartitionId partition, const block::ColumnBatch& rows, size_t first,
-                          size_t count, uint32_t schema_revision, Outputs& outputs);
+  absl::StatusOr<Outputs> WriteBlocks(const Inputs& inputs, PartitionId partition,
+                                      const block::ColumnBatch& rows);
+  absl::Status WriteRange(const Target& target, const block::ColumnBatch& rows, size_t first,
+                          size_t count, Outputs& outputs);
   absl::Status CommitMerge(const Inputs& inputs, const Outputs& outputs, PartitionId partition);
   absl::StatusOr<std::vector<store::Mutation>> Mutations(const Inputs& inputs,
                                                          const Outputs& outputs) const;

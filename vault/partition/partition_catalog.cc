@@ -183,6 +183,12 @@ void PartitionCatalog::OnRewritten(PartitionId id, const Rewrite& rewrite) {
   info.oldest_hot = rewrite.at;
 }
 
+void PartitionCatalog::OnRekeyed(PartitionId id, KeyId key) {
+  const std::lock_guard lock(mu_);
+  const auto found = partitions_.find(id);
+  if (found != partitions_.end()) found->second.key = key;
+}
+
 void PartitionCatalog::OnState(PartitionId id, State state) {
   const std::lock_guard lock(mu_);
   const auto found = partitions_.find(id);

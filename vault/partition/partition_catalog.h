@@ -98,6 +98,7 @@ class PartitionCatalog {
     WallTime at;
   };
   void OnRewritten(PartitionId id, const Rewrite& rewrite);
+  void OnRekeyed(PartitionId id, KeyId key);  // what is written from now on is sealed under it
   void OnState(PartitionId id, State state);
   void OnDeadline(PartitionId id, WallTime deadline);  // a later one than known is ignored
   bool OnQuarantined(PartitionId id);                  // false if it was already, or is not known

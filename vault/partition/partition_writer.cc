@@ -107,8 +107,11 @@ absl::StatusOr<PreparedBatch> PartitionWriter::Prepare(PartitionId id,
   const WallTime now = clock_.Wall();
   TV_ASSIGN_OR_RETURN(Target target, FindTarget(id, deadline, now));
   TV_RETURN_IF_ERROR(CheckWritable(target.info, now));
+  // Only a partition that opens gets a key made: one that is shredded meanwhile must not get a
+  // second life under a new key.
   TV_ASSIGN_OR_RETURN(const crypto::DataKeyRef key,
-                      keyring_.EnsureDataKey(id, target.info.deadline));
+                      target.opens ? keyring_.EnsureDataKey(id, target.info.deadline)
+                                   : keyring_.DataKeyFor(id, target.info.key));
   if (target.opens) target.info.key = key->id;
   const uint64_t number = journal_.NextUniqueId();
   const SealingContext context{.key = *key, .vault = vault_};

@@ -1,6 +1,7 @@
 #include "tests/unit/partition/partition_harness.h"
 #include "vault/base/limits.h"
 #include "vault/partition/purge.h"
+#include "vault/store/rocks_store.h"
 
 namespace televault::partition {
 namespace {
@@ -390,6 +391,46 @@ TEST_F(PartitionTest, AShreddedKeyEndsReadingAndMerging) {
   ASSERT_THAT(machine_.keyring->Shred(std::span<const PartitionId>(partitions)), IsOk());
   EXPECT_THAT(process->Numbers(today_), HasReason(reason::kExpired));
   EXPECT_FALSE(process->catalog->Find(today_)->quarantined) << "that is no damage";
+  EXPECT_THAT(process->merger.Merge(today_), HasReason(reason::kExpired));
+  EXPECT_THAT(process->Append(today_, 100, 1), HasReason(reason::kExpired));
+  EXPECT_TRUE(machine_.keyring->DataKeys(today_).empty()) << "nobody made a new key";
+}
+
+// The same on the real engine: files, ingested blocks, a start on what is on the disk.
+TEST(PartitionOnRocksTest, WritesMergesStartsAgainAndPurges) {
+  Machine machine;
+  const PartitionId today = machine.Today();
+  const auto start = [&] {
+    return std::make_unique<Process>(
+        machine, store::OpenRocksStore({.directory = machine.directory.Path("store"),
+                                        .fs = PosixFileSystem(),
+                                        .keep_free_bytes = 0,
+                                        .reserve_bytes = 0})
+                     .value());
+  };
+  {
+    auto process = start();
+    for (int64_t i = 0; i < 9; ++i) {
+      ASSERT_THAT(process->Append(today, i * 10'000, 10'000), IsOk());
+    }
+    ASSERT_THAT(process->merger.Merge(today), IsOk());
+    ASSERT_THAT(process->Append(today, 90'000, 10), IsOk());
+  }
+  auto process = start();
+  ASSERT_THAT(process->merger.SweepOrphans(), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(const auto numbers, process->Numbers(today));
+  EXPECT_TRUE(numbers == UpTo(90'010)) << numbers.size() << " rows";
+  TV_ASSERT_OK_AND_ASSIGN(PurgePlan plan, PlanPurge(process->store, process->meta, today));
+  EXPECT_EQ(plan.rows, 90'010u);
+  store::CommitUnit unit;
+  unit.leaves.resize(1);
+  unit.mutations = std::move(plan.mutations);
+  ASSERT_THAT(process->journal.Commit(std::move(unit)), IsOk());
+  for (const uint64_t block : plan.blocks) {
+    ASSERT_THAT(process->store.EraseBlock({today, block}), IsOk());
+  }
+  TV_ASSERT_OK_AND_ASSIGN(const store::EraseReport report, process->store.ErasePartition(today));
+  EXPECT_TRUE(report.complete) << report.remaining;
 }
 
 }  // namespace
