@@ -24,6 +24,8 @@ namespace televault::control {
 using TokenVerifier = std::array<uint8_t, 32>;
 TokenVerifier VerifierOf(std::string_view token_text);
 
+class ControlFile;
+
 struct ControlStoreOptions {
   FileSystem& fs;
   Random& random;
@@ -50,10 +52,11 @@ class ControlStore {
   // NOT_FOUND; DATA_LOSS: damaged, or older than `min_generation` (from the anchor, 0 = unknown).
   static absl::StatusOr<std::unique_ptr<ControlStore>> Open(ControlStoreOptions options,
                                                             uint64_t min_generation);
+  ~ControlStore();
 
   // --- lookups ---
-  // Revoked, pending and expired ones too: the caller audits why it refuses. Compares every
-  // verifier in constant time.
+  // Revoked, pending and expired ones too: the caller audits why it refuses. Verifiers are compared
+  // in constant time.
   std::optional<record::v1::TokenRecord> FindByVerifier(const TokenVerifier& verifier) const;
   std::optional<record::v1::TokenRecord> FindToken(std::string_view accessor) const;
   std::optional<record::v1::PersonRecord> FindPerson(std::string_view name) const;
@@ -96,7 +99,8 @@ class ControlStore {
   std::shared_ptr<const Index> index() const;
 
   const ControlStoreOptions options_;
-  std::mutex write_mu_;    // one writer; taken before mu_
+  std::mutex write_mu_;  // guards file_; taken before mu_
+  std::unique_ptr<ControlFile> file_;
   mutable std::mutex mu_;  // guards index_
   std::shared_ptr<const Index> index_;
 };
