@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -38,7 +39,9 @@ class AuditSealer {
 
   // One or two leaves in the order they must be committed. Where the caller could not commit them,
   // it must call KeyLeafLost, or later entries cannot be read (they still verify).
-  // INVALID_ARGUMENT: too large.
+  // INVALID_ARGUMENT: too large. FAILED_PRECONDITION: the epoch's public key is unusable.
+  // Two callers may commit in the other order than they sealed: an entry can stand shortly before
+  // its key leaf. The start entry commits the first key leaf before anybody else seals.
   absl::StatusOr<std::vector<SealedLeaf>> SealEntry(Bytes serialized_entry);
 
   // The next entry starts a new key. Call it when a commit that held a key leaf failed.
@@ -47,7 +50,7 @@ class AuditSealer {
   void UseEpoch(uint32_t epoch, const std::array<uint8_t, 32>& epoch_public_key);
 
  private:
-  std::string NewKeyLeafLocked(Day day);
+  absl::StatusOr<std::string> NewKeyLeafLocked(Day day);
 
   const VaultId vault_;
   const Clock& clock_;
@@ -60,7 +63,7 @@ class AuditSealer {
   SecretBytes entry_key_;  // empty: none yet
 };
 
-// Opens leaves of the log, front to back or at random once the key leaf before was seen.
+// Opens leaves of the log, in any order once their key leaf was opened.
 // Threads: any. Borrows: keyring (which must be unsealed to open key leaves).
 class AuditOpener {
  public:
@@ -71,21 +74,19 @@ class AuditOpener {
     LeafKind kind = LeafKind::kEntry;
     std::string entry;  // serialised AuditEntry; empty for a key leaf
   };
-  // UNAVAILABLE/SEALED; FAILED_PRECONDITION: the key leaf was not seen yet (scan back for it);
+  // UNAVAILABLE/SEALED; FAILED_PRECONDITION: its key leaf was not opened yet (scan for it);
   // NOT_FOUND/EXPIRED: its epoch was shredded; DATA_LOSS: does not open.
   absl::StatusOr<Opened> OpenLeaf(Bytes leaf);
   // Wipes every entry key; called when the vault seals.
   void Forget();
 
  private:
-  struct EntryKey {
-    std::array<uint8_t, 16> id{};
-    SecretBytes key;
-  };
+  absl::StatusOr<SecretBytes> OpenKeyLeaf(Bytes body) const;
+
   const VaultId vault_;
   const Keyring& keyring_;
   std::mutex mu_;  // guards keys_
-  std::vector<EntryKey> keys_;
+  std::map<std::array<uint8_t, 16>, SecretBytes> keys_;
 };
 
 }  // namespace televault::crypto
