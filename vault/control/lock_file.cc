@@ -17,8 +17,8 @@ using record::v1::LockStateRecord;
 // "TVL1" ‖ generation (LE64) ‖ envelope bytes (LE32) ‖ envelope around the record, then zeroes.
 constexpr std::string_view kMagic = "TVL1";
 constexpr size_t kHeaderBytes = 16;
-constexpr size_t kSlotBytes =
-    (limits::kMaxLockStateBytes + kHeaderBytes + crypto::kEnvelopeOverhead + 4095) / 4096 * 4096;
+constexpr size_t kSlotBytes = kLockFileBytes / 2;
+static_assert(kSlotBytes >= limits::kMaxLockStateBytes + kHeaderBytes + crypto::kEnvelopeOverhead);
 
 std::string Identity(uint64_t generation) {
   std::string identity = "lock";
@@ -86,24 +86,33 @@ absl::StatusOr<std::unique_ptr<LockFile>> LockFile::Open(FileSystem& fs, const s
   return lock;
 }
 
-absl::StatusOr<LockStateRecord> LockFile::Read() {
-  const std::lock_guard lock(mu_);
-  const auto content = fs_.ReadFile(path_, 2 * kSlotBytes);
-  damaged_ = true;
-  if (!content.ok() || content->size() != 2 * kSlotBytes) return Unreadable(path_);
-  const Bytes bytes = AsBytes(*content);
-  const auto a = ParseSlot(bytes.first(kSlotBytes), key_, vault_);
-  const auto b = ParseSlot(bytes.last(kSlotBytes), key_, vault_);
+LockFileContent ParseLockFile(Bytes bytes, const SecretBytes& key, const VaultId& vault) {
+  LockFileContent content;
+  if (bytes.size() != kLockFileBytes) return content;
+  auto a = ParseSlot(bytes.first(kSlotBytes), key, vault);
+  auto b = ParseSlot(bytes.last(kSlotBytes), key, vault);
   const uint64_t generation_a = a.ok() ? a->generation : 0;
   const uint64_t generation_b = b.ok() ? b->generation : 0;
-  generation_ = std::max({generation_, generation_a, generation_b});
-  next_slot_ = generation_a > generation_b ? 1 : 0;
-  // Neighbours, always: anything else is a slot that a write should have replaced and did not.
   const uint64_t low = std::min(generation_a, generation_b);
-  const uint64_t high = std::max(generation_a, generation_b);
-  if (!a.ok() || !b.ok() || high - low != 1) return Unreadable(path_);
+  content.generation = std::max(generation_a, generation_b);
+  content.newest_slot = generation_a > generation_b ? 0 : 1;
+  // Neighbours, always: anything else is a slot that a write should have replaced and did not.
+  if (!a.ok() || !b.ok() || content.generation - low != 1) return content;
+  content.state = content.newest_slot == 0 ? std::move(a->state) : std::move(b->state);
+  return content;
+}
+
+absl::StatusOr<LockStateRecord> LockFile::Read() {
+  const std::lock_guard lock(mu_);
+  damaged_ = true;
+  const auto bytes = fs_.ReadFile(path_, kLockFileBytes);
+  if (!bytes.ok()) return Unreadable(path_);
+  LockFileContent content = ParseLockFile(AsBytes(*bytes), key_, vault_);
+  generation_ = std::max(generation_, content.generation);
+  next_slot_ = 1 - content.newest_slot;
+  if (!content.state.has_value()) return Unreadable(path_);
   damaged_ = false;
-  return generation_a > generation_b ? a->state : b->state;
+  return *std::move(content.state);
 }
 
 absl::Status LockFile::WriteSlot(int slot, uint64_t generation, const std::string& serialized) {

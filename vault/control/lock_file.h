@@ -3,16 +3,28 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "televault/record/v1/state.pb.h"
 #include "vault/base/file_system.h"
 #include "vault/base/ids.h"
+#include "vault/base/limits.h"
 #include "vault/base/random.h"
 #include "vault/base/secret.h"
 #include "vault/base/status.h"
 
 namespace televault::control {
+
+inline constexpr size_t kLockFileBytes = 2 * (limits::kMaxLockStateBytes + 4 * limits::KiB);
+
+// What a lock file says; no state: unreadable, counts as locked at `all`.
+struct LockFileContent {
+  std::optional<record::v1::LockStateRecord> state;
+  uint64_t generation = 0;  // the highest that opens
+  int newest_slot = 1;      // the one that has it
+};
+LockFileContent ParseLockFile(Bytes bytes, const SecretBytes& key, const VaultId& vault);
 
 // The lockdown state on disk (docs/formats/control-v1.md): a preallocated file of two slots,
 // written in turn and in place, so that writing needs no space, no name and no new descriptor.

@@ -1,0 +1,15 @@
+#include <cstddef>
+#include <cstdint>
+
+#include "vault/base/check.h"
+#include "vault/crypto/keyring_format.h"
+
+// What stands in a keyring file once it is opened. Whatever parses has exactly one encoding.
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const auto content = televault::crypto::ParseKeyring({data, size});
+  if (content.ok()) {
+    const std::string again = televault::crypto::EncodeKeyring(*content);
+    TV_CHECK(again == televault::AsText({data, size}));
+  }
+  return 0;
+}
