@@ -1,0 +1,205 @@
+#include "vault/retention/retention.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "vault/base/crash_point.h"
+#include "vault/base/limits.h"
+#include "vault/crypto/keyring.h"
+#include "vault/partition/partition_reader.h"
+#include "vault/partition/purge.h"
+#include "vault/store/meta.h"
+
+namespace televault::retention {
+namespace {
+
+constexpr char kShredded[] = "retention.shred";
+constexpr char kPurging[] = "retention.purge.begin";
+constexpr char kPurged[] = "retention.purge";
+// Leaves room for the leaf and the record beside the deletes.
+constexpr size_t kDeletesPerCommit = limits::kMaxCommitBytes / 2;
+
+std::string DayText(PartitionId id) { return FormatDay(id.day); }
+
+}  // namespace
+
+std::string ReceiptText(const record::v1::PartitionRecord& record, std::string_view dataset) {
+  return absl::StrCat(
+      "televault deletion receipt v1\n", "dataset ", std::string(dataset), "\n", "day ",
+      FormatDay(Day(record.day())), "\n", "key_id ", record.key_id(), "\n", "events ",
+      record.events(), "\n", "deadline ", FormatRfc3339({record.deadline_us()}), "\n",
+      "shredded_at ", FormatRfc3339({record.shredded_at_us()}), "\n", "purged_at ",
+      FormatRfc3339({record.purged_at_us()}), "\n", "shredded_leaf ", record.shredded_leaf(), "\n",
+      "destruction ", record.destruction(), "\n");
+}
+
+absl::StatusOr<RunReport> RetentionManager::RunOnce() {
+  const std::lock_guard lock(mu_);
+  RunReport report;
+  TV_RETURN_IF_ERROR(Shred(report));
+  if (parts_.keyring.sealed()) return report;
+  const WallTime now = parts_.gate.ReadTime();
+  for (const partition::PartitionInfo& info : parts_.catalog.All()) {
+    const auto problem = [&](const absl::Status& status) {
+      report.pending.push_back(absl::StrCat(parts_.name_of(info.id.dataset), "/", DayText(info.id),
+                                            ": ", std::string(status.message())));
+    };
+    if (info.state == partition::State::kLive) {
+      // Its key is gone: shredded above, or by a run that could not record it.
+      if (info.deadline > now || !parts_.keyring.DataKeys(info.id).empty()) continue;
+      if (const absl::Status status = RecordShredded(info, now); !status.ok()) {
+        problem(status);
+        continue;
+      }
+      ++report.shredded;
+    }
+    if (info.state == partition::State::kPurged) continue;
+    if (const absl::Status status = Purge(info, now); !status.ok()) {
+      problem(status);
+      continue;
+    }
+    ++report.purged;
+  }
+  return report;
+}
+
+absl::Status RetentionManager::Shred(RunReport& report) {
+  std::set<PartitionId> due;
+  for (const crypto::DataKeyInfo& key : parts_.keyring.Due(parts_.gate.ReadTime())) {
+    due.insert(key.partition);
+  }
+  report.expired = static_cast<uint32_t>(due.size());
+  if (due.empty()) return absl::OkStatus();
+  TV_CRASH_POINT("retention.before_shred");
+  const std::vector<PartitionId> partitions(due.begin(), due.end());
+  TV_RETURN_IF_ERROR(parts_.keyring.Shred(partitions).status());
+  TV_CRASH_POINT("retention.after_shred");
+  for (const PartitionId id : partitions) parts_.reader.Forget(id);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<record::v1::PartitionRecord> RetentionManager::ReadRecord(
+    PartitionId partition) const {
+  TV_ASSIGN_OR_RETURN(const auto view, parts_.store.Pin());
+  return parts_.meta.Get<record::v1::PartitionRecord>(*view, store::RecordKind::kPartition,
+                                                      store::RecordId(partition));
+}
+
+record::v1::AuditEntry RetentionManager::EventOf(const record::v1::PartitionRecord& record,
+                                                 const char* method) const {
+  record::v1::AuditEntry entry;
+  entry.set_kind(record::v1::ENTRY_KIND_EVENT);
+  entry.set_method(method);
+  entry.set_dataset(parts_.name_of(DatasetId(record.dataset_id())));
+  entry.set_verdict(record::v1::VERDICT_ALLOW);
+  entry.set_reason("OK");
+  entry.set_rule("deadline");
+  auto& details = *entry.mutable_details();
+  details["day"] = FormatDay(Day(record.day()));
+  details["deadline"] = FormatRfc3339({record.deadline_us()});
+  details["key_id"] = absl::StrCat(record.key_id());
+  details["events"] = absl::StrCat(record.events());
+  details["destruction"] = record.destruction();
+  return entry;
+}
+
+absl::StatusOr<LeafIndex> RetentionManager::Commit(const record::v1::PartitionRecord& record,
+                                                   const char* method,
+                                                   std::vector<store::Mutation> mutations) {
+  store::CommitUnit unit;
+  TV_ASSIGN_OR_RETURN(store::AuditLeaf leaf, parts_.make_leaf(EventOf(record, method)));
+  unit.leaves.push_back(std::move(leaf));
+  unit.mutations = std::move(mutations);
+  unit.security_event = true;
+  TV_ASSIGN_OR_RETURN(const store::CommitReceipt receipt, parts_.journal.Commit(std::move(unit)));
+  return receipt.first_leaf;
+}
+
+absl::Status RetentionManager::RecordShredded(const partition::PartitionInfo& info, WallTime now) {
+  TV_ASSIGN_OR_RETURN(record::v1::PartitionRecord record, ReadRecord(info.id));
+  record.set_state(record::v1::PARTITION_STATE_SHREDDED);
+  record.set_events(info.rows());
+  record.set_shredded_at_us(now.micros);
+  record.set_destruction(crypto::ToString(parts_.keyring.slot_kind()));
+  // The leaf's index is known only after the commit; the purge writes it into the record.
+  TV_ASSIGN_OR_RETURN(store::Mutation mutation,
+                      parts_.meta.Put(store::RecordKind::kPartition, store::RecordId(info.id),
+                                      record));
+  std::vector<store::Mutation> mutations;
+  mutations.push_back(std::move(mutation));
+  TV_ASSIGN_OR_RETURN(const LeafIndex leaf, Commit(record, kShredded, std::move(mutations)));
+  shredded_leaves_[info.id] = leaf;
+  parts_.catalog.OnState(info.id, partition::State::kShredded);
+  TV_CRASH_POINT("retention.after_shred_recorded");
+  return absl::OkStatus();
+}
+
+absl::Status RetentionManager::Purge(const partition::PartitionInfo& info, WallTime now) {
+  const auto lock = parts_.catalog.TryLock(info.id);
+  if (!lock.has_value()) return absl::UnavailableError("a merge is running on it; next tick");
+  TV_ASSIGN_OR_RETURN(record::v1::PartitionRecord record, ReadRecord(info.id));
+  TV_ASSIGN_OR_RETURN(partition::PurgePlan plan,
+                      partition::PlanPurge(parts_.store, parts_.meta, info.id));
+  if (!plan.mutations.empty()) {
+    TV_RETURN_IF_ERROR(DeleteRecords(record, std::move(plan.mutations)));
+  }
+  TV_CRASH_POINT("retention.after_purge_deletes");
+  for (const uint64_t block : plan.blocks) {
+    TV_RETURN_IF_ERROR(parts_.store.EraseBlock(BlockId{info.id, block}));
+  }
+  TV_CRASH_POINT("retention.after_block_erase");
+  TV_ASSIGN_OR_RETURN(const store::EraseReport erased, parts_.store.ErasePartition(info.id));
+  if (!erased.complete) return absl::UnavailableError("bytes remain: " + erased.remaining);
+  TV_CRASH_POINT("retention.after_erase");
+
+  if (const auto leaf = shredded_leaves_.find(info.id); leaf != shredded_leaves_.end()) {
+    record.set_shredded_leaf(leaf->second.value());
+  }
+  record.set_state(record::v1::PARTITION_STATE_PURGED);
+  record.set_purged_at_us(now.micros);
+  TV_ASSIGN_OR_RETURN(std::string note,
+                      parts_.sign(ReceiptText(record, parts_.name_of(info.id.dataset))));
+  record.set_receipt_note(std::move(note));
+  TV_ASSIGN_OR_RETURN(store::Mutation mutation,
+                      parts_.meta.Put(store::RecordKind::kPartition, store::RecordId(info.id),
+                                      record));
+  std::vector<store::Mutation> mutations;
+  mutations.push_back(std::move(mutation));
+  TV_RETURN_IF_ERROR(Commit(record, kPurged, std::move(mutations)).status());
+  shredded_leaves_.erase(info.id);
+  parts_.catalog.OnState(info.id, partition::State::kPurged);
+  return absl::OkStatus();
+}
+
+absl::Status RetentionManager::DeleteRecords(const record::v1::PartitionRecord& record,
+                                             std::vector<store::Mutation> mutations) {
+  std::vector<store::Mutation> part;
+  size_t bytes = 0;
+  const auto flush = [&]() -> absl::Status {
+    if (part.empty()) return absl::OkStatus();
+    bytes = 0;
+    return Commit(record, kPurging, std::exchange(part, {})).status();
+  };
+  for (store::Mutation& mutation : mutations) {
+    bytes += mutation.key.size() + 64;
+    part.push_back(std::move(mutation));
+    if (bytes >= kDeletesPerCommit) TV_RETURN_IF_ERROR(flush());
+  }
+  return flush();
+}
+
+absl::StatusOr<std::vector<record::v1::PartitionRecord>> RetentionManager::Receipts() const {
+  std::vector<record::v1::PartitionRecord> receipts;
+  TV_ASSIGN_OR_RETURN(const auto view, parts_.store.Pin());
+  TV_RETURN_IF_ERROR(parts_.meta.Scan<record::v1::PartitionRecord>(
+      *view, store::RecordKind::kPartition, store::RecordId(),
+      [&](const record::v1::PartitionRecord& record) {
+        if (record.state() != record::v1::PARTITION_STATE_LIVE) receipts.push_back(record);
+        return true;
+      }));
+  return receipts;
+}
+
+}  // namespace televault::retention

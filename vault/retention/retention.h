@@ -1,0 +1,101 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "televault/record/v1/audit.pb.h"
+#include "televault/record/v1/state.pb.h"
+#include "vault/base/clock.h"
+#include "vault/base/gate.h"
+#include "vault/base/ids.h"
+#include "vault/base/status.h"
+#include "vault/partition/partition_catalog.h"
+#include "vault/store/journal.h"
+#include "vault/store/store.h"
+
+namespace televault::crypto {
+class Keyring;
+}
+namespace televault::partition {
+class PartitionReader;
+}
+namespace televault::store {
+class MetaStore;
+}
+
+namespace televault::retention {
+
+// What one run did.
+struct RunReport {
+  uint32_t expired = 0;   // partitions past their deadline that still had a key when it started
+  uint32_t shredded = 0;
+  uint32_t purged = 0;
+  std::vector<std::string> pending;  // partitions that still have bytes, and why
+};
+
+// Expiry of partitions: LIVE → EXPIRED (the deadline passed; no job needed: readers refuse) →
+// SHREDDED (data key destroyed) → PURGED (bytes gone from the store). Every step is an audit entry;
+// the last leaves a signed receipt.
+// Refuses to move a deadline, to decide who may ask, to open any row.
+// Threads: one run at a time (RunOnce serialises). Borrows: everything handed in.
+// Invariants: (1) a shred takes every key that is due at once and is durable before its record.
+// (2) A partition is purged only after its key is gone. (3) A step that was interrupted is finished
+// by the next run, in the same order.
+// Failure: an error in one partition is reported in `pending` and does not hold up the others.
+class RetentionManager {
+ public:
+  // Seals one EVENT entry; the manager fills method, dataset and details.
+  using LeafFn = std::function<absl::StatusOr<store::AuditLeaf>(record::v1::AuditEntry)>;
+  // A signed note over the receipt's text; the vault's audit signer.
+  using SignFn = std::function<absl::StatusOr<std::string>(const std::string& text)>;
+  // The dataset's name for entries and receipts; its number where the catalog does not know it.
+  using NameFn = std::function<std::string(DatasetId)>;
+
+  struct Parts {
+    store::Store& store;
+    store::MetaStore& meta;
+    store::Journal& journal;
+    crypto::Keyring& keyring;
+    partition::PartitionCatalog& catalog;
+    partition::PartitionReader& reader;
+    const Gate& gate;
+    LeafFn make_leaf;
+    SignFn sign;
+    NameFn name_of;
+  };
+  explicit RetentionManager(Parts parts) : parts_(std::move(parts)) {}
+
+  // Shreds what is due, then purges what is shredded. While the vault is sealed only the shred
+  // happens; its records follow at the first run after the unseal.
+  absl::StatusOr<RunReport> RunOnce();
+
+  // Partitions whose key is destroyed, in order of dataset and day; with the signed note once their
+  // bytes are gone too.
+  absl::StatusOr<std::vector<record::v1::PartitionRecord>> Receipts() const;
+
+ private:
+  absl::Status Shred(RunReport& report);
+  absl::Status RecordShredded(const partition::PartitionInfo& info, WallTime now);
+  absl::Status Purge(const partition::PartitionInfo& info, WallTime now);
+  absl::Status DeleteRecords(const record::v1::PartitionRecord& record,
+                             std::vector<store::Mutation> mutations);
+  absl::StatusOr<record::v1::PartitionRecord> ReadRecord(PartitionId partition) const;
+  record::v1::AuditEntry EventOf(const record::v1::PartitionRecord& record,
+                                 const char* method) const;
+  absl::StatusOr<LeafIndex> Commit(const record::v1::PartitionRecord& record, const char* method,
+                                   std::vector<store::Mutation> mutations);
+
+  const Parts parts_;
+  std::mutex mu_;  // one run at a time; guards shredded_leaves_
+  // Where the entry of a shred stands, until the purge writes it into the record.
+  std::map<PartitionId, LeafIndex> shredded_leaves_;
+};
+
+// The text that a deletion receipt signs: one "name value" pair a line, docs/formats/receipt-v1.md.
+std::string ReceiptText(const record::v1::PartitionRecord& record, std::string_view dataset);
+
+}  // namespace televault::retention
