@@ -2,7 +2,10 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "absl/status/status.h"
 
 namespace televault::auth {
 
@@ -27,5 +30,8 @@ struct Principal {
 
   bool authenticated() const { return !accessor.empty() && !person.empty(); }
 };
+
+// INVALID_ARGUMENT unless `name` is [a-z][a-z0-9._-]{1,63}.
+absl::Status ValidatePersonName(std::string_view name);
 
 }  // namespace televault::auth
