@@ -1,94 +1,115 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
-
-#include "absl/container/flat_hash_set.h"
 
 #include "opentelemetry/proto/collector/logs/v1/logs_service.pb.h"
 #include "televault/v1/ingest_service.pb.h"
+#include "vault/base/random.h"
 #include "vault/base/status.h"
 #include "vault/base/time.h"
-#include "vault/catalog/catalog.h"
+#include "vault/catalog/dataset.h"
+#include "vault/ingest/field_check.h"
+#include "vault/ingest/ports.h"
+#include "vault/ingest/rules.h"
 #include "vault/store/store.h"
-
-namespace televault::crypto {
-class Keyring;
-}
-namespace televault::partition {
-class PartitionWriter;
-}
 
 namespace televault::ingest {
 
+using DatasetPtr = std::shared_ptr<const catalog::Dataset>;
 using OtlpLogsRequest = ::opentelemetry::proto::collector::logs::v1::ExportLogsServiceRequest;
+
+// How long a batch id answers with the first answer.
+inline constexpr microseconds kBatchIdLife = std::chrono::hours(24 * 7);
 
 // A checked batch, ready for one CommitUnit together with the call's audit leaf.
 // Exactly one of Committed and Abandoned of the Ingestor must be called with it.
 struct PreparedAppend {
-  std::vector<store::Mutation> mutations;  // empty: nothing to store (re-send)
-  v1::AppendResponse response;             // without receipt
-  catalog::DatasetPtr dataset;
+  std::vector<store::Mutation> mutations;  // empty: a re-send, nothing to store
+  v1::AppendResponse response;             // without receipt; absent where accepted is 0
+  DatasetPtr dataset;
   bool duplicate = false;
-  std::string inflight;  // key of the in-flight entry; "" = none
-  std::vector<std::function<void()>> on_committed;
-};
 
-// The subjects whose data was erased and must not come back; asked with the non-rotating hash.
-class SubjectBlocks {
- public:
-  virtual ~SubjectBlocks() = default;
-  // True while the dataset has any blocked subject: spares the hash for everybody else.
-  virtual bool Any(DatasetId dataset) const = 0;
-  virtual bool Blocked(DatasetId dataset, const std::array<uint8_t, 16>& hash) const = 0;
+  // The ingestor's own.
+  std::vector<std::function<void()>> on_committed;
+  std::string in_flight;
+  std::optional<uint32_t> shard;
+  std::vector<std::pair<RejectKey, uint64_t>> totals;
 };
 
 // The door: turns a client's batch into columnar micro-batches, refusing event by event.
 // Order of the checks: sizes, batch id, consent, schema, time window, subject.
 // Refuses to authenticate, to look at lockdown (the service did both), to commit, to keep a raw
 // subject id, to repeat a value in an error text.
-// Threads: any.  Borrows: store, meta, keyring, writer, blocks.
+// Threads: any.  Borrows: all parts.
 // Invariants: (1) accepted + rejected = events of the request. (2) A batch id is stored with the
 // events it stands for in one commit, or not at all. (3) While a batch id is being committed the
-// same id is answered UNAVAILABLE, so that no event is stored twice.
+// same id is answered UNAVAILABLE, so that no event is stored twice. (4) Every refused event is in
+// a reject count that is committed with the batch.
 // Failure: a status other than OK means nothing of the batch was taken.
 class Ingestor {
  public:
   struct Parts {
-    store::Store& store;
-    const store::MetaStore& meta;
-    crypto::Keyring& keyring;
-    partition::PartitionWriter& writer;
+    BatchSink& sink;
+    SubjectKeys& keys;
     const SubjectBlocks& blocks;
+    Ledger& ledger;
     Random& random;
   };
   explicit Ingestor(const Parts& parts) : parts_(parts) {}
 
   // INVALID_ARGUMENT: the batch as a whole is malformed (sizes, both or neither of rows and
-  // columns, an unknown source, a batch id of another length or re-sent with other content);
-  // UNAVAILABLE/OVERLOADED: the same batch id is in flight, send again later.
-  absl::StatusOr<PreparedAppend> Prepare(const v1::AppendRequest& request,
-                                         catalog::DatasetPtr dataset, WallTime now);
+  // columns, an unknown source, a batch id of another length); ALREADY_EXISTS: the batch id was
+  // used for other content; FAILED_PRECONDITION: the review of the dataset is overdue, or the clock
+  // is before 1970; UNAVAILABLE/OVERLOADED: the same batch id is in flight, or too many batches
+  // are: send again later; RESOURCE_EXHAUSTED: does not fit one commit, send smaller batches.
+  absl::StatusOr<PreparedAppend> Prepare(const v1::AppendRequest& request, DatasetPtr dataset,
+                                         WallTime now);
 
-  // OTLP logs of one dataset. `only`: log records whose resource names another dataset are left to
-  // another call (see SplitByDataset).
-  absl::StatusOr<PreparedAppend> PrepareOtlp(const OtlpLogsRequest& request,
-                                             catalog::DatasetPtr dataset, WallTime now);
+  // The log records of `request` that belong to `dataset`: named by televault.dataset, or unnamed
+  // where `take_unnamed`. Events are counted among those, in order.
+  absl::StatusOr<PreparedAppend> PrepareOtlp(const OtlpLogsRequest& request, DatasetPtr dataset,
+                                             bool take_unnamed, WallTime now);
 
-  // After the commit: caches are told.  After a failed commit: the batch id may be sent again.
+  // After the commit: caches are told.
   void Committed(PreparedAppend& prepared);
+  // After a failed commit, also one of unknown outcome: the batch id may be sent again.
   void Abandoned(PreparedAppend& prepared);
 
  private:
+  using SchemaPtr = std::shared_ptr<const CompiledSchema>;
+
+  SchemaPtr SchemaOf(const catalog::Dataset& dataset);
+  absl::Status EnterBatch(const v1::AppendRequest& request, WallTime now, PreparedAppend& prepared,
+                          std::string& digest);
+  absl::Status Store(Draft draft, const CompiledSchema& schema, std::string_view source,
+                     WallTime now, Verdicts& verdicts, PreparedAppend& prepared);
+  absl::Status StoreDays(const block::ColumnBatch& batch, const catalog::Dataset& dataset,
+                         Verdicts& verdicts, PreparedAppend& prepared);
+  absl::StatusOr<block::Column> Pseudonyms(const Draft& draft, const catalog::Dataset& dataset,
+                                           Verdicts& verdicts);
+  absl::Status CountRejects(const Verdicts& verdicts, std::string_view source, WallTime now,
+                            PreparedAppend& prepared);
+  absl::StatusOr<uint32_t> LeaseShard();
+  void Release(PreparedAppend& prepared);
+
   Parts parts_;
-  std::mutex mu_;  // guards in_flight_ and counts_
-  absl::flat_hash_set<std::string> in_flight_;
+  std::mutex mu_;  // guards everything below
+  std::set<std::string> in_flight_;
+  std::vector<bool> shards_;  // leased
+  std::map<RejectKey, uint64_t> totals_;
+  std::map<DatasetId, std::pair<std::string, SchemaPtr>> schemas_;  // by manifest digest
 };
+
+// The names in televault.dataset of the request's log records, each once; "" stands for none.
+std::vector<std::string> OtlpDatasets(const OtlpLogsRequest& request);
 
 }  // namespace televault::ingest

@@ -267,6 +267,16 @@ absl::Status TakeAttribute(const common::KeyValue& attribute, const OtlpNames& n
   return absl::OkStatus();
 }
 
+// For a record that could not be read: to whom its loss is reported.
+std::string DatasetOf(const logs::ResourceLogs& resource, const logs::LogRecord& log) {
+  for (const auto* attributes : {&log.attributes(), &resource.resource().attributes()}) {
+    for (const common::KeyValue& attribute : *attributes) {
+      if (attribute.key() == kDatasetAttribute) return attribute.value().string_value();
+    }
+  }
+  return "";
+}
+
 absl::StatusOr<Record> RecordOf(const logs::ResourceLogs& resource, const logs::LogRecord& log,
                                 const OtlpNames& names) {
   Record record;
@@ -321,7 +331,8 @@ ParsedRecords RecordsOf(const OtlpLogsRequest& request, const OtlpNames& names) 
           record->number = number;
           parsed.records.push_back(std::move(*record));
         } else {
-          parsed.errors.push_back({number, std::string(record.status().message())});
+          parsed.errors.push_back(
+              {number, std::string(record.status().message()), DatasetOf(resource, log)});
         }
       }
     }

@@ -35,6 +35,7 @@ struct Record {
 struct RecordError {
   uint64_t number = 0;
   std::string message;
+  std::string dataset = {};  // OTLP: as named by the record
 };
 
 struct ParsedRecords {
