@@ -43,9 +43,9 @@ inline constexpr size_t kMaxJournalQueueBytes = 64 * MiB;
 // Beyond the queue's bound, for security events only.
 inline constexpr size_t kJournalSecurityQueueBytes = 1 * MiB;
 // Of one commit: keys, full tiles, head record, checkpoint.
-inline constexpr size_t kCommitOverheadBytes = 1 * MiB;
+inline constexpr size_t kCommitOverheadBytes = 256 * KiB;
 inline constexpr size_t kMaxUnitBytes = kMaxCommitBytes - kCommitOverheadBytes;
-inline constexpr size_t kMaxLeavesPerCommit = 16'384;
+inline constexpr size_t kMaxLeavesPerCommit = 4'096;
 inline constexpr size_t kMaxLeafReadBytes = 8 * MiB;
 inline constexpr size_t kMaxAuditLeafBytes = 65'535;  // tlog-tiles entry bound
 

@@ -23,7 +23,7 @@ struct PurgePlan {
 
 // Lists what is to be removed when a partition is purged. Needs no data key, so it works after the
 // shred. The caller holds the partition's maintenance lock. The mutations may exceed one commit:
-// split them with limits::kMaxCommitBytes; the order does not matter.
+// split them with limits::kMaxUnitBytes; the order does not matter.
 absl::StatusOr<PurgePlan> PlanPurge(store::Store& store, const store::MetaStore& meta,
                                     PartitionId partition);
 

@@ -5,8 +5,6 @@
 #include <string>
 #include <string_view>
 
-#include "vault/base/clock.h"
-#include "vault/base/file_system.h"
 #include "vault/base/secret.h"
 #include "vault/base/status.h"
 #include "vault/store/anchor.h"
@@ -23,7 +21,6 @@ struct EngineOptions {
   // Keys the fingerprint of every meta record; outlives the engine. Usable while sealed.
   const SecretBytes& freshness_key;
   const CheckpointSigner& signer;
-  const Clock& clock;
   // The lock epoch in force; called by the sequencer for every unit that permits disclosure.
   std::function<LockEpoch()> lock_epoch;
   // Runs once, on the sequencer's thread, when the journal stops: close the data gate.

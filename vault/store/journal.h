@@ -21,7 +21,8 @@ struct AuditLeaf {
   audit::Hash hash{};
 };
 
-// What one caller wants to become durable together.
+// What one caller wants to become durable together. At most limits::kMaxUnitBytes and
+// limits::kMaxLeavesPerCommit, else INVALID_ARGUMENT.
 struct CommitUnit {
   std::vector<AuditLeaf> leaves;    // at least one: nothing changes without an audit record
   std::vector<Mutation> mutations;  // sealed values; meta, hot (never audit)
@@ -57,7 +58,7 @@ class CheckpointSigner {
 // commit for many callers.
 // Refuses to decide what is worth recording, to open any value, to retry a failed sync.
 // Threads: any may Commit (blocks until durable); the sequencer is its own thread.
-// Borrows: store, signer, anchor, clock.
+// Borrows: store, signer, anchor.
 // Invariants: (1) a leaf is durable before its receipt is handed out. (2) The tree only grows.
 // (3) State and audit record of a unit are durable together or not at all. (4) A unit with a stale
 // disclosure epoch is never accepted.

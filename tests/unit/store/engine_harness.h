@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "audit/merkle.h"
-#include "tests/support/fake_clock.h"
 #include "tests/support/seeded_random.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/store/store_harness.h"
@@ -58,7 +57,6 @@ class EngineHarness {
                               .anchor = std::move(anchor),
                               .freshness_key = freshness_key,
                               .signer = signer,
-                              .clock = clock_,
                               .lock_epoch = [this] { return LockEpoch(lock_epoch); },
                               .on_failure = [this](std::string_view) { ++failures; },
                               .keyring_generation = keyring_generation,
@@ -73,7 +71,6 @@ class EngineHarness {
   const std::unique_ptr<StoreHarness> store_;
   TempDirectory directory_;
   SeededRandom random_{1};
-  FakeClock clock_;
 
  public:
   const SecretBytes anchor_key;
