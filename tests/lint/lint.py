@@ -115,7 +115,7 @@ def check_includes(path, text):
     folder = folder_of(path)
     for match in re.finditer(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', text, re.M):
         name, line = match.group(2), line_of(text, match.start())
-        if match.group(1) == '"' and "/" not in name:
+        if match.group(1) == '"' and "/" not in name and not name.endswith(".pb.h"):
             yield Finding(path, line, "include-root",
                           f'"{name}" is relative. Include from the root: "vault/base/status.h"')
         if folder == "tests":
