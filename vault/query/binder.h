@@ -52,6 +52,7 @@ class Binder {
   absl::StatusOr<ExprPtr> BindFunction(const ast::Expr& expr);
   absl::StatusOr<ExprPtr> BindAggregate(const ast::Expr& expr);
   absl::Status TypeAggregate(const ast::Expr& expr, Aggregate& aggregate);
+  absl::Status TypeAnswer(const ast::Expr& expr, SqlType type, Aggregate& aggregate) const;
 
   absl::StatusOr<ExprPtr> Coerce(ExprPtr expr, SqlType type, int location) const;
   // Gives all of them one type, as PostgreSQL resolves CASE, IN and comparisons.

@@ -141,6 +141,9 @@ absl::Status Execution::ScanUnit(const Unit& unit, size_t thread, const Start& s
     return absl::OkStatus();
   }
   const block::ColumnBatch& batch = **read;
+  if (batch.rows != unit.rows) {
+    return absl::InternalError("a unit holds another number of rows than its manifest says");
+  }
   guard_.Depend(unit.deadline);
   start(batch);
   for (uint32_t begin = 0; begin < batch.rows; begin += kSlice) {

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "vault/base/limits.h"
+#include "vault/query/normalize.h"
 #include "vault/query/parse_tree.h"
 
 namespace televault::query {
@@ -34,9 +35,7 @@ class Owned {
   Result result_;
 };
 using TreeResult = Owned<PgQueryProtobufParseResult, pg_query_free_protobuf_parse_result>;
-using NormalizeResult = Owned<PgQueryNormalizeResult, pg_query_free_normalize_result>;
 using FingerprintResult = Owned<PgQueryFingerprintResult, pg_query_free_fingerprint_result>;
-using DeparseResult = Owned<PgQueryDeparseResult, pg_query_free_deparse_result>;
 
 // PostgreSQL quotes the offending token, which may be a literal: only the kind of error is passed
 // on, the position says where.
@@ -61,6 +60,26 @@ int ByteOffset(std::string_view sql, int character) {
   return static_cast<int>(sql.size());
 }
 
+// The offset of the first byte that is not part of well-formed UTF-8, or the size.
+size_t FirstBadUtf8(std::string_view text) {
+  size_t i = 0;
+  while (i < text.size()) {
+    const auto lead = static_cast<unsigned char>(text[i]);
+    const size_t length = lead < 0x80 ? 1 : lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+    if (length == 0 || lead > 0xF4 || i + length > text.size()) return i;
+    uint32_t point = length == 1 ? lead : lead & (0x7Fu >> length);
+    for (size_t k = 1; k < length; ++k) {
+      const auto next = static_cast<unsigned char>(text[i + k]);
+      if ((next & 0xC0) != 0x80) return i;
+      point = (point << 6) | (next & 0x3Fu);
+    }
+    const bool too_long = (length == 3 && point < 0x800) || (length == 4 && point < 0x10000);
+    if (too_long || point > 0x10FFFF || (point >= 0xD800 && point <= 0xDFFF)) return i;
+    i += length;
+  }
+  return text.size();
+}
+
 absl::Status CheckText(std::string_view sql) {
   if (sql.size() > limits::kMaxSqlBytes) {
     return SqlError(sql, -1,
@@ -71,6 +90,10 @@ absl::Status CheckText(std::string_view sql) {
   const size_t nul = sql.find('\0');
   if (nul != std::string_view::npos) {
     return SqlError(sql, static_cast<int>(nul), "the text contains a NUL byte; remove it");
+  }
+  const size_t bad = FirstBadUtf8(sql);
+  if (bad < sql.size()) {
+    return SqlError(sql, static_cast<int>(bad), "the text is not UTF-8 from here on");
   }
   return absl::OkStatus();
 }
@@ -91,17 +114,6 @@ absl::StatusOr<pg_query::ParseResult> ParseTree(const std::string& sql) {
     return SqlError(sql, -1, "the expression is nested too deeply");
   }
   return tree;
-}
-
-// Literals out, then written back from the tree, so that neither comments nor spacing remain.
-absl::StatusOr<std::string> Normalize(const std::string& sql) {
-  const NormalizeResult normalized(pg_query_normalize(sql.c_str()));
-  if (normalized->error != nullptr) return SqlError(sql, -1, "the text cannot be normalised");
-  const TreeResult tree(pg_query_parse_protobuf(normalized->normalized_query));
-  if (tree->error != nullptr) return SqlError(sql, -1, "the text cannot be normalised");
-  const DeparseResult text(pg_query_deparse_protobuf(tree->parse_tree));
-  if (text->error != nullptr) return SqlError(sql, -1, "the text cannot be normalised");
-  return std::string(text->query);
 }
 
 }  // namespace
@@ -132,8 +144,8 @@ absl::StatusOr<ParsedQuery> Parse(std::string_view sql) {
   TV_ASSIGN_OR_RETURN(const pg_query::ParseResult tree, ParseTree(query.text));
   TV_ASSIGN_OR_RETURN(Statement statement, ConvertStatement(tree, query.text));
   query.dataset = std::move(statement.dataset);
+  query.normalized = NormalizedText(statement.select, query.dataset);
   query.select = std::make_shared<const ast::Select>(std::move(statement.select));
-  TV_ASSIGN_OR_RETURN(query.normalized, Normalize(query.text));
   const FingerprintResult fingerprint(pg_query_fingerprint(query.text.c_str()));
   if (fingerprint->error != nullptr) return SqlError(sql, -1, "the text has no fingerprint");
   query.fingerprint = fingerprint->fingerprint_str;

@@ -1,0 +1,1 @@
+SELECT version, sum(count_of) FILTER (WHERE ok) FROM events WHERE event_time >= date_trunc('day', now()) - interval '7 days' GROUP BY 1 HAVING count(*) > 2 ORDER BY 2 DESC NULLS LAST LIMIT 10 OFFSET 1

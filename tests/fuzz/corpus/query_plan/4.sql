@@ -1,0 +1,1 @@
+SELECT CASE WHEN ok THEN lower(command) ELSE coalesce(version, 'x') END AS a, date_bin('15 minutes', seen_at, '2001-01-01'), width_bucket(seconds, 0, 10, 5), -took * 1.5, round(seconds::numeric, 2), event_time - interval '1 month' FROM events WHERE count_of BETWEEN -5 AND 9223372036854775807

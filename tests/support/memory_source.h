@@ -1,0 +1,88 @@
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "vault/base/gate.h"
+#include "vault/query/source.h"
+
+namespace televault::testing {
+
+// A table in memory: the units a test gives it, in that order.
+class MemorySource final : public query::TableSource {
+ public:
+  // Times, zone maps and row count of the unit are taken from the batch; column 0 must be there.
+  void Add(block::ColumnBatch batch) {
+    query::Unit unit;
+    unit.id = batches_.size();
+    unit.rows = batch.rows;
+    const block::Column* times = batch.Find(block::kEventTimeColumn);
+    unit.min_time = unit.max_time = WallTime{times->ints.empty() ? 0 : times->ints[0]};
+    for (const int64_t time : times->ints) {
+      unit.min_time = std::min(unit.min_time, WallTime{time});
+      unit.max_time = std::max(unit.max_time, WallTime{time});
+    }
+    unit.day = DayOf(unit.min_time);
+    for (size_t c = 0; c < batch.columns.size(); ++c) {
+      const block::Column& column = batch.columns[c];
+      if (column.type != block::PhysicalType::kInt) continue;
+      query::ZoneMap zone{batch.numbers[c], INT64_MAX, INT64_MIN};
+      for (size_t row = 0; row < column.rows; ++row) {
+        if (column.IsNull(row)) continue;
+        zone.min = std::min(zone.min, column.ints[row]);
+        zone.max = std::max(zone.max, column.ints[row]);
+      }
+      if (zone.min <= zone.max) unit.zones.push_back(zone);
+    }
+    units_.push_back(std::move(unit));
+    batches_.push_back(std::make_shared<const block::ColumnBatch>(std::move(batch)));
+  }
+  query::Unit& unit(size_t index) { return units_[index]; }
+  void Refuse(query::Refusal refusal) { refusals_.push_back(std::move(refusal)); }
+
+  absl::StatusOr<query::Listing> List(query::TimeRange) override {
+    query::Listing listing;
+    listing.units = units_;
+    listing.refusals = refusals_;
+    return listing;
+  }
+  absl::StatusOr<std::shared_ptr<const block::ColumnBatch>> Read(
+      const query::Unit& unit, std::span<const uint16_t> columns) override {
+    const std::lock_guard lock(mu_);
+    ++reads_;
+    columns_read_.assign(columns.begin(), columns.end());
+    return batches_[unit.id];
+  }
+  size_t reads() const { return reads_; }
+  const std::vector<uint16_t>& columns_read() const { return columns_read_; }
+
+ private:
+  std::mutex mu_;  // guards what Read() notes
+  std::vector<query::Unit> units_;
+  std::vector<query::Refusal> refusals_;
+  std::vector<std::shared_ptr<const block::ColumnBatch>> batches_;
+  size_t reads_ = 0;
+  std::vector<uint16_t> columns_read_;
+};
+
+// A gate that a test opens and shuts.
+class FakeGate final : public Gate {
+ public:
+  absl::Status Check(GateAccess, const GateScope&) const override {
+    if (!shut) return absl::OkStatus();
+    return WithReason(absl::UnavailableError("lockdown"), reason::kLockedDown);
+  }
+  LockEpoch epoch() const override { return LockEpoch(epoch_number); }
+  WallTime ReadTime() const override { return now; }
+
+  bool shut = false;
+  uint64_t epoch_number = 1;
+  WallTime now{1'795'435'200'000'000};
+};
+
+}  // namespace televault::testing

@@ -1,0 +1,149 @@
+#include "tests/unit/query/query_fixture.h"
+
+namespace televault::query {
+namespace {
+
+using televault::testing::HasReason;
+using televault::testing::IsOk;
+using televault::testing::StatusIs;
+using ::testing::HasSubstr;
+using Table = std::vector<std::vector<std::string>>;
+
+void AddDay(Bench& bench, int day, int rows) {
+  std::vector<testing::Event> events;
+  for (int i = 0; i < rows; ++i) {
+    events.push_back(EventOf(i, i % 2 == 0 ? "even" : "odd", i, kDay0 + day * kMicrosPerDay + i));
+  }
+  bench.source.Add(testing::ToBatch(events));
+}
+
+TEST(ExecuteTest, DaysOutsideOfTheTimeRangeAreNotRead) {
+  Bench bench;
+  for (int day = 0; day < 4; ++day) AddDay(bench, day, 10);
+  const Shown shown = bench.Run(
+      "SELECT count(*) FROM events WHERE event_time >= '2026-11-08' AND event_time < '2026-11-09'");
+  EXPECT_EQ(shown.rows, (Table{{"10"}}));
+  EXPECT_EQ(bench.source.reads(), 1u);
+  EXPECT_EQ(shown.stats.partitions_pruned, 3u);
+}
+
+TEST(ExecuteTest, AnExpiredDayIsSkippedAndReportedAndOneThatExpiresMeanwhileEndsTheQuery) {
+  Bench bench;
+  AddDay(bench, 0, 10);
+  AddDay(bench, 1, 10);
+  bench.source.unit(0).deadline = bench.gate.now;
+  const Shown shown = bench.Run("SELECT count(*) FROM events");
+  EXPECT_EQ(shown.rows, (Table{{"10"}}));
+  ASSERT_EQ(shown.stats.refusals.size(), 1u);
+  EXPECT_EQ(shown.stats.refusals[0].reason, reason::kExpired);
+
+  bench.source.unit(1).deadline = bench.gate.now + microseconds(1);
+  TV_ASSERT_OK_AND_ASSIGN(const Plan plan, bench.PlanOf("SELECT command FROM events"));
+  ExecContext context{bench.gate, {}, bench.clock, bench.deadline};
+  const auto expire = [&bench](v1::QueryBatch) {
+    bench.gate.now = bench.gate.now + microseconds(1);
+    return absl::OkStatus();
+  };
+  EXPECT_THAT(Execute(plan, bench.source, context, expire, nullptr), HasReason(reason::kExpired));
+}
+
+TEST(ExecuteTest, AQuarantinedDayFailsTheWholeQuery) {
+  Bench bench;
+  AddDay(bench, 0, 10);
+  bench.source.Refuse({DayOf(WallTime{kDay0}), std::string(reason::kQuarantined)});
+  const Shown shown = bench.Run("SELECT count(*) FROM events");
+  EXPECT_THAT(shown.status, StatusIs(absl::StatusCode::kDataLoss, HasSubstr("2026-11-07")));
+  EXPECT_TRUE(shown.rows.empty());
+}
+
+TEST(ExecuteTest, LockdownStopsAQueryBeforeItsNextBatch) {
+  Bench bench;
+  for (int day = 0; day < 3; ++day) AddDay(bench, day, 30'000);
+  TV_ASSERT_OK_AND_ASSIGN(const Plan plan,
+                          bench.PlanOf("SELECT command, count_of, subject FROM events"));
+  ExecContext context{bench.gate, {}, bench.clock, bench.deadline};
+  int batches = 0;
+  const auto lock = [&](v1::QueryBatch) {
+    ++batches;
+    bench.gate.shut = true;
+    ++bench.gate.epoch_number;
+    return absl::OkStatus();
+  };
+  EXPECT_THAT(Execute(plan, bench.source, context, lock, nullptr), HasReason(reason::kLockedDown));
+  EXPECT_EQ(batches, 1);
+}
+
+TEST(ExecuteTest, CancellationDeadlineAndMemoryEndAQueryWithTheirOwnErrors) {
+  Bench bench;
+  AddDay(bench, 0, 30'000);
+  const char* const sql = "SELECT count_of, count(*) FROM events GROUP BY 1";
+  bench.memory_bytes = 64 * 1024;
+  EXPECT_THAT(bench.Run(sql).status,
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("65536")));
+  bench.memory_bytes = limits::kDefaultQueryMemoryBytes;
+  bench.cancelled = true;
+  EXPECT_THAT(bench.Run(sql).status, StatusIs(absl::StatusCode::kCancelled));
+  bench.cancelled = false;
+  bench.deadline = bench.clock.Mono();
+  EXPECT_THAT(bench.Run(sql).status, StatusIs(absl::StatusCode::kDeadlineExceeded));
+}
+
+TEST(ExecuteTest, BatchesStayBelowTheirBoundAndLoseNoRow) {
+  Bench bench;
+  AddDay(bench, 0, 60'000);
+  AddDay(bench, 1, 60'000);
+  const Shown shown =
+      bench.Run("SELECT command, count_of, count_of::text FROM events ORDER BY count_of, command");
+  ASSERT_THAT(shown.status, IsOk());
+  EXPECT_EQ(shown.rows.size(), 120'000u);
+  EXPECT_GT(shown.batches.size(), 2u);
+  for (const v1::QueryBatch& batch : shown.batches)
+    EXPECT_LE(batch.ByteSizeLong(), limits::kMaxResultBatchBytes);
+}
+
+TEST(ExecuteTest, ErrorsArePostgresqlsAndNameNoValue) {
+  Bench bench;
+  AddDay(bench, 0, 10);
+  EXPECT_THAT(bench.Run("SELECT 7 / count_of FROM events").status,
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("division by zero")));
+  EXPECT_THAT(bench.Run("SELECT count_of + 9223372036854775807 FROM events").status,
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("overflow")));
+  EXPECT_THAT(bench.Run("SELECT sum(9223372036854775807) FROM events").status,
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("overflow")));
+  // Guarded by CASE, and after WHERE.
+  EXPECT_THAT(bench.Run("SELECT CASE WHEN count_of <> 0 THEN 7 / count_of END FROM events").status,
+              IsOk());
+  EXPECT_THAT(bench.Run("SELECT 7 / count_of FROM events WHERE count_of > 0").status, IsOk());
+}
+
+TEST(ExecuteTest, WholeNumbersTruncateAndNullsFollowThreeValuedLogic) {
+  Bench bench;
+  testing::Event event = EventOf(1, "a_b", -7);
+  event.ok.reset();
+  bench.source.Add(testing::ToBatch({event}));
+  EXPECT_EQ(bench
+                .Run("SELECT count_of / 2, count_of % 2, ok AND false, ok OR true, ok AND true, ok "
+                     "IN (true, NULL), "
+                     "NOT ok, ok IS DISTINCT FROM NULL, command LIKE 'a\\_b', command LIKE 'a__' "
+                     "FROM events")
+                .rows,
+            (Table{{"-3", "-1", "0", "1", "NULL", "NULL", "NULL", "0", "1", "1"}}));
+}
+
+TEST(ExecuteTest, TheAnswerIsTheSameEveryTime) {
+  Bench bench;
+  for (int day = 0; day < 5; ++day) AddDay(bench, day, 5'000);
+  const char* const sql =
+      "SELECT count_of % 97, avg(seconds), stddev(seconds) FROM events GROUP BY 1";
+  const Shown first = bench.Run(sql);
+  for (int round = 0; round < 3; ++round) {
+    const Shown again = bench.Run(sql);
+    ASSERT_EQ(first.batches.size(), again.batches.size());
+    for (size_t b = 0; b < first.batches.size(); ++b) {
+      EXPECT_EQ(first.batches[b].SerializeAsString(), again.batches[b].SerializeAsString());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace televault::query

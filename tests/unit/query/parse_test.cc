@@ -1,0 +1,148 @@
+#include "tests/unit/query/query_fixture.h"
+
+namespace televault::query {
+namespace {
+
+using televault::testing::HasReason;
+using televault::testing::IsOk;
+using televault::testing::StatusIs;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+TEST(ParseTest, EveryKindOfStatementOutsideOfTheSubsetIsRefusedWithItsReason) {
+  for (const char* sql : {"",
+                          ";",
+                          "SELECT 1",
+                          "DELETE FROM d",
+                          "SELECT a FROM d; SELECT b FROM d",
+                          "SELECT a FROM d, e",
+                          "SELECT a FROM d JOIN e ON true",
+                          "SELECT a FROM (SELECT 1) s",
+                          "WITH x AS (SELECT 1) SELECT a FROM x",
+                          "SELECT a FROM d UNION SELECT a FROM d",
+                          "SELECT * FROM d",
+                          "SELECT a FROM s.d",
+                          "SELECT d.a FROM d",
+                          "SELECT a INTO t FROM d",
+                          "SELECT sum(a) OVER () FROM d",
+                          "SELECT pg_sleep(1) FROM d",
+                          "SELECT a FROM d FOR UPDATE",
+                          "SELECT DISTINCT ON (a) a FROM d",
+                          "SELECT (SELECT 1) FROM d",
+                          "SELECT a || 'x' FROM d",
+                          "SELECT a FROM d WHERE a IN (SELECT 1)",
+                          "SELECT a::int[] FROM d",
+                          "SELECT sum(DISTINCT a) FROM d",
+                          "SELECT a FROM d GROUP BY ROLLUP (a)",
+                          "SELECT a FROM d TABLESAMPLE SYSTEM (1)",
+                          "EXPLAIN SELECT a FROM d",
+                          "SELECT lower(DISTINCT a) FROM d"}) {
+    const auto parsed = Parse(sql);
+    EXPECT_THAT(parsed, StatusIs(absl::StatusCode::kInvalidArgument)) << sql;
+    EXPECT_THAT(parsed, HasReason(reason::kInvalidSql)) << sql;
+  }
+}
+
+TEST(ParseTest, ARefusalSaysWhereAndNeverRepeatsALiteral) {
+  EXPECT_THAT(Parse("SELECT a\nFROM d WHERE a = 'secret' ! 7").status(),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("line 2")));
+  for (const char* sql : {"SELECT a FROM d WHERE 'secret'", "SELECT 'secret' 'x' FROM d 'secret'",
+                          "SELECT a FROM d WHERE secret.b = 'secret'"}) {
+    EXPECT_THAT(std::string(Parse(sql).status().message()), Not(HasSubstr("secret"))) << sql;
+  }
+}
+
+TEST(ParseTest, DeepNestingAndLongTextsAreRefusedBeforeTheyCostAnything) {
+  std::string deep = "a";
+  for (int i = 0; i < 5'000; ++i) deep = "abs(" + deep + ")";
+  deep = "SELECT " + deep + " FROM d";
+  EXPECT_THAT(Parse(deep), StatusIs(absl::StatusCode::kInvalidArgument));
+  std::string chain = "SELECT a";
+  for (int i = 0; i < 70; ++i) chain += " + a";
+  EXPECT_THAT(Parse(chain + " FROM d"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("nest")));
+  EXPECT_THAT(Parse("SELECT a FROM d WHERE a = '" + std::string(65'536, 'x') + "'"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("longer")));
+  EXPECT_THAT(Parse(std::string_view("SELECT a FROM d\0 WHERE b", 24)),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("NUL")));
+}
+
+TEST(ParseTest, TextThatIsNotUtf8IsRefusedWhereItStopsBeingSo) {
+  for (const char* bad : {"\xFF", "\xC0\x80", "\xED\xA0\x80", "\xF5\x80\x80\x80", "\xE2\x82"}) {
+    EXPECT_THAT(Parse(std::string("SELECT 'ß") + bad + "' FROM d"),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr("column 10: the text is not UTF-8")));
+  }
+  EXPECT_THAT(Parse("SELECT 'ß€😀' FROM d"), IsOk());
+}
+
+TEST(ParseTest, NormalizedTextAndFingerprintForgetLiteralsSpacingAndComments) {
+  TV_ASSERT_OK_AND_ASSIGN(
+      const ParsedQuery a,
+      Parse("select  count(*) from d -- why 'x'\n where v = 'secret' and n > -5 limit 3"));
+  TV_ASSERT_OK_AND_ASSIGN(const ParsedQuery b,
+                          Parse("SELECT count(*) FROM d WHERE v='other' AND n>7 LIMIT 10"));
+  EXPECT_EQ(a.normalized, "SELECT count(*) FROM d WHERE ((v = $1) AND (n > $2)) LIMIT $3");
+  EXPECT_EQ(a.normalized, b.normalized);
+  EXPECT_EQ(a.fingerprint, b.fingerprint);
+  EXPECT_EQ(a.fingerprint.size(), 16u);
+}
+
+TEST(ParseTest, NormalizedTextReadsBackAsItself) {
+  for (const char* sql :
+       {"SELECT DISTINCT lower(a) AS \"X y\", CASE WHEN b THEN 1 ELSE - (2) END FROM d ORDER BY 1 "
+        "DESC, a",
+        "SELECT a, percentile_cont(0.5) WITHIN GROUP (ORDER BY x DESC) FILTER (WHERE NOT b) FROM d "
+        "WHERE a IN (1, 2) AND c BETWEEN 1 AND 2 OR t IS NOT NULL GROUP BY 1 HAVING count(*) > $1",
+        "SELECT count(DISTINCT a), x::int, interval '1 day' FROM d WHERE a LIKE 'x%' AND b IS NOT "
+        "TRUE "
+        "AND nullif(a, 'z') IS DISTINCT FROM coalesce(a, NULL) OFFSET 3"}) {
+    TV_ASSERT_OK_AND_ASSIGN(const ParsedQuery once, Parse(sql));
+    TV_ASSERT_OK_AND_ASSIGN(const ParsedQuery twice, Parse(once.normalized));
+    EXPECT_EQ(once.normalized, twice.normalized);
+  }
+}
+
+TEST(BindTest, ErrorsNameFieldsAndTypesButNoValue) {
+  Bench bench;
+  for (const char* sql :
+       {"SELECT nothing FROM events", "SELECT command + 1 FROM events",
+        "SELECT sum(command) FROM events", "SELECT command, count(*) FROM events",
+        "SELECT count(*) FROM events WHERE sum(count_of) > 1",
+        "SELECT count_of FROM events WHERE count_of = 'secret'", "SELECT $1 FROM events",
+        "SELECT count_of FROM events WHERE count_of", "SELECT sum(sum(count_of)) FROM events",
+        "SELECT event_time + took * interval '1 month' FROM events",
+        "SELECT 1 FROM events GROUP BY 3", "SELECT date_trunc('secret', event_time) FROM events",
+        "SELECT count_of FROM events LIMIT -1",
+        "SELECT percentile_cont(1.5) WITHIN GROUP (ORDER BY seconds) FROM events"}) {
+    const auto plan = bench.PlanOf(sql);
+    EXPECT_THAT(plan, StatusIs(absl::StatusCode::kInvalidArgument)) << sql;
+    EXPECT_THAT(plan, HasReason(reason::kInvalidSql)) << sql;
+    EXPECT_THAT(std::string(plan.status().message()), Not(HasSubstr("secret")));
+  }
+}
+
+TEST(BindTest, FieldsOfFilterGroupSortAndOutputAreAllNamed) {
+  Bench bench;
+  TV_ASSERT_OK_AND_ASSIGN(
+      const Plan plan,
+      bench.PlanOf(
+          "SELECT version, count(DISTINCT subject) FILTER (WHERE ok) FROM events "
+          "WHERE seconds > 1 OR (false AND took IS NULL) GROUP BY 1 ORDER BY max(count_of)"));
+  EXPECT_EQ(plan.fields(),
+            (std::vector<std::string>{"count_of", "ok", "seconds", "subject", "took", "version"}));
+  EXPECT_TRUE(plan.is_aggregate());
+}
+
+TEST(BindTest, TimeRangeFollowsFromTheFilter) {
+  Bench bench;
+  TV_ASSERT_OK_AND_ASSIGN(
+      const Plan plan,
+      bench.PlanOf("SELECT command FROM events WHERE event_time >= '2026-11-07' AND "
+                   "date_trunc('day', event_time) <= '2026-11-08' AND ok"));
+  EXPECT_EQ(plan.time_range().begin.micros, kDay0);
+  EXPECT_EQ(plan.time_range().end.micros, kDay0 + 2 * kMicrosPerDay);
+}
+
+}  // namespace
+}  // namespace televault::query
