@@ -18,7 +18,7 @@ absl::Status ToStatus(const v1::BatchError& error) {
 
 Error ErrorOfBatch(const v1::BatchError& batch) {
   Error error = ErrorOf(ToStatus(batch));
-  error.from_server = true;
+  error.from_vault = true;
   if (batch.retry_after_ms() > 0) error.retry_after = milliseconds(batch.retry_after_ms());
   return error;
 }

@@ -13,11 +13,6 @@ namespace televault::client {
 namespace {
 
 constexpr size_t kMaxSecretBytes = 4096;
-constexpr size_t kTokenBodyChars = 49;
-
-bool IsBase62(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-}
 
 absl::Status CheckPrivate(int fd, const std::string& path) {
   struct stat info {};
@@ -61,17 +56,6 @@ absl::StatusOr<SecretText> ReadSecretFile(const std::string& path) {
         absl::StrCat(path, " must hold 1 to ", kMaxSecretBytes, " bytes on its first line"));
   }
   return SecretText({reinterpret_cast<const char*>(bytes->data()), length});
-}
-
-absl::Status CheckTokenShape(const SecretText& token) {
-  const std::string_view text = token.Reveal();
-  const bool prefix_ok = text.size() == 4 + kTokenBodyChars && text.starts_with("tv") &&
-                         (text[2] == 'o' || text[2] == 'r' || text[2] == 'w') && text[3] == '_';
-  if (!prefix_ok || !std::all_of(text.begin() + 4, text.end(), IsBase62)) {
-    return absl::InvalidArgumentError(
-        "this is not a token: one is tvo_, tvr_ or tvw_ followed by 49 letters and digits");
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace televault::client

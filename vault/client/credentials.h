@@ -34,8 +34,4 @@ class SecretText {
 // Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (empty, too long).
 absl::StatusOr<SecretText> ReadSecretFile(const std::string& path);
 
-// Checks the shape of a token: tv<kind>_ and 49 base62 characters. Errors name the shape, never the
-// text.
-absl::Status CheckTokenShape(const SecretText& token);
-
 }  // namespace televault::client

@@ -12,7 +12,8 @@ namespace televault::client {
 namespace {
 
 constexpr char kRetryAfterUrl[] = "televault.v1/retry-after-ms";
-constexpr char kFromServerUrl[] = "televault.v1/from-server";
+constexpr char kFromCallUrl[] = "televault.v1/from-call";
+constexpr char kFromVaultUrl[] = "televault.v1/from-vault";
 // A server that asks for a longer wait is not believed: nobody should hang for a day.
 constexpr int64_t kLongestRetryAfterMs = 3'600'000;
 
@@ -33,11 +34,12 @@ absl::StatusCode KnownCode(int code) {
 absl::Status FromWire(int code, std::string_view message, std::string_view details) {
   if (code == 0) return absl::OkStatus();
   absl::Status status(KnownCode(code), absl::string_view(message.data(), message.size()));
+  status.SetPayload(kFromCallUrl, absl::Cord("1"));
   google::rpc::Status rich;
   if (details.empty() || !rich.ParseFromArray(details.data(), static_cast<int>(details.size()))) {
     return status;
   }
-  status.SetPayload(kFromServerUrl, absl::Cord("1"));
+  status.SetPayload(kFromVaultUrl, absl::Cord("1"));
   for (const google::protobuf::Any& detail : rich.details()) {
     google::rpc::ErrorInfo info;
     google::rpc::RetryInfo retry;
@@ -55,7 +57,8 @@ Error ErrorOf(const absl::Status& status) {
   error.code = status.code();
   error.reason = ReasonOf(status);
   error.message = std::string(status.message());
-  error.from_server = status.GetPayload(kFromServerUrl).has_value();
+  error.from_call = status.GetPayload(kFromCallUrl).has_value();
+  error.from_vault = status.GetPayload(kFromVaultUrl).has_value();
   int64_t millis = 0;
   if (const auto text = status.GetPayload(kRetryAfterUrl);
       text.has_value() && absl::SimpleAtoi(std::string(*text), &millis)) {

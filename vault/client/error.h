@@ -17,8 +17,10 @@ struct Error {
   std::string message;
   // google.rpc.RetryInfo: shortest wait before sending again; absent = sending again is no use.
   std::optional<std::chrono::milliseconds> retry_after;
-  // True where the vault answered; false where it could not be reached or did not answer in time.
-  bool from_server = false;
+  // A call ended with it; false for errors that arose on this side (files, arguments).
+  bool from_call = false;
+  // The vault itself said so; false where it could not be reached or did not answer in time.
+  bool from_vault = false;
 };
 
 // What `status`, returned by a call of this library, says.

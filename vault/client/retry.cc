@@ -19,7 +19,7 @@ bool IsLocked(const Error& error) {
 bool WorthRepeating(const Error& error) {
   if (IsLocked(error)) return false;
   if (error.retry_after.has_value()) return true;
-  return error.code == absl::StatusCode::kUnavailable && !error.from_server;
+  return error.code == absl::StatusCode::kUnavailable && !error.from_vault;
 }
 
 milliseconds PauseAfter(int attempt, const Error& error, Random& random) {
