@@ -1,0 +1,111 @@
+#include "admin-cli/app.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include <CLI/CLI.hpp>
+
+#include "admin-cli/output/text.h"
+#include "admin-cli/pinning.h"
+#include "admin-cli/version.h"
+
+namespace televault::cli {
+namespace {
+
+void DeclareGlobal(CLI::App& app, GlobalOptions& options) {
+  app.add_option("--addr", options.address, "unix:PATH or HOST:PORT (TLS)")
+      ->envname("TELEVAULT_ADDR");
+  // Read by FindToken, not by the parser: its help would print the variable's value.
+  app.add_option("--token-file", options.token_file,
+                 "File with your token, readable by you only (TELEVAULT_TOKEN_FILE; "
+                 "TELEVAULT_TOKEN holds the token itself)");
+  app.add_option("--cacert", options.ca_file, "PEM of the certificate authority to trust");
+  app.add_option("--cert", options.cert_file, "PEM of your client certificate");
+  app.add_option("--key", options.key_file, "PEM of your client key");
+  app.add_option("-o,--output", options.output,
+                 "table, json, jsonl or csv; a table on a terminal, else json");
+  app.add_option("--timeout", options.timeout, "Deadline of each call, e.g. 30s");
+  app.add_option("--log-key", options.log_key, "Key the audit log must be signed with (vkey)");
+  app.add_flag("--no-color", options.no_color, "No colours (also NO_COLOR)");
+  app.add_flag("--yes", options.yes, "Answer yes to every question");
+  app.add_flag("--quiet", options.quiet, "No notes and no progress on stderr");
+}
+
+absl::StatusOr<ExitCode> RunVersion(Context& context, const NoArgs&) {
+  context.out() << "televault " << kVersion << '\n';
+  return ExitCode::kOk;
+}
+
+int Fail(Terminal& terminal, const absl::Status& status) {
+  terminal.out << std::flush;
+  terminal.err << "televault: " << Explain(status) << '\n';
+  return static_cast<int>(ExitCodeOf(status));
+}
+
+// The parser's exceptions end here.
+int ReportParse(const CLI::App& app, const CLI::ParseError& error, Terminal& terminal) {
+  if (error.get_exit_code() == 0) return app.exit(error, terminal.out, terminal.err);
+  terminal.err << "televault: " << Printable(error.what())
+               << ". See `televault --help` or `televault COMMAND --help`.\n";
+  return static_cast<int>(ExitCode::kUsage);
+}
+
+int RunChosen(const Choice& choice, GlobalOptions options, Terminal terminal) {
+  auto context = Context::Create(std::move(options), terminal);
+  if (!context.ok()) return Fail(terminal, context.status());
+  const absl::StatusOr<ExitCode> done = choice.action(**context);
+  // A refused call still shows a history; only its comparison must not hide why it was refused.
+  const bool compare = done.ok() || !(*context)->checkpoints().empty();
+  const absl::Status pins = compare ? CheckPins(**context) : absl::OkStatus();
+  if (!pins.ok() && (done.ok() || ExitCodeOf(pins) == ExitCode::kVerification)) {
+    if (!done.ok()) Fail(terminal, done.status());
+    return Fail(terminal, pins);
+  }
+  if (!done.ok()) return Fail(terminal, done.status());
+  terminal.out << std::flush;
+  if (!terminal.out) {
+    return Fail(terminal, absl::DataLossError("standard output could not be written"));
+  }
+  return static_cast<int>(*done);
+}
+
+}  // namespace
+
+std::unique_ptr<CLI::App> BuildApp(GlobalOptions& options, Choice& choice) {
+  auto app = std::make_unique<CLI::App>("Command line of a televault telemetry vault", "televault");
+  app->require_subcommand(1);
+  // Global flags are understood behind the verb, too.
+  app->fallthrough();
+  DeclareGlobal(*app, options);
+  AddStatus(*app, choice);
+  AddDataset(*app, choice);
+  AddIngest(*app, choice);
+  AddSource(*app, choice);
+  AddQuery(*app, choice);
+  AddAccess(*app, choice);
+  AddPerson(*app, choice);
+  AddToken(*app, choice);
+  AddRole(*app, choice);
+  AddAudit(*app, choice);
+  AddLockdown(*app, choice);
+  AddRetention(*app, choice);
+  AddOperator(*app, choice);
+  AddLater(*app, choice);
+  AddCompletion(*app, choice);
+  AddVerb(*app, choice, "version", "Version of this program", &DeclareNothing, &RunVersion);
+  return app;
+}
+
+int RunApp(int argc, const char* const* argv, Terminal terminal) {
+  GlobalOptions options;
+  Choice choice;
+  const auto app = BuildApp(options, choice);
+  try {
+    app->parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return ReportParse(*app, error, terminal);
+  }
+  return RunChosen(choice, std::move(options), terminal);
+}
+
+}  // namespace televault::cli

@@ -1,0 +1,87 @@
+#include "absl/strings/str_cat.h"
+
+#include "admin-cli/arguments.h"
+#include "admin-cli/commands/command.h"
+#include "admin-cli/output/emit.h"
+#include "admin-cli/output/text.h"
+
+namespace televault::cli {
+namespace {
+
+bool IsOpen(const v1::GetStatusResponse& status) {
+  const bool locked = status.lockdown().level() != v1::LOCKDOWN_LEVEL_NONE &&
+                      status.lockdown().level() != v1::LOCKDOWN_LEVEL_UNSPECIFIED;
+  return status.seal() == v1::SEAL_STATE_UNSEALED && status.control_mode().empty() && !locked &&
+         status.lockdown().lockdowns().empty();
+}
+
+std::string Lockdowns(const v1::LockdownStatus& lockdown) {
+  std::string text(LevelName(lockdown.level()));
+  if (!lockdown.lockdowns().empty()) {
+    absl::StrAppend(&text, " (", lockdown.lockdowns_size(), " in force)");
+  }
+  if (!lockdown.durable() && !lockdown.lockdowns().empty()) text += ", not on disk yet";
+  return text;
+}
+
+void Show(Context& context, const v1::GetStatusResponse& status) {
+  if (context.format() != OutputFormat::kTable) {
+    EmitObject(context, ToJson(status));
+    return;
+  }
+  WriteFacts(
+      context.out(),
+      {{"vault", Printable(status.origin())},
+       {"version", Printable(status.version())},
+       {"state", status.seal() == v1::SEAL_STATE_UNSEALED ? "unsealed" : "sealed"},
+       {"control mode", status.control_mode().empty() ? "no" : Printable(status.control_mode())},
+       {"lockdown", Lockdowns(status.lockdown())},
+       {"audit entries", HumanCount(status.audit_size())},
+       {"log key", Printable(status.vkey())},
+       {"datasets", HumanCount(status.datasets())},
+       {"live partitions", HumanCount(status.live_partitions())},
+       {"disk", HumanBytes(status.disk_bytes())},
+       {"keyring generation", HumanCount(status.keyring_generation())},
+       {"key slot", absl::StrCat(Printable(status.slot_kind()), ", ", status.slot_replicas(),
+                                 status.slot_replicas() == 1 ? " replica" : " replicas")},
+       {"running since", FormatTimestamp(status.started_at())}},
+      context.table_style());
+  for (const std::string& warning : status.warnings()) {
+    context.out() << "! " << Printable(warning) << '\n';
+  }
+}
+
+absl::StatusOr<ExitCode> RunStatus(Context& context, const NoArgs&) {
+  TV_ASSIGN_OR_RETURN(client::Vault* const vault, context.Connect());
+  client::Call call = context.NewCall();
+  TV_ASSIGN_OR_RETURN(const auto status, vault->GetStatus({}, call));
+  context.Observe(status.checkpoint());
+  Show(context, status);
+  return IsOpen(status) ? ExitCode::kOk : ExitCode::kLocked;
+}
+
+absl::StatusOr<ExitCode> RunKeysStatus(Context& context, const NoArgs&) {
+  TV_ASSIGN_OR_RETURN(client::Vault* const vault, context.Connect());
+  client::Call call = context.NewCall();
+  TV_ASSIGN_OR_RETURN(const auto status, vault->GetStatus({}, call));
+  context.Observe(status.checkpoint());
+  EmitObject(context, Json{{"keyring_generation", status.keyring_generation()},
+                           {"slot_kind", status.slot_kind()},
+                           {"slot_replicas", status.slot_replicas()},
+                           {"live_partitions", status.live_partitions()},
+                           {"log_key", status.vkey()}});
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+void AddStatus(CLI::App& root, Choice& choice) {
+  AddVerb(root, choice, "status",
+          "Health, seal, lockdown, audit head, datasets, disk; exit 5 when sealed or locked",
+          &DeclareNothing, &RunStatus);
+  CLI::App* const keys = AddNoun(root, "keys", "Keys of the vault");
+  AddVerb(*keys, choice, "status", "Generation and replicas of the keyring", &DeclareNothing,
+          &RunKeysStatus);
+}
+
+}  // namespace televault::cli

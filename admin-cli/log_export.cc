@@ -1,0 +1,155 @@
+#include "admin-cli/log_export.h"
+
+#include <filesystem>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "admin-cli/exit_code.h"
+#include "audit/encoding.h"
+#include "vault/base/file_system.h"
+
+namespace televault::cli {
+namespace {
+
+using audit::TileId;
+
+constexpr int kFileMode = 0644;
+// The largest file of the format: a bundle of 256 entries of 65,535 bytes.
+constexpr size_t kMaxFileBytes = 256 * (2 + 65'535);
+
+absl::Status MakeParents(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
+  if (!error) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(path, ": ", error.message()));
+}
+
+// The bundle at the right edge of a tree of `size` leaves; width 0: there is none.
+TileId EdgeBundle(uint64_t size) {
+  return {.level = 0,
+          .index = size / audit::kTileWidth,
+          .width = static_cast<uint32_t>(size % audit::kTileWidth)};
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> ReadLogFile(const std::string& directory, const std::string& path) {
+  const std::string full = absl::StrCat(directory, "/", path);
+  if (!PosixFileSystem().Exists(full)) return absl::NotFoundError(full + " is missing");
+  return PosixFileSystem().ReadFile(full, kMaxFileBytes);
+}
+
+absl::StatusOr<std::unique_ptr<LogExporter>> LogExporter::Open(const std::string& directory,
+                                                               const audit::VerifierKey& key) {
+  TV_RETURN_IF_ERROR(MakeParents(directory + "/checkpoint"));
+  std::unique_ptr<LogExporter> exporter(new LogExporter(directory, key));
+  const auto note = ReadLogFile(directory, std::string(audit::kCheckpointPath));
+  if (note.ok()) {
+    if (const absl::Status status = exporter->Resume(*note); !status.ok()) {
+      return VerificationFailed(absl::StrCat(
+          "what was exported to ", directory, " before does not hold: ", status.message(),
+          "; export to an empty directory and keep this one as evidence"));
+    }
+  } else if (!absl::IsNotFound(note.status())) {
+    return note.status();
+  }
+  return exporter;
+}
+
+absl::Status LogExporter::Resume(std::string_view note) {
+  TV_ASSIGN_OR_RETURN(const audit::Checkpoint checkpoint, audit::OpenCheckpoint(note, key_));
+  TV_ASSIGN_OR_RETURN(bundle_, ReadPartialBundle(checkpoint.size));
+  const uint64_t first = checkpoint.size - bundle_.size();
+  const auto read_tile = [this](const TileId& tile) {
+    return ReadLogFile(directory_, audit::TilePath(tile));
+  };
+  const auto read_leaf = [&](uint64_t index) -> absl::StatusOr<audit::Hash> {
+    return audit::LeafHash(audit::AsBytes(bundle_.at(index - first)));
+  };
+  TV_ASSIGN_OR_RETURN(builder_, audit::TileBuilder::Rebuild(checkpoint.size, read_tile, read_leaf));
+  if (builder_.Head() != checkpoint.Head()) {
+    return absl::DataLossError("its tiles do not give the root that its checkpoint signs");
+  }
+  old_size_ = checkpoint.size;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::string>> LogExporter::ReadPartialBundle(uint64_t size) const {
+  const TileId edge = EdgeBundle(size);
+  std::vector<std::string> entries;
+  if (edge.width == 0) return entries;
+  TV_ASSIGN_OR_RETURN(const std::string bytes, ReadLogFile(directory_, audit::BundlePath(edge)));
+  TV_ASSIGN_OR_RETURN(const auto views, audit::ParseBundle(bytes, edge.width));
+  entries.assign(views.begin(), views.end());
+  return entries;
+}
+
+absl::Status LogExporter::Append(std::span<const uint8_t> leaf) {
+  const TileId bundle{.level = 0, .index = next_index() / audit::kTileWidth};
+  bundle_.emplace_back(audit::AsText(leaf));
+  std::vector<audit::Tile> full;
+  builder_.Append(audit::LeafHash(leaf), full);
+  if (bundle_.size() == audit::kTileWidth) {
+    TV_RETURN_IF_ERROR(WriteBundle(bundle));
+    bundle_.clear();
+  }
+  for (const auto& tile : full) {
+    TV_RETURN_IF_ERROR(Write(audit::TilePath(tile.id), tile.bytes));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LogExporter::Finish(std::string_view note) {
+  const auto checkpoint = audit::OpenCheckpoint(note, key_);
+  if (!checkpoint.ok()) {
+    return VerificationFailed(
+        absl::StrCat("the exported checkpoint: ", checkpoint.status().message()));
+  }
+  if (builder_.Head() != checkpoint->Head()) {
+    return VerificationFailed(absl::StrCat(
+        "the ", builder_.size(), " exported entries do not give the root that the checkpoint of ",
+        checkpoint->size, " entries signs"));
+  }
+  for (const auto& tile : builder_.PartialTiles()) {
+    TV_RETURN_IF_ERROR(Write(audit::TilePath(tile.id), tile.bytes));
+  }
+  if (!bundle_.empty()) TV_RETURN_IF_ERROR(WriteBundle(EdgeBundle(builder_.size())));
+  TV_RETURN_IF_ERROR(Write(std::string(audit::kCheckpointPath), note));
+  if (old_size_ != builder_.size()) RemovePartials(old_size_);
+  old_size_ = builder_.size();
+  return absl::OkStatus();
+}
+
+absl::Status LogExporter::WriteBundle(const TileId& id) {
+  TV_ASSIGN_OR_RETURN(const std::string bytes, audit::EncodeBundle(bundle_));
+  return Write(audit::BundlePath(id), bytes);
+}
+
+absl::Status LogExporter::Write(const std::string& path, std::string_view content) {
+  const std::string full = absl::StrCat(directory_, "/", path);
+  TV_RETURN_IF_ERROR(MakeParents(full));
+  return ReplaceFile(PosixFileSystem(), full, televault::AsBytes(content), kFileMode);
+}
+
+// What the new checkpoint does not need any more. Failing to remove it harms nobody.
+void LogExporter::RemovePartials(uint64_t old_size) const {
+  const auto remove = [this](const std::string& path) {
+    std::error_code error;
+    const auto full = std::filesystem::path(directory_) / path;
+    std::filesystem::remove(full, error);
+    std::filesystem::remove(full.parent_path(), error);  // "NNN.p", where that was its last
+  };
+  for (uint32_t level = 0; level <= audit::kMaxTileLevel / audit::kTileHeight; ++level) {
+    const uint64_t tiles = old_size >> (audit::kTileHeight * level);
+    const TileId tile{.level = level,
+                      .index = tiles / audit::kTileWidth,
+                      .width = static_cast<uint32_t>(tiles % audit::kTileWidth)};
+    const uint32_t now = audit::TileWidthAt(level, tile.index, builder_.size());
+    if (tile.width == 0 || now == tile.width) continue;
+    remove(audit::TilePath(tile));
+    if (level == 0) remove(audit::BundlePath(tile));
+  }
+}
+
+}  // namespace televault::cli

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace televault::cli {
+
+// Text that is safe on a terminal: control characters (C0, DEL, C1) and bytes that are not UTF-8
+// become escapes such as \x1b, newlines and tabs become \n and \t.
+std::string Printable(std::string_view text);
+
+// Columns a printable text takes: code points, combining marks and zero-width ones not counted,
+// wide East Asian ones counted twice.
+size_t DisplayWidth(std::string_view text);
+
+// Cuts to at most `width` columns; a cut text ends in "…".
+std::string Shorten(std::string_view text, size_t width);
+
+// "1.4 GiB".
+std::string HumanBytes(uint64_t bytes);
+// "1,234,567".
+std::string HumanCount(uint64_t count);
+
+}  // namespace televault::cli

@@ -1,0 +1,110 @@
+#include "admin-cli/pin_store.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <fcntl.h>
+#include <filesystem>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+#include "audit/encoding.h"
+#include "vault/base/file_system.h"
+
+namespace televault::cli {
+namespace {
+
+constexpr std::string_view kHeader = "televault-pin/v1\n";
+constexpr size_t kMaxPinBytes = 512 * 1024;
+constexpr int kFileMode = 0600;
+constexpr int kDirectoryMode = 0700;
+
+absl::Status CreateDirectories(const std::string& directory) {
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (error) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(directory, ": cannot be made: ", error.message()));
+  }
+  std::filesystem::permissions(directory, static_cast<std::filesystem::perms>(kDirectoryMode),
+                               error);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string FormatPin(const Pin& pin) {
+  return absl::StrCat(audit::AsAbsl(kHeader), pin.vkey, "\n", pin.checkpoint);
+}
+
+absl::StatusOr<Pin> ParsePin(std::string_view text) {
+  if (!text.starts_with(kHeader)) {
+    return absl::InvalidArgumentError("not a pin file: the first line is not televault-pin/v1");
+  }
+  text.remove_prefix(kHeader.size());
+  Pin pin;
+  TV_ASSIGN_OR_RETURN(const std::string_view vkey, audit::TakeLine(text));
+  TV_ASSIGN_OR_RETURN(const audit::VerifierKey key, audit::VerifierKey::Parse(vkey));
+  pin.vkey = key.Text();
+  pin.checkpoint = std::string(text);
+  return pin;
+}
+
+std::string PinFileName(std::string_view origin) {
+  std::string name;
+  for (const char c : origin) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '-' || c == '_' || (c == '.' && !name.empty());
+    if (plain) {
+      name += c;
+    } else {
+      absl::StrAppendFormat(&name, "%%%02X", static_cast<unsigned char>(c));
+    }
+  }
+  return name;
+}
+
+absl::StatusOr<std::string> PinDirectory() {
+  if (const char* const state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/') {
+    return absl::StrCat(state, "/televault");
+  }
+  if (const char* const home = std::getenv("HOME"); home != nullptr && *home == '/') {
+    return absl::StrCat(home, "/.local/state/televault");
+  }
+  return absl::NotFoundError(
+      "neither XDG_STATE_HOME nor HOME is set, so there is no place to pin checkpoints");
+}
+
+absl::StatusOr<std::unique_ptr<PinFile>> PinFile::Open(const std::string& directory,
+                                                       std::string_view origin) {
+  TV_RETURN_IF_ERROR(CreateDirectories(directory));
+  const std::string path = absl::StrCat(directory, "/", PinFileName(origin));
+  const std::string lock_path = path + ".lock";
+  const int lock = open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kFileMode);
+  if (lock < 0) return absl::ErrnoToStatus(errno, lock_path);
+  std::unique_ptr<PinFile> file(new PinFile(path, lock));
+  while (flock(lock, LOCK_EX) != 0) {
+    if (errno != EINTR) return absl::ErrnoToStatus(errno, lock_path);
+  }
+  FileSystem& fs = PosixFileSystem();
+  if (fs.Exists(path)) {
+    TV_ASSIGN_OR_RETURN(const std::string text, fs.ReadFile(path, kMaxPinBytes));
+    auto pin = ParsePin(text);
+    if (!pin.ok()) return Annotate(pin.status(), path);
+    file->pin_ = *std::move(pin);
+  }
+  return file;
+}
+
+PinFile::~PinFile() { close(lock_); }
+
+absl::Status PinFile::Store(const Pin& pin) {
+  const std::string text = FormatPin(pin);
+  TV_RETURN_IF_ERROR(ReplaceFile(PosixFileSystem(), path_, televault::AsBytes(text), kFileMode));
+  pin_ = pin;
+  return absl::OkStatus();
+}
+
+}  // namespace televault::cli

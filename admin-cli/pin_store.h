@@ -1,0 +1,58 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "audit/verifier.h"
+#include "vault/base/status.h"
+
+namespace televault::cli {
+
+// What this machine remembers of one log (docs/formats/client-pin-v1.md).
+struct Pin {
+  std::string vkey;
+  // Newest signed checkpoint seen; "" before the first.
+  std::string checkpoint;
+};
+
+std::string FormatPin(const Pin& pin);
+// INVALID_ARGUMENT where the text is no pin of this version.
+absl::StatusOr<Pin> ParsePin(std::string_view text);
+
+// Name of the pin file of `origin`: everything but letters, digits, '.', '-' and '_' as %XX, so
+// that no origin leaves the directory or meets another's file.
+std::string PinFileName(std::string_view origin);
+
+// $XDG_STATE_HOME/televault or ~/.local/state/televault. NOT_FOUND where neither is set.
+absl::StatusOr<std::string> PinDirectory();
+
+// The pin of one log, held under an exclusive lock from Open to destruction, so that two commands
+// at once cannot move it backwards.
+// Threads: one.  Borrows: nothing.
+// Failure: a pin that cannot be read is an error, never a first use.
+class PinFile {
+ public:
+  // Creates the directory (0700) where it is missing.
+  static absl::StatusOr<std::unique_ptr<PinFile>> Open(const std::string& directory,
+                                                       std::string_view origin);
+  ~PinFile();
+  PinFile(const PinFile&) = delete;
+  PinFile& operator=(const PinFile&) = delete;
+
+  // Absent on first use.
+  const std::optional<Pin>& pin() const { return pin_; }
+  const std::string& path() const { return path_; }
+  // Durable and atomic.
+  absl::Status Store(const Pin& pin);
+
+ private:
+  PinFile(std::string path, int lock) : path_(std::move(path)), lock_(lock) {}
+
+  const std::string path_;
+  const int lock_;
+  std::optional<Pin> pin_;
+};
+
+}  // namespace televault::cli

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "audit/verifier.h"
+#include "vault/base/status.h"
+
+namespace televault::cli {
+
+class Context;
+
+// What the comparison asks the vault for; a seam for tests.
+struct LogSource {
+  // Proof between two sizes of the log. Errors as the call's.
+  std::function<absl::StatusOr<std::vector<audit::Hash>>(uint64_t old_size, uint64_t new_size)>
+      consistency;
+  // Newest signed checkpoint.
+  std::function<absl::StatusOr<std::string>()> newest;
+};
+
+// Compares one signed checkpoint with the pin and moves the pin where the log has grown.
+// A checkpoint that is older than the pin is no rollback by itself, because another command may
+// have moved the pin meanwhile: then the newest checkpoint must extend the pin, and the older one
+// must be a prefix of the pin. VERIFICATION_FAILED (exit 3): bad signature, another history, a
+// shorter log.
+absl::Status CheckAgainstPin(audit::LogPin& pin, const audit::VerifierKey& key,
+                             std::string_view checkpoint, const LogSource& source);
+
+// Holds every checkpoint that the command has seen against the pin of its log, and stores what
+// moved. Does nothing where the command did not connect.
+absl::Status CheckPins(Context& context);
+
+// First line of a signed note: the log it claims to speak for ("" where there is no line). Only
+// chooses the pin file; the signature decides.
+std::string OriginOf(std::string_view note);
+
+// The vkey that checkpoints of `origin` must be signed with: --log-key, else the pinned one.
+// NOT_FOUND where there is neither.
+absl::StatusOr<audit::VerifierKey> KnownLogKey(const Context& context, std::string_view origin);
+
+}  // namespace televault::cli

@@ -1,0 +1,98 @@
+#include "admin-cli/log_export.h"
+
+#include <fstream>
+#include <set>
+
+#include "admin-cli/exit_code.h"
+#include "audit/verifier.h"
+#include "tests/unit/admin-cli/cli_harness.h"
+#include "tests/unit/admin-cli/log_fixture.h"
+
+namespace televault::cli {
+namespace {
+
+using televault::testing::HasReason;
+using televault::testing::IsOk;
+
+absl::Status ExportTo(const std::string& directory, const FakeLog& log, uint64_t size) {
+  auto exporter = LogExporter::Open(directory, log.key());
+  if (!exporter.ok()) return exporter.status();
+  for (uint64_t i = (*exporter)->next_index(); i < size; ++i) {
+    TV_RETURN_IF_ERROR((*exporter)->Append(AsBytes(log.leaves()[i])));
+  }
+  return (*exporter)->Finish(log.Checkpoint(size));
+}
+
+audit::VerifyReport Verify(const std::string& directory, const FakeLog& log) {
+  return audit::VerifyLog([&](const std::string& path) { return ReadLogFile(directory, path); },
+                          {.key = log.key(), .pinned = std::nullopt, .check_framing = false});
+}
+
+TEST(LogExportTest, AContinuedExportVerifiesAtEverySizeAndLeavesNothingBehind) {
+  Harness harness;
+  FakeLog log(1);
+  log.Grow(1100);
+  for (const uint64_t size : {1u, 2u, 255u, 256u, 257u, 511u, 512u, 700u, 1100u}) {
+    ASSERT_THAT(ExportTo(harness.directory, log, size), IsOk()) << size;
+    const audit::VerifyReport report = Verify(harness.directory, log);
+    ASSERT_THAT(report.status, IsOk()) << size;
+    EXPECT_EQ(report.entries, size);
+  }
+  Harness fresh;
+  ASSERT_THAT(ExportTo(fresh.directory, log, 1100), IsOk());
+  const auto names = [](const std::string& directory) {
+    std::set<std::string> found;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+      if (entry.is_regular_file()) {
+        found.insert(std::filesystem::relative(entry.path(), directory).string());
+      }
+    }
+    return found;
+  };
+  EXPECT_EQ(names(harness.directory), names(fresh.directory));
+}
+
+TEST(LogExportTest, LeavesThatDoNotGiveTheSignedRootAreNotPublished) {
+  Harness harness;
+  FakeLog log(1);
+  log.Grow(10);
+  FakeLog other(1);
+  other.Grow(10, "other");
+  TV_ASSERT_OK_AND_ASSIGN(const auto exporter, LogExporter::Open(harness.directory, log.key()));
+  for (const std::string& leaf : other.leaves()) {
+    ASSERT_THAT(exporter->Append(AsBytes(leaf)), IsOk());
+  }
+  EXPECT_THAT(exporter->Finish(log.Checkpoint(10)), HasReason(kVerificationFailed));
+  EXPECT_FALSE(ReadLogFile(harness.directory, "checkpoint").ok());
+}
+
+TEST(LogExportTest, ADamagedEarlierExportIsNotContinued) {
+  FakeLog log(1);
+  log.Grow(600);
+  for (const char* const path : {"tile/0/000", "tile/entries/002.p/88", "checkpoint"}) {
+    Harness harness;
+    ASSERT_THAT(ExportTo(harness.directory, log, 600), IsOk());
+    const std::string full = harness.directory + "/" + path;
+    std::fstream file(full, std::ios::in | std::ios::out | std::ios::binary);
+    ASSERT_TRUE(file.good()) << full;
+    file.seekp(40);
+    file.put('\x55');
+    file.close();
+    EXPECT_THAT(LogExporter::Open(harness.directory, log.key()).status(),
+                HasReason(kVerificationFailed))
+        << path;
+  }
+}
+
+TEST(LogExportTest, AnExportOfAnotherLogIsNotContinued) {
+  Harness harness;
+  FakeLog log(1);
+  log.Grow(5);
+  ASSERT_THAT(ExportTo(harness.directory, log, 5), IsOk());
+  FakeLog other(2);
+  EXPECT_THAT(LogExporter::Open(harness.directory, other.key()).status(),
+              HasReason(kVerificationFailed));
+}
+
+}  // namespace
+}  // namespace televault::cli

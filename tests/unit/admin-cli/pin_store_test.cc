@@ -1,0 +1,62 @@
+#include "admin-cli/pin_store.h"
+
+#include <fstream>
+#include <sys/stat.h>
+
+#include "tests/unit/admin-cli/cli_harness.h"
+#include "tests/unit/admin-cli/log_fixture.h"
+
+namespace televault::cli {
+namespace {
+
+using televault::testing::IsOk;
+using televault::testing::StatusIs;
+
+TEST(PinStoreTest, AnOriginNeverLeavesTheDirectory) {
+  EXPECT_EQ(PinFileName("vault.example.org/televault"), "vault.example.org%2Ftelevault");
+  EXPECT_EQ(PinFileName("../../etc/passwd"), "%2E.%2F..%2Fetc%2Fpasswd");
+  EXPECT_EQ(PinFileName(".hidden"), "%2Ehidden");
+  EXPECT_EQ(PinFileName("a%2Fb"), "a%252Fb");
+}
+
+TEST(PinStoreTest, KeepsWhatWasStoredForItsOwnerOnly) {
+  Harness harness;
+  FakeLog log(1);
+  log.Grow(3);
+  {
+    TV_ASSERT_OK_AND_ASSIGN(const auto file, PinFile::Open(harness.directory + "/s", "a/b"));
+    EXPECT_FALSE(file->pin().has_value());
+    ASSERT_THAT(file->Store({log.key().Text(), log.Checkpoint(3)}), IsOk());
+    struct stat info {};
+    ASSERT_EQ(stat(file->path().c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 0777, 0600u);
+  }
+  TV_ASSERT_OK_AND_ASSIGN(const auto file, PinFile::Open(harness.directory + "/s", "a/b"));
+  ASSERT_TRUE(file->pin().has_value());
+  EXPECT_EQ(file->pin()->vkey, log.key().Text());
+  EXPECT_EQ(file->pin()->checkpoint, log.Checkpoint(3));
+}
+
+TEST(PinStoreTest, ADamagedPinIsNeverAFirstUse) {
+  Harness harness;
+  std::ofstream(harness.directory + "/o") << "garbage";
+  EXPECT_THAT(PinFile::Open(harness.directory, "o"), StatusIs(absl::StatusCode::kInvalidArgument));
+  std::ofstream(harness.directory + "/p") << "televault-pin/v1\nno-key\n";
+  EXPECT_THAT(PinFile::Open(harness.directory, "p"), StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+TEST(PinStoreTest, FollowsTheStateDirectoryOfTheUser) {
+  setenv("XDG_STATE_HOME", "/state", 1);
+  TV_ASSERT_OK_AND_ASSIGN(std::string directory, PinDirectory());
+  EXPECT_EQ(directory, "/state/televault");
+  setenv("XDG_STATE_HOME", "relative", 1);
+  setenv("HOME", "/home/carol", 1);
+  TV_ASSERT_OK_AND_ASSIGN(directory, PinDirectory());
+  EXPECT_EQ(directory, "/home/carol/.local/state/televault");
+  unsetenv("XDG_STATE_HOME");
+  unsetenv("HOME");
+  EXPECT_THAT(PinDirectory(), StatusIs(absl::StatusCode::kNotFound));
+}
+
+}  // namespace
+}  // namespace televault::cli
