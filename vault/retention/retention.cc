@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+
 #include "vault/base/crash_point.h"
 #include "vault/base/limits.h"
 #include "vault/crypto/keyring.h"
@@ -26,13 +27,13 @@ std::string DayText(PartitionId id) { return FormatDay(id.day); }
 }  // namespace
 
 std::string ReceiptText(const record::v1::PartitionRecord& record, std::string_view dataset) {
-  return absl::StrCat(
-      "televault deletion receipt v1\n", "dataset ", std::string(dataset), "\n", "day ",
-      FormatDay(Day(record.day())), "\n", "key_id ", record.key_id(), "\n", "events ",
-      record.events(), "\n", "deadline ", FormatRfc3339({record.deadline_us()}), "\n",
-      "shredded_at ", FormatRfc3339({record.shredded_at_us()}), "\n", "purged_at ",
-      FormatRfc3339({record.purged_at_us()}), "\n", "shredded_leaf ", record.shredded_leaf(), "\n",
-      "destruction ", record.destruction(), "\n");
+  return absl::StrCat("televault deletion receipt v1\n", "dataset ", std::string(dataset), "\n",
+                      "day ", FormatDay(Day(record.day())), "\n", "key_id ", record.key_id(), "\n",
+                      "events ", record.events(), "\n", "deadline ",
+                      FormatRfc3339({record.deadline_us()}), "\n", "shredded_at ",
+                      FormatRfc3339({record.shredded_at_us()}), "\n", "purged_at ",
+                      FormatRfc3339({record.purged_at_us()}), "\n", "shredded_leaf ",
+                      record.shredded_leaf(), "\n", "destruction ", record.destruction(), "\n");
 }
 
 absl::StatusOr<RunReport> RetentionManager::RunOnce() {
@@ -124,9 +125,8 @@ absl::Status RetentionManager::RecordShredded(const partition::PartitionInfo& in
   record.set_shredded_at_us(now.micros);
   record.set_destruction(crypto::ToString(parts_.keyring.slot_kind()));
   // The leaf's index is known only after the commit; the purge writes it into the record.
-  TV_ASSIGN_OR_RETURN(store::Mutation mutation,
-                      parts_.meta.Put(store::RecordKind::kPartition, store::RecordId(info.id),
-                                      record));
+  TV_ASSIGN_OR_RETURN(store::Mutation mutation, parts_.meta.Put(store::RecordKind::kPartition,
+                                                                store::RecordId(info.id), record));
   std::vector<store::Mutation> mutations;
   mutations.push_back(std::move(mutation));
   TV_ASSIGN_OR_RETURN(const LeafIndex leaf, Commit(record, kShredded, std::move(mutations)));
@@ -162,9 +162,8 @@ absl::Status RetentionManager::Purge(const partition::PartitionInfo& info, WallT
   TV_ASSIGN_OR_RETURN(std::string note,
                       parts_.sign(ReceiptText(record, parts_.name_of(info.id.dataset))));
   record.set_receipt_note(std::move(note));
-  TV_ASSIGN_OR_RETURN(store::Mutation mutation,
-                      parts_.meta.Put(store::RecordKind::kPartition, store::RecordId(info.id),
-                                      record));
+  TV_ASSIGN_OR_RETURN(store::Mutation mutation, parts_.meta.Put(store::RecordKind::kPartition,
+                                                                store::RecordId(info.id), record));
   std::vector<store::Mutation> mutations;
   mutations.push_back(std::move(mutation));
   TV_RETURN_IF_ERROR(Commit(record, kPurged, std::move(mutations)).status());

@@ -31,7 +31,7 @@ namespace televault::retention {
 
 // What one run did.
 struct RunReport {
-  uint32_t expired = 0;   // partitions past their deadline that still had a key when it started
+  uint32_t expired = 0;  // partitions past their deadline that still had a key when it started
   uint32_t shredded = 0;
   uint32_t purged = 0;
   std::vector<std::string> pending;  // partitions that still have bytes, and why
