@@ -1,0 +1,88 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "auth/approval.h"
+#include "auth/decision.h"
+#include "auth/principal.h"
+#include "televault/record/v1/state.pb.h"
+#include "televault/v1/access_service.pb.h"
+#include "vault/base/random.h"
+#include "vault/base/status.h"
+#include "vault/base/time.h"
+#include "vault/store/meta.h"
+#include "vault/store/store.h"
+
+namespace televault::service {
+
+// Requests for row access, their votes and the grants that come of them.
+// Refuses to decide who may vote (auth::MayVote does) and to commit.
+// Threads: any; changes come from exclusive calls only, one at a time.
+// Borrows: meta, random.
+// Invariants: (1) a request's query, purpose, token and policy never change. (2) A vote is counted
+// only once it is durable. (3) History stays readable after a grant is over.
+class AccessDesk {
+ public:
+  AccessDesk(const store::MetaStore& meta, Random& random) : meta_(meta), random_(random) {}
+
+  absl::Status Load(const store::View& view);
+
+  // What exactly is asked for.
+  struct Asked {
+    std::string dataset;
+    std::string purpose;
+    std::string sql;
+    std::string normalized_sql;
+    std::string fingerprint;
+    std::vector<std::string> fields;
+    auth::Digest query_digest{};
+    auth::Digest policy_digest{};
+    std::string reason;
+    uint64_t grant_s = 0;
+    uint32_t approvals_needed = 0;
+  };
+
+  // A changed record with what must be committed for it to hold.
+  struct Change {
+    record::v1::AccessRequestRecord record;
+    store::Mutation mutation;
+    std::function<void()> on_committed;
+  };
+  // RESOURCE_EXHAUSTED: too many requests of this person are pending.
+  absl::StatusOr<Change> Request(const auth::Principal& by, Asked asked, WallTime now);
+  // NOT_FOUND; PERMISSION_DENIED where `voter` may not; FAILED_PRECONDITION where it is decided.
+  absl::StatusOr<Change> CastVote(std::string_view id, const auth::Principal& voter, bool approve,
+                                  WallTime now);
+  // Ends a pending request or a live grant.
+  absl::StatusOr<Change> Revoke(std::string_view id, WallTime now);
+
+  absl::StatusOr<record::v1::AccessRequestRecord> Find(std::string_view id) const;
+  // Newest first.
+  std::vector<record::v1::AccessRequestRecord> All() const;
+
+  // The grant under which `token` may run the query with this digest: a live one before a pending
+  // one before one that is over; nothing where it was never asked for. `id`: only this one.
+  std::optional<auth::GrantView> FindGrant(std::string_view token, const auth::Digest& query_digest,
+                                           std::string_view id, WallTime now) const;
+
+  static v1::AccessState StateOf(const record::v1::AccessRequestRecord& record, WallTime now);
+  // The wire form. `with_text`: the viewer may see the query with its literals.
+  static v1::AccessRequest ToWire(const record::v1::AccessRequestRecord& record, bool with_text,
+                                  WallTime now);
+
+ private:
+  absl::StatusOr<Change> Changed(record::v1::AccessRequestRecord record);
+
+  const store::MetaStore& meta_;
+  Random& random_;
+  mutable std::mutex mu_;  // guards records_
+  std::map<std::string, record::v1::AccessRequestRecord, std::less<>> records_;
+};
+
+}  // namespace televault::service

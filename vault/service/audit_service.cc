@@ -1,0 +1,221 @@
+#include "vault/service/audit_service.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "absl/strings/numbers.h"
+
+#include "audit/entry.h"
+#include "audit/proof_file.h"
+#include "vault/base/bytes.h"
+#include "vault/service/paging.h"
+
+namespace televault::service {
+namespace {
+
+constexpr size_t kLeavesPerRead = 256;
+// A filter that matches little must not turn one call into a scan of years: the answer then comes
+// back short, with a token to go on from.
+constexpr uint64_t kMaxScannedPerCall = 50'000;
+constexpr auto kTailPoll = std::chrono::milliseconds(200);
+
+absl::StatusOr<uint64_t> ParseCursor(const std::string& token, uint64_t newest) {
+  uint64_t end = newest;
+  if (!token.empty() && !absl::SimpleAtoi(token, &end)) {
+    return absl::InvalidArgumentError("page_token: give back the next_page_token of the answer");
+  }
+  return std::min(end, newest);
+}
+
+absl::Status List(store::Journal& journal, EntryReader& entries,
+                  const v1::ListEntriesRequest& request, v1::ListEntriesResponse& response) {
+  TV_RETURN_IF_ERROR(audit::CheckFilter(request.filter()));
+  TV_ASSIGN_OR_RETURN(const Page page, ParsePage(request.page_size(), ""));
+  TV_ASSIGN_OR_RETURN(uint64_t end, ParseCursor(request.page_token(), journal.Head().tree_size));
+  uint64_t scanned = 0;
+  while (end > 0 && scanned < kMaxScannedPerCall) {
+    const uint64_t begin = end > kLeavesPerRead ? end - kLeavesPerRead : 0;
+    TV_ASSIGN_OR_RETURN(const auto leaves, journal.ReadLeaves(LeafIndex(begin), end - begin));
+    for (uint64_t index = end; index-- > begin;) {
+      ++scanned;
+      TV_ASSIGN_OR_RETURN(const auto entry,
+                          entries.Open(LeafIndex(index), leaves.at(index - begin)));
+      if (!entry.has_value() || !audit::Matches(request.filter(), *entry)) continue;
+      auto& out = *response.add_entries();
+      out.set_index(index);
+      *out.mutable_entry() = *entry;
+      if (static_cast<size_t>(response.entries_size()) == page.size) {
+        if (index > 0) response.set_next_page_token(std::to_string(index));
+        return absl::OkStatus();
+      }
+    }
+    end = begin;
+  }
+  if (end > 0) response.set_next_page_token(std::to_string(end));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> ProofFor(const store::Journal& journal, uint64_t index) {
+  const store::CommitReceipt head = journal.Head();
+  if (index >= head.tree_size) return absl::NotFoundError("no such entry: the log is shorter");
+  audit::ProofFile proof;
+  proof.index = index;
+  proof.checkpoint = head.checkpoint;
+  TV_ASSIGN_OR_RETURN(proof.hashes, journal.InclusionProof(LeafIndex(index), head.tree_size));
+  return audit::FormatProofFile(proof);
+}
+
+absl::Status Get(const store::Journal& journal, EntryReader& entries,
+                 const v1::GetEntryRequest& request, v1::GetEntryResponse& response) {
+  std::string leaf;
+  TV_ASSIGN_OR_RETURN(const auto entry, entries.Read(LeafIndex(request.index()), &leaf));
+  response.mutable_entry()->set_index(request.index());
+  if (entry.has_value()) *response.mutable_entry()->mutable_entry() = *entry;
+  response.set_leaf(std::move(leaf));
+  TV_ASSIGN_OR_RETURN(std::string proof, ProofFor(journal, request.index()));
+  response.set_proof(std::move(proof));
+  return absl::OkStatus();
+}
+
+absl::Status Inclusion(const store::Journal& journal, const v1::GetInclusionProofRequest& request,
+                       v1::GetInclusionProofResponse& response) {
+  TV_ASSIGN_OR_RETURN(std::string proof, ProofFor(journal, request.index()));
+  TV_ASSIGN_OR_RETURN(const auto leaves, journal.ReadLeaves(LeafIndex(request.index()), 1));
+  const audit::Hash hash = audit::LeafHash(AsBytes(leaves.at(0)));
+  response.set_leaf_hash(hash.data(), hash.size());
+  response.set_proof(std::move(proof));
+  return absl::OkStatus();
+}
+
+absl::Status Consistency(const store::Journal& journal,
+                         const v1::GetConsistencyProofRequest& request,
+                         v1::GetConsistencyProofResponse& response) {
+  const store::CommitReceipt head = journal.Head();
+  const uint64_t new_size = request.new_size() == 0 ? head.tree_size : request.new_size();
+  if (request.old_size() == 0 || request.old_size() > new_size || new_size > head.tree_size) {
+    return absl::InvalidArgumentError("old_size is from 1 to new_size, new_size at most " +
+                                      std::to_string(head.tree_size));
+  }
+  TV_ASSIGN_OR_RETURN(const auto hashes, journal.ConsistencyProof(request.old_size(), new_size));
+  for (const audit::Hash& hash : hashes) response.add_hashes(hash.data(), hash.size());
+  response.set_new_size(new_size);
+  if (new_size == head.tree_size) response.set_checkpoint(head.checkpoint);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* AuditServiceImpl::ListEntries(grpc::CallbackServerContext* context,
+                                                        const v1::ListEntriesRequest* request,
+                                                        v1::ListEntriesResponse* response) {
+  return ServeUnary<v1::ListEntriesRequest, v1::ListEntriesResponse>(
+      serving_, context, "/televault.v1.AuditService/ListEntries", request, response,
+      [this](Call&, const auto& in, auto& out) { return List(journal_, entries_, in, out); });
+}
+
+grpc::ServerUnaryReactor* AuditServiceImpl::GetEntry(grpc::CallbackServerContext* context,
+                                                     const v1::GetEntryRequest* request,
+                                                     v1::GetEntryResponse* response) {
+  return ServeUnary<v1::GetEntryRequest, v1::GetEntryResponse>(
+      serving_, context, "/televault.v1.AuditService/GetEntry", request, response,
+      [this](Call& call, const auto& in, auto& out) {
+        (*call.entry.mutable_details())["index"] = std::to_string(in.index());
+        return Get(journal_, entries_, in, out);
+      });
+}
+
+grpc::ServerUnaryReactor* AuditServiceImpl::GetCheckpoint(grpc::CallbackServerContext* context,
+                                                          const v1::GetCheckpointRequest* request,
+                                                          v1::GetCheckpointResponse* response) {
+  return ServeUnary<v1::GetCheckpointRequest, v1::GetCheckpointResponse>(
+      serving_, context, "/televault.v1.AuditService/GetCheckpoint", request, response,
+      [this](Call&, const auto&, auto& out) {
+        out.set_checkpoint(journal_.Head().checkpoint);
+        out.set_vkey(vkey_);
+        return absl::OkStatus();
+      });
+}
+
+grpc::ServerUnaryReactor* AuditServiceImpl::GetInclusionProof(
+    grpc::CallbackServerContext* context, const v1::GetInclusionProofRequest* request,
+    v1::GetInclusionProofResponse* response) {
+  return ServeUnary<v1::GetInclusionProofRequest, v1::GetInclusionProofResponse>(
+      serving_, context, "/televault.v1.AuditService/GetInclusionProof", request, response,
+      [this](Call&, const auto& in, auto& out) { return Inclusion(journal_, in, out); });
+}
+
+grpc::ServerUnaryReactor* AuditServiceImpl::GetConsistencyProof(
+    grpc::CallbackServerContext* context, const v1::GetConsistencyProofRequest* request,
+    v1::GetConsistencyProofResponse* response) {
+  return ServeUnary<v1::GetConsistencyProofRequest, v1::GetConsistencyProofResponse>(
+      serving_, context, "/televault.v1.AuditService/GetConsistencyProof", request, response,
+      [this](Call&, const auto& in, auto& out) { return Consistency(journal_, in, out); });
+}
+
+grpc::ServerWriteReactor<v1::TailEntriesResponse>* AuditServiceImpl::TailEntries(
+    grpc::CallbackServerContext* context, const v1::TailEntriesRequest* request) {
+  return ServeStream<v1::TailEntriesRequest, v1::TailEntriesResponse>(
+      serving_, context, "/televault.v1.AuditService/TailEntries", request,
+      [this](Call& call, const auto& in, auto& writer) { return Tail(call, in, writer); });
+}
+
+// Reading the trail is itself an entry, written before the first entry is sent.
+absl::Status AuditServiceImpl::Tail(Call& call, const v1::TailEntriesRequest& request,
+                                    StreamWriter<v1::TailEntriesResponse>& writer) {
+  const absl::Status filter = audit::CheckFilter(request.filter());
+  TV_RETURN_IF_ERROR(serving_.front.Conclude(call, filter).status());
+  TV_RETURN_IF_ERROR(filter);
+  uint64_t next = std::min(request.start_index(), journal_.Head().tree_size);
+  while (!call.cancelled() && serving_.front.clock().Mono() < call.deadline) {
+    TV_ASSIGN_OR_RETURN(const auto leaves, journal_.ReadLeaves(LeafIndex(next), kLeavesPerRead));
+    for (const std::string& leaf : leaves) {
+      TV_ASSIGN_OR_RETURN(const auto entry, entries_.Open(LeafIndex(next), leaf));
+      if (entry.has_value() && audit::Matches(request.filter(), *entry)) {
+        v1::TailEntriesResponse response;
+        response.mutable_entry()->set_index(next);
+        *response.mutable_entry()->mutable_entry() = *entry;
+        TV_RETURN_IF_ERROR(writer.Write(std::move(response)));
+      }
+      ++next;
+    }
+    if (leaves.empty()) journal_.WaitForGrowth(next, kTailPoll);
+  }
+  return absl::OkStatus();
+}
+
+grpc::ServerWriteReactor<v1::ExportLeavesResponse>* AuditServiceImpl::ExportLeaves(
+    grpc::CallbackServerContext* context, const v1::ExportLeavesRequest* request) {
+  return ServeStream<v1::ExportLeavesRequest, v1::ExportLeavesResponse>(
+      serving_, context, "/televault.v1.AuditService/ExportLeaves", request,
+      [this](Call& call, const auto& in, auto& writer) { return Export(call, in, writer); });
+}
+
+absl::Status AuditServiceImpl::Export(Call& call, const v1::ExportLeavesRequest& request,
+                                      StreamWriter<v1::ExportLeavesResponse>& writer) {
+  const store::CommitReceipt head = journal_.Head();
+  const uint64_t size = request.size() == 0 ? head.tree_size : request.size();
+  absl::Status range;
+  if (request.first_index() > size || size > head.tree_size) {
+    range = absl::InvalidArgumentError("first_index is at most size, size at most " +
+                                       std::to_string(head.tree_size));
+  }
+  const auto recorded = serving_.front.Conclude(call, range);
+  if (!recorded.ok() && !call.answer_unaudited) return recorded.status();
+  TV_RETURN_IF_ERROR(range);
+  uint64_t next = request.first_index();
+  do {
+    v1::ExportLeavesResponse response;
+    response.set_first_index(next);
+    TV_ASSIGN_OR_RETURN(
+        auto leaves,
+        journal_.ReadLeaves(LeafIndex(next), std::min<uint64_t>(kLeavesPerRead, size - next)));
+    next += leaves.size();
+    for (std::string& leaf : leaves) response.add_leaves(std::move(leaf));
+    if (next < size && leaves.empty()) return absl::DataLossError("the log has a gap");
+    if (next == size && size == head.tree_size) response.set_checkpoint(head.checkpoint);
+    TV_RETURN_IF_ERROR(writer.Write(std::move(response)));
+  } while (next < size);
+  return absl::OkStatus();
+}
+
+}  // namespace televault::service

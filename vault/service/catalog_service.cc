@@ -1,0 +1,168 @@
+#include "vault/service/catalog_service.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "vault/base/bytes.h"
+#include "vault/base/limits.h"
+#include "vault/service/paging.h"
+#include "vault/service/wire_time.h"
+
+namespace televault::service {
+namespace {
+
+v1::FieldKind ToKind(catalog::FieldType type) {
+  switch (type) {
+    case catalog::FieldType::kBool:
+      return v1::FIELD_KIND_BOOL;
+    case catalog::FieldType::kInt:
+      return v1::FIELD_KIND_INT;
+    case catalog::FieldType::kDouble:
+      return v1::FIELD_KIND_DOUBLE;
+    case catalog::FieldType::kString:
+      return v1::FIELD_KIND_STRING;
+    case catalog::FieldType::kEnum:
+      return v1::FIELD_KIND_ENUM;
+    case catalog::FieldType::kTimestamp:
+      return v1::FIELD_KIND_TIMESTAMP;
+    case catalog::FieldType::kDuration:
+      return v1::FIELD_KIND_DURATION;
+    case catalog::FieldType::kStringList:
+      return v1::FIELD_KIND_STRING_LIST;
+    case catalog::FieldType::kSubject:
+      return v1::FIELD_KIND_SUBJECT;
+  }
+  return v1::FIELD_KIND_UNSPECIFIED;
+}
+
+v1::DatasetSummary SummaryOf(const catalog::Dataset& dataset,
+                             const partition::PartitionCatalog& partitions, WallTime now) {
+  v1::DatasetSummary summary;
+  summary.set_name(dataset.name);
+  summary.set_revision(dataset.revision);
+  summary.set_owner(dataset.manifest.owner_team);
+  summary.set_question(dataset.manifest.why.question);
+  if (dataset.manifest.when.ttl) summary.set_ttl(FormatDuration(*dataset.manifest.when.ttl));
+  if (dataset.manifest.why.review_by) {
+    *summary.mutable_review_by() = ToWireTime(EndOf(*dataset.manifest.why.review_by));
+  }
+  for (const auto& info : partitions.List(dataset.id, Day(std::numeric_limits<int32_t>::min()),
+                                          Day(std::numeric_limits<int32_t>::max()))) {
+    if (info.state != partition::State::kLive || info.deadline <= now) continue;
+    summary.set_partitions(summary.partitions() + 1);
+    summary.set_events(summary.events() + info.rows());
+  }
+  return summary;
+}
+
+void AddFields(const catalog::Dataset& dataset, v1::GetDatasetResponse& response) {
+  for (const catalog::Field& field : dataset.schema.fields) {
+    auto& out = *response.add_fields();
+    out.set_name(field.name);
+    out.set_kind(ToKind(field.type));
+    for (const std::string& value : field.enum_values) out.add_enum_values(value);
+    for (const std::string& purpose : field.purposes) out.add_purposes(purpose);
+    if (const catalog::FieldSpec* declared = dataset.manifest.FindField(field.name)) {
+      out.set_field_class(std::string(catalog::WordOf(declared->field_class)));
+      out.set_why(declared->why);
+    }
+  }
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* CatalogServiceImpl::ApplyDataset(grpc::CallbackServerContext* context,
+                                                           const v1::ApplyDatasetRequest* request,
+                                                           v1::ApplyDatasetResponse* response) {
+  return ServeUnary<v1::ApplyDatasetRequest, v1::ApplyDatasetResponse>(
+      serving_, context, "/televault.v1.CatalogService/ApplyDataset", request, response,
+      [this](auto& call, const auto& in, auto& out) { return Apply(call, in, out); });
+}
+
+absl::Status CatalogServiceImpl::Apply(Call& call, const v1::ApplyDatasetRequest& request,
+                                       v1::ApplyDatasetResponse& response) {
+  TV_ASSIGN_OR_RETURN(const auto data, data_.Data());
+  TV_ASSIGN_OR_RETURN(
+      catalog::PreparedApply prepared,
+      data->catalog->PrepareApply(request.manifest(), call.principal.person, call.now));
+  call.entry.set_dataset(prepared.dataset);
+  auto& details = *call.entry.mutable_details();
+  details["old_digest"] = ToHex(AsBytes(prepared.old_digest));
+  details["new_digest"] = ToHex(AsBytes(prepared.new_digest));
+  details["revision"] = std::to_string(prepared.revision);
+  details["dry_run"] = request.dry_run() ? "true" : "false";
+
+  for (const catalog::Finding& finding : prepared.findings) {
+    auto& out = *response.add_findings();
+    out.set_code(finding.code);
+    out.set_severity(finding.severity == catalog::Severity::kError ? v1::SEVERITY_ERROR
+                                                                   : v1::SEVERITY_WARNING);
+    out.set_line(finding.at.line);
+    out.set_column(finding.at.column);
+    out.set_path(finding.path);
+    out.set_message(finding.message);
+    out.set_fix(finding.fix);
+  }
+  for (const std::string& change : prepared.changes) response.add_changes(change);
+  response.set_dataset(prepared.dataset);
+  response.set_revision(prepared.revision);
+  response.set_old_digest(details["old_digest"]);
+  response.set_new_digest(details["new_digest"]);
+  if (prepared.applicable && !request.dry_run()) {
+    response.set_applied(true);
+    call.mutations = std::move(prepared.mutations);
+    call.on_committed = std::move(prepared.on_committed);
+  }
+  details["applied"] = response.applied() ? "true" : "false";
+  return absl::OkStatus();
+}
+
+grpc::ServerUnaryReactor* CatalogServiceImpl::ListDatasets(grpc::CallbackServerContext* context,
+                                                           const v1::ListDatasetsRequest* request,
+                                                           v1::ListDatasetsResponse* response) {
+  return ServeUnary<v1::ListDatasetsRequest, v1::ListDatasetsResponse>(
+      serving_, context, "/televault.v1.CatalogService/ListDatasets", request, response,
+      [this](auto& call, const auto& in, auto& out) { return List(call, in, out); });
+}
+
+absl::Status CatalogServiceImpl::List(Call& call, const v1::ListDatasetsRequest& request,
+                                      v1::ListDatasetsResponse& response) {
+  TV_ASSIGN_OR_RETURN(const Page page, ParsePage(request.page_size(), request.page_token()));
+  TV_ASSIGN_OR_RETURN(const auto data, data_.Data());
+  std::vector<catalog::DatasetPtr> visible = data->catalog->All();
+  std::erase_if(
+      visible, [&](const auto& dataset) { return !auth::MaySee(call.principal, dataset->policy); });
+  response.set_next_page_token(EachOnPage(visible, page, [&](const catalog::DatasetPtr& dataset) {
+    *response.add_datasets() = SummaryOf(*dataset, *data->partitions, call.now);
+  }));
+  return absl::OkStatus();
+}
+
+grpc::ServerUnaryReactor* CatalogServiceImpl::GetDataset(grpc::CallbackServerContext* context,
+                                                         const v1::GetDatasetRequest* request,
+                                                         v1::GetDatasetResponse* response) {
+  return ServeUnary<v1::GetDatasetRequest, v1::GetDatasetResponse>(
+      serving_, context, "/televault.v1.CatalogService/GetDataset", request, response,
+      [this](auto& call, const auto& in, auto& out) { return Get(call, in, out); });
+}
+
+absl::Status CatalogServiceImpl::Get(Call& call, const v1::GetDatasetRequest& request,
+                                     v1::GetDatasetResponse& response) {
+  call.entry.set_dataset(request.name().substr(0, limits::kMaxNameBytes));
+  TV_ASSIGN_OR_RETURN(const auto data, data_.Data());
+  const auto dataset = data->catalog->Find(request.name());
+  // A dataset that the caller may not see answers like one that does not exist.
+  if (!dataset.ok() || !auth::MaySee(call.principal, (*dataset)->policy)) {
+    return WithReason(
+        absl::NotFoundError("no such dataset; `televault dataset list` shows those you may use"),
+        reason::kUnknownDataset);
+  }
+  *response.mutable_summary() = SummaryOf(**dataset, *data->partitions, call.now);
+  AddFields(**dataset, response);
+  response.set_manifest((*dataset)->manifest.text);
+  response.set_digest(ToHex(AsBytes((*dataset)->digest)));
+  *response.mutable_applied_at() = ToWireTime((*dataset)->applied_at);
+  return absl::OkStatus();
+}
+
+}  // namespace televault::service

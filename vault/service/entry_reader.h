@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "televault/record/v1/audit.pb.h"
+#include "vault/base/status.h"
+#include "vault/crypto/audit_sealer.h"
+#include "vault/store/journal.h"
+
+namespace televault::service {
+
+// Opens entries of the log by index.
+// Refuses nothing of its own: who may read is decided before.
+// Threads: any. Borrows: journal, opener.
+// Failure: UNAVAILABLE/SEALED while the keys are away; DATA_LOSS for a leaf that does not open.
+class EntryReader {
+ public:
+  EntryReader(const store::Journal& journal, crypto::AuditOpener& opener)
+      : journal_(journal), opener_(opener) {}
+
+  // The entry of `index`; nothing for a leaf that carries a key. `leaf` gets the stored bytes.
+  absl::StatusOr<std::optional<record::v1::AuditEntry>> Read(LeafIndex index,
+                                                             std::string* leaf = nullptr);
+  // The entry in a leaf that was read already.
+  absl::StatusOr<std::optional<record::v1::AuditEntry>> Open(LeafIndex index,
+                                                             const std::string& leaf);
+
+ private:
+  absl::Status FindKeyLeaf(LeafIndex index);
+
+  const store::Journal& journal_;
+  crypto::AuditOpener& opener_;
+};
+
+}  // namespace televault::service

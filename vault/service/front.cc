@@ -1,0 +1,290 @@
+#include "vault/service/front.h"
+
+#include <google/protobuf/message.h>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "auth/token.h"
+#include "vault/base/check.h"
+
+namespace televault::service {
+namespace {
+
+constexpr std::string_view kBearer = "Bearer ";
+constexpr char kProofTrailer[] = "televault-audit-proof-bin";
+
+// All refusals of a token look the same to the caller; the entry says which one it was.
+absl::Status NotAuthenticated() {
+  return WithReason(
+      absl::UnauthenticatedError("no valid token: give the one made for you with --token-file or "
+                                 "TELEVAULT_TOKEN_FILE; tokens expire and can be revoked"),
+      reason::kUnauthenticated);
+}
+
+// Why `token` may not be used at `now`; "" when it may.
+std::string_view TokenProblem(const record::v1::TokenRecord& token,
+                              const record::v1::PersonRecord* person, WallTime now) {
+  if (token.revoked()) return "TOKEN_REVOKED";
+  if (token.pending()) return "TOKEN_PENDING";
+  if (token.expires_at_us() <= now.micros) return "TOKEN_EXPIRED";
+  if (token.limited_uses() && token.uses_left() == 0) return "TOKEN_USED_UP";
+  if (person == nullptr || person->confirmed_by().empty()) return "PERSON_NOT_ENROLLED";
+  if (person->disabled()) return "PERSON_DISABLED";
+  return "";
+}
+
+auth::Principal PrincipalOf(const record::v1::TokenRecord& token,
+                            const record::v1::PersonRecord& person) {
+  auth::Principal principal;
+  principal.person = person.name();
+  principal.service = person.service();
+  principal.accessor = token.accessor();
+  principal.roles.assign(token.roles().begin(), token.roles().end());
+  principal.purposes.assign(token.purposes().begin(), token.purposes().end());
+  principal.datasets.assign(token.datasets().begin(), token.datasets().end());
+  principal.enrolled_at_us = person.enrolled_at_us();
+  principal.token_active_since_us = token.active_since_us();
+  principal.combined_duties = token.combined_duties();
+  return principal;
+}
+
+bool IsIngest(const v1::Policy& policy) { return policy.capability() == v1::CAPABILITY_APPEND; }
+
+void SetReceipt(google::protobuf::Message& response, v1::AuditReceipt receipt) {
+  const auto* field = response.GetDescriptor()->FindFieldByName("receipt");
+  if (field == nullptr || field->message_type() != v1::AuditReceipt::descriptor()) return;
+  auto* target = response.GetReflection()->MutableMessage(&response, field);
+  static_cast<v1::AuditReceipt*>(target)->Swap(&receipt);
+}
+
+}  // namespace
+
+absl::Status ToStatus(const auth::Decision& decision) {
+  const std::string text(auth::ReasonText(decision.reason));
+  switch (decision.reason) {
+    case auth::Reason::kOk:
+      return absl::OkStatus();
+    case auth::Reason::kUnauthenticated:
+      return NotAuthenticated();
+    case auth::Reason::kLockedDown:
+      return WithReason(absl::UnavailableError(text), reason::kLockedDown);
+    case auth::Reason::kGrantPending:
+      return WithReason(absl::PermissionDeniedError(text), reason::kApprovalPending);
+    default:
+      return WithReason(absl::PermissionDeniedError(text), reason::kDenied);
+  }
+}
+
+Front::Front(Parts parts) : parts_(std::move(parts)) {}
+
+absl::Status Front::Authenticate(Call& call) {
+  std::string_view header = call.metadata("authorization");
+  if (header.empty()) {
+    if (call.policy.capability() == v1::CAPABILITY_PUBLIC) return absl::OkStatus();
+    call.entry.set_reason("TOKEN_MISSING");
+    return NotAuthenticated();
+  }
+  if (!header.starts_with(kBearer) || !auth::ParseToken(header.substr(kBearer.size())).ok()) {
+    call.entry.set_reason("TOKEN_MALFORMED");
+    return NotAuthenticated();
+  }
+  const auto token = parts_.control.FindByVerifier(auth::VerifierOf(header.substr(kBearer.size())));
+  if (!token.has_value()) {
+    call.entry.set_reason("TOKEN_UNKNOWN");
+    return NotAuthenticated();
+  }
+  const auto person = parts_.control.FindPerson(token->person());
+  const auto problem = TokenProblem(*token, person.has_value() ? &*person : nullptr, call.now);
+  auto& principal = *call.entry.mutable_principal();
+  principal.set_person(token->person());
+  principal.set_token(token->accessor());
+  *principal.mutable_roles() = token->roles();
+  if (!problem.empty()) {
+    call.entry.set_reason(std::string(problem));
+    return NotAuthenticated();
+  }
+  call.principal = PrincipalOf(*token, *person);
+  if (token->limited_uses()) {
+    if (const absl::Status used = parts_.control.UseOnce(token->accessor()); !used.ok()) {
+      call.entry.set_reason("TOKEN_USED_UP");
+      return NotAuthenticated();
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Front::Decide(Call& call, const auth::Request& request,
+                           const auth::DatasetPolicy* dataset, const auth::GrantView* grant) {
+  const std::shared_ptr<const auth::LockdownView> lockdown = parts_.lockdown.View();
+  call.decision =
+      auth::Decide(call.principal, request, dataset, grant, lockdown.get(), call.now.micros);
+  const auth::Decision& decision = call.decision;
+  record::v1::AuditEntry& entry = call.entry;
+  entry.set_verdict(decision.allowed() ? record::v1::VERDICT_ALLOW : record::v1::VERDICT_DENY);
+  entry.set_reason(std::string(auth::ReasonName(decision.reason)));
+  entry.set_rule(decision.rule);
+  entry.set_grant(decision.grant_id);
+  entry.set_policy_digest(decision.policy_digest.data(), decision.policy_digest.size());
+  entry.set_lockdown_level(std::string(auth::LevelName(decision.lockdown_level)));
+  entry.set_lock_epoch(decision.lock_epoch);
+  entry.clear_masks();
+  for (const auto& [field, mask] : decision.masks) {
+    entry.add_masks(absl::StrCat(field, "=", auth::FormatMask(mask)));
+  }
+  return ToStatus(decision);
+}
+
+absl::Status Front::Admit(const Arrival& arrival, Call& call) {
+  call.method = arrival.method;
+  call.peer = arrival.peer;
+  call.cancelled = arrival.cancelled;
+  call.metadata = arrival.metadata;
+  call.started = parts_.clock.Mono();
+  call.deadline = {call.started.nanos + arrival.time_left.count()};
+  call.now = parts_.lockdown.ReadTime();
+  call.entry.set_kind(record::v1::ENTRY_KIND_OUTCOME);
+  call.entry.set_method(arrival.method);
+  call.entry.set_verdict(record::v1::VERDICT_DENY);
+
+  const v1::Policy* policy = parts_.policies.Find(arrival.method);
+  TV_CHECK(policy != nullptr);  // checked for every registered method at start
+  call.policy = *policy;
+  call.answer_unaudited = policy->while_sealed();
+  // Where telemetry comes from is nobody's business: not even the audit trail's.
+  if (!IsIngest(*policy)) call.entry.set_peer(arrival.peer);
+
+  TV_RETURN_IF_ERROR(Authenticate(call));
+  if (!arrival.has_deadline) {
+    call.entry.set_reason("DEADLINE_MISSING");
+    return absl::InvalidArgumentError("the call has no deadline: set one, e.g. --timeout 30s");
+  }
+  auth::Request request;
+  request.policy = call.policy;
+  // Purposes are decided with the dataset, by the handler.
+  request.policy.set_purpose(v1::PURPOSE_RULE_NONE);
+  TV_RETURN_IF_ERROR(Decide(call, request, nullptr, nullptr));
+  if (!policy->while_sealed()) {
+    if (const absl::Status ready = parts_.ready(); !ready.ok()) {
+      call.entry.set_verdict(record::v1::VERDICT_DENY);
+      call.entry.set_reason(ReasonOf(ready));
+      return ready;
+    }
+  }
+  return absl::OkStatus();
+}
+
+void Front::RefuseUnauthenticated(Call& call, const absl::Status& why) {
+  for (const auto& count : unauthenticated_.Take(call.now)) {
+    record::v1::AuditEntry entry;
+    entry.set_kind(record::v1::ENTRY_KIND_EVENT);
+    entry.set_method("auth.refused");
+    entry.set_peer(count.peer);
+    entry.set_verdict(record::v1::VERDICT_DENY);
+    entry.set_reason(count.reason);
+    (*entry.mutable_details())["calls"] = absl::StrCat(count.calls);
+    // Recording a count cannot be repeated by the caller; the next commit failure closes the gate.
+    (void)parts_.recorder.Record(std::move(entry)).status();
+  }
+  const std::string_view peer = IsIngest(call.policy) ? "ingest" : std::string_view(call.peer);
+  if (unauthenticated_.Note(peer, call.entry.reason(), call.now)) {
+    (void)Conclude(call, why).status();
+  }
+}
+
+absl::Status Front::Begin(const Arrival& arrival, Call& call) {
+  const absl::Status admitted = Admit(arrival, call);
+  if (admitted.ok()) return admitted;
+  if (absl::IsUnauthenticated(admitted)) {
+    RefuseUnauthenticated(call, admitted);
+    return admitted;
+  }
+  const auto recorded = Conclude(call, admitted);
+  if (!recorded.ok() && !call.answer_unaudited) return recorded.status();
+  return admitted;
+}
+
+absl::StatusOr<v1::AuditReceipt> Front::Conclude(Call& call, const absl::Status& outcome) {
+  record::v1::AuditEntry& entry = call.entry;
+  entry.set_status(static_cast<int>(outcome.code()));
+  if (!outcome.ok() && entry.verdict() == record::v1::VERDICT_ALLOW && entry.reason() == "OK") {
+    if (const std::string why = ReasonOf(outcome); !why.empty()) entry.set_reason(why);
+  }
+  entry.set_duration_us((parts_.clock.Mono() - call.started).count() / 1'000);
+  entry.set_response_digest(call.response_digest);
+
+  if (!outcome.ok()) call.discloses = false;
+  call.security_event = call.security_event || !outcome.ok();
+  TV_ASSIGN_OR_RETURN(
+      const Recorder::Recorded recorded,
+      RecordStep(call, entry,
+                 outcome.ok() ? std::move(call.mutations) : decltype(call.mutations)()));
+  if (outcome.ok() && call.on_committed) std::exchange(call.on_committed, nullptr)();
+  TV_ASSIGN_OR_RETURN(v1::AuditReceipt receipt, parts_.recorder.ReceiptFor(recorded));
+  if (entry.has_intent()) receipt.set_intent_index(entry.intent_index());
+  call.trailing.emplace(kProofTrailer, receipt.proof());
+  return receipt;
+}
+
+absl::StatusOr<Recorder::Recorded> Front::RecordStep(Call& call,
+                                                     const record::v1::AuditEntry& entry,
+                                                     std::vector<store::Mutation> mutations) {
+  // A lockdown elsewhere moves the epoch without concerning this call: ask again, a few times.
+  constexpr int kAttempts = 5;
+  for (int attempt = 1;; ++attempt) {
+    record::v1::AuditEntry current = entry;
+    Recording recording;
+    recording.mutations = mutations;
+    recording.security_event = call.security_event;
+    if (call.discloses) {
+      current.set_lock_epoch(call.decision.lock_epoch);
+      recording.disclosure_epoch = LockEpoch(call.decision.lock_epoch);
+    }
+    auto recorded = parts_.recorder.Record(std::move(current), std::move(recording));
+    if (recorded.ok() || ReasonOf(recorded.status()) != reason::kStaleLockEpoch ||
+        attempt == kAttempts) {
+      return recorded;
+    }
+    TV_CHECK(call.revalidate != nullptr);
+    TV_RETURN_IF_ERROR(call.revalidate());
+  }
+}
+
+absl::Status Front::RunUnary(const Arrival& arrival, google::protobuf::Message* response,
+                             Call& call, const std::function<absl::Status(Call&)>& handler) {
+  TV_RETURN_IF_ERROR(Begin(arrival, call));
+  std::unique_lock alone(exclusive_, std::defer_lock);
+  if (call.policy.exclusive()) alone.lock();
+  const absl::Status outcome = handler(call);
+  TV_CHECK(!outcome.ok() || call.decision.allowed());
+  auto receipt = Conclude(call, outcome);
+  if (!receipt.ok() || !outcome.ok()) {
+    if (call.on_abandoned) call.on_abandoned();
+  }
+  TV_RETURN_IF_ERROR(outcome);
+  if (!receipt.ok() && !call.answer_unaudited) return receipt.status();
+  if (call.after_recording) TV_RETURN_IF_ERROR(FinishOutside(call));
+  if (receipt.ok()) SetReceipt(*response, std::move(*receipt));
+  return absl::OkStatus();
+}
+
+incident::VoteCounts Front::VoteCounts() const {
+  return [&control = parts_.control](std::string_view name) {
+    const auto person = control.FindPerson(name);
+    return person.has_value() && !person->confirmed_by().empty() && !person->disabled();
+  };
+}
+
+absl::Status Front::FinishOutside(Call& call) {
+  const absl::Status done = call.after_recording();
+  if (done.ok()) return parts_.changed_outside();
+  record::v1::AuditEntry entry = call.entry;
+  entry.set_status(static_cast<int>(done.code()));
+  entry.set_reason("NOT_CARRIED_OUT");
+  // The first entry says what was to happen; if this one cannot be written either, the journal has
+  // stopped and the next start says so.
+  (void)parts_.recorder.Record(std::move(entry), {.security_event = true}).status();
+  return done;
+}
+
+}  // namespace televault::service

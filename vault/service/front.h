@@ -1,0 +1,96 @@
+#pragma once
+
+#include <functional>
+#include <mutex>
+#include <string>
+
+#include "auth/decision.h"
+#include "auth/rpc_policy.h"
+#include "vault/base/clock.h"
+#include "vault/base/status.h"
+#include "vault/control/control_store.h"
+#include "vault/incident/lockdown_manager.h"
+#include "vault/service/call.h"
+#include "vault/service/recorder.h"
+#include "vault/service/unauthenticated_log.h"
+
+namespace google::protobuf {
+class Message;
+}
+
+namespace televault::service {
+
+// The way of every call: authenticate → decide → gate → run → record → answer.
+// Refuses a method without a policy, a call without a deadline, an answer without a durable entry
+// (but for calls that must work when nothing can be written: Call::answer_unaudited).
+// Threads: any. Borrows: everything handed in.
+// Invariants: (1) the decision that is enforced is the one that is recorded. (2) State changes of a
+// call and its entry are one commit. (3) Calls whose policy says `exclusive` run one at a time.
+class Front {
+ public:
+  struct Parts {
+    const Clock& clock;
+    const auth::PolicyTable& policies;
+    control::ControlStore& control;
+    incident::LockdownManager& lockdown;
+    Recorder& recorder;
+    // OK while datasets and keys are available; UNAVAILABLE/SEALED or CONTROL_MODE otherwise.
+    std::function<absl::Status()> ready;
+    // What is kept outside the journal has changed: makes the anchor follow.
+    std::function<absl::Status()> changed_outside;
+  };
+  explicit Front(Parts parts);
+
+  // What the transport knows of a call.
+  struct Arrival {
+    std::string method;
+    std::string peer;
+    bool has_deadline = false;
+    std::chrono::nanoseconds time_left{0};
+    std::function<bool()> cancelled;
+    std::function<std::string_view(std::string_view)> metadata;
+  };
+
+  // Runs a unary call to its recorded end. `response` gets its receipt where it has such a field;
+  // after an error it must not be sent.
+  absl::Status RunUnary(const Arrival& arrival, google::protobuf::Message* response, Call& call,
+                        const std::function<absl::Status(Call&)>& handler);
+
+  // The parts of a streamed call, which records in several steps by itself. Begin admits it or
+  // records the refusal; every admitted call must be concluded.
+  absl::Status Begin(const Arrival& arrival, Call& call);
+  // Records the call's (last) entry and commits what the call holds; the receipt's proof goes into
+  // call.trailing. `outcome` is the status the caller will see if recording works.
+  absl::StatusOr<v1::AuditReceipt> Conclude(Call& call, const absl::Status& outcome);
+
+  // Records one step of the call: what is in `entry`, with `mutations`. For a call that discloses
+  // the entry is refused under a stale lock epoch, after the gate was asked again.
+  absl::StatusOr<Recorder::Recorded> RecordStep(Call& call, const record::v1::AuditEntry& entry,
+                                                std::vector<store::Mutation> mutations);
+
+  // Decides about a dataset and enforces it: handlers call it before they touch anything.
+  absl::Status Decide(Call& call, const auth::Request& request, const auth::DatasetPolicy* dataset,
+                      const auth::GrantView* grant);
+
+  // Whether a person's earlier vote still counts: enrolled and not disabled since.
+  incident::VoteCounts VoteCounts() const;
+
+  const Clock& clock() const { return parts_.clock; }
+  Recorder& recorder() { return parts_.recorder; }
+  incident::LockdownManager& lockdown() { return parts_.lockdown; }
+
+ private:
+  absl::Status Admit(const Arrival& arrival, Call& call);
+  absl::Status Authenticate(Call& call);
+  absl::Status FinishOutside(Call& call);
+  void RefuseUnauthenticated(Call& call, const absl::Status& why);
+
+  Parts parts_;
+  UnauthenticatedLog unauthenticated_;
+  std::mutex exclusive_;  // held from run to commit by calls whose policy says so
+};
+
+// The status a refused decision becomes.
+absl::Status ToStatus(const auth::Decision& decision);
+
+}  // namespace televault::service

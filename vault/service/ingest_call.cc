@@ -1,0 +1,125 @@
+#include "vault/service/ingest_call.h"
+
+#include <iterator>
+#include <utility>
+#include <vector>
+
+namespace televault::service {
+namespace {
+
+// The dataset, once the caller may write to it and the gate lets it.
+absl::StatusOr<catalog::DatasetPtr> DecideAppend(Front& front, DataPlane& data, Call& call,
+                                                 const std::string& name) {
+  auth::Request request;
+  request.policy = call.policy;
+  request.action = auth::Action::kAppend;
+  request.dataset = name;
+  const auto dataset = data.catalog->Find(name);
+  // Names that nobody declared are not worth recording at length.
+  if (dataset.ok()) call.entry.set_dataset(name);
+  TV_RETURN_IF_ERROR(
+      front.Decide(call, request, dataset.ok() ? &(*dataset)->policy : nullptr, nullptr));
+  TV_RETURN_IF_ERROR(dataset.status());
+  const std::string_view role =
+      call.principal.roles.empty() ? std::string_view() : call.principal.roles.front();
+  TV_RETURN_IF_ERROR(front.lockdown().Check(GateAccess::kIngest,
+                                            {(*dataset)->name, role, call.principal.accessor, {}}));
+  return *dataset;
+}
+
+using Prepared = std::vector<std::shared_ptr<ingest::PreparedAppend>>;
+
+// Moves what has to be committed into the call.
+void Take(Call& call, const std::shared_ptr<DataPlane>& data, const Prepared& batches) {
+  uint64_t accepted = 0;
+  uint64_t rejected = 0;
+  for (const auto& prepared : batches) {
+    if (prepared->duplicate) {
+      (*call.entry.mutable_details())["duplicate"] = "true";
+      continue;
+    }
+    accepted += prepared->response.accepted();
+    rejected += prepared->response.rejected();
+    std::move(prepared->mutations.begin(), prepared->mutations.end(),
+              std::back_inserter(call.mutations));
+  }
+  call.entry.set_events_accepted(accepted);
+  call.entry.set_events_rejected(rejected);
+  call.on_committed = [batches, data] {
+    for (const auto& prepared : batches) data->ingestor->Committed(*prepared);
+  };
+  call.on_abandoned = [batches, data] {
+    for (const auto& prepared : batches) data->ingestor->Abandoned(*prepared);
+  };
+}
+
+// Says what was refused and why, in the one text that OTLP has for it.
+void AddRejects(const v1::AppendResponse& result,
+                opentelemetry::proto::collector::logs::v1::ExportLogsServiceResponse& response) {
+  constexpr size_t kMaxText = 512;
+  // OTLP: a full success leaves partial_success unset.
+  if (result.rejected() == 0) return;
+  auto& partial = *response.mutable_partial_success();
+  partial.set_rejected_log_records(partial.rejected_log_records() + result.rejected());
+  std::string text = partial.error_message();
+  for (const v1::Reject& reject : result.rejects()) {
+    if (text.size() > kMaxText) break;
+    if (!text.empty()) text += "; ";
+    text += "record " + std::to_string(reject.index()) +
+            (reject.field().empty() ? "" : ", " + reject.field()) + ": " + reject.rule() + ", " +
+            reject.message();
+  }
+  partial.set_error_message(std::move(text));
+}
+
+// The dataset for records that name none.
+absl::StatusOr<std::string> DefaultDataset(const Call& call) {
+  if (call.principal.datasets.size() == 1) return call.principal.datasets.front();
+  return absl::InvalidArgumentError(
+      "no dataset: set the attribute televault.dataset, or use a token for one dataset");
+}
+
+}  // namespace
+
+absl::Status AppendBatch(Front& front, DataPlaneSource& source, Call& call,
+                         const v1::AppendRequest& request, v1::AppendResponse& response) {
+  TV_ASSIGN_OR_RETURN(const auto data, source.Data());
+  TV_ASSIGN_OR_RETURN(catalog::DatasetPtr dataset,
+                      DecideAppend(front, *data, call, request.dataset()));
+  TV_ASSIGN_OR_RETURN(ingest::PreparedAppend prepared,
+                      data->ingestor->Prepare(request, std::move(dataset), call.now));
+  auto shared = std::make_shared<ingest::PreparedAppend>(std::move(prepared));
+  response = shared->response;
+  Take(call, data, {std::move(shared)});
+  return absl::OkStatus();
+}
+
+absl::Status ExportLogs(
+    Front& front, DataPlaneSource& source, Call& call, const ingest::OtlpLogsRequest& request,
+    opentelemetry::proto::collector::logs::v1::ExportLogsServiceResponse& response) {
+  TV_ASSIGN_OR_RETURN(const auto data, source.Data());
+  Prepared batches;
+  std::string names;
+  for (const std::string& named : ingest::OtlpDatasets(request)) {
+    std::string name = named;
+    if (named.empty()) {
+      TV_ASSIGN_OR_RETURN(name, DefaultDataset(call));
+    }
+    auto dataset = DecideAppend(front, *data, call, name);
+    auto prepared = dataset.ok() ? data->ingestor->PrepareOtlp(request, std::move(*dataset),
+                                                               named.empty(), call.now)
+                                 : dataset.status();
+    if (!prepared.ok()) {
+      for (const auto& batch : batches) data->ingestor->Abandoned(*batch);
+      return prepared.status();
+    }
+    batches.push_back(std::make_shared<ingest::PreparedAppend>(std::move(*prepared)));
+    AddRejects(batches.back()->response, response);
+    names += (names.empty() ? "" : ",") + name;
+  }
+  if (batches.size() > 1) (*call.entry.mutable_details())["datasets"] = names;
+  Take(call, data, batches);
+  return absl::OkStatus();
+}
+
+}  // namespace televault::service

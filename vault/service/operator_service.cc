@@ -1,0 +1,49 @@
+#include "vault/service/operator_service.h"
+
+namespace televault::service {
+namespace {
+
+constexpr std::string_view kPassphraseHeader = "televault-unseal-bin";
+
+}  // namespace
+
+grpc::ServerUnaryReactor* OperatorServiceImpl::GetStatus(grpc::CallbackServerContext* context,
+                                                         const v1::GetStatusRequest* request,
+                                                         v1::GetStatusResponse* response) {
+  return ServeUnary<v1::GetStatusRequest, v1::GetStatusResponse>(
+      serving_, context, "/televault.v1.OperatorService/GetStatus", request, response,
+      [this](Call&, const v1::GetStatusRequest&, v1::GetStatusResponse& out) {
+        out = vault_.Status();
+        return absl::OkStatus();
+      });
+}
+
+grpc::ServerUnaryReactor* OperatorServiceImpl::Unseal(grpc::CallbackServerContext* context,
+                                                      const v1::UnsealRequest* request,
+                                                      v1::UnsealResponse* response) {
+  return ServeUnary<v1::UnsealRequest, v1::UnsealResponse>(
+      serving_, context, "/televault.v1.OperatorService/Unseal", request, response,
+      [this](Call& call, const v1::UnsealRequest&, v1::UnsealResponse& out) -> absl::Status {
+        // A failed attempt is recorded by the outcome, a good one before anything opens.
+        call.answer_unaudited = false;
+        call.security_event = true;
+        TV_RETURN_IF_ERROR(vault_.CheckUnseal(call.metadata(kPassphraseHeader)));
+        out.set_seal(v1::SEAL_STATE_UNSEALED);
+        call.after_recording = [this] { return vault_.Unseal(); };
+        return absl::OkStatus();
+      });
+}
+
+grpc::ServerUnaryReactor* OperatorServiceImpl::Seal(grpc::CallbackServerContext* context,
+                                                    const v1::SealRequest* request,
+                                                    v1::SealResponse* response) {
+  return ServeUnary<v1::SealRequest, v1::SealResponse>(
+      serving_, context, "/televault.v1.OperatorService/Seal", request, response,
+      [this](Call& call, const v1::SealRequest&, v1::SealResponse& out) {
+        call.security_event = true;
+        out.set_seal(v1::SEAL_STATE_SEALED);
+        return vault_.Seal();
+      });
+}
+
+}  // namespace televault::service

@@ -1,0 +1,43 @@
+#pragma once
+
+#include "televault/v1/operator_service.grpc.pb.h"
+#include "vault/service/adapter.h"
+
+namespace televault::service {
+
+// What the operator service needs of the vault as a whole.
+class VaultControl {
+ public:
+  virtual ~VaultControl() = default;
+  virtual v1::GetStatusResponse Status() = 0;
+  // Takes the passphrase (empty for a keyfile vault) and opens the keys, but not the datasets yet:
+  // the attempt is recorded in between. PERMISSION_DENIED: a wrong one; FAILED_PRECONDITION: the
+  // vault is not sealed.
+  virtual absl::Status CheckUnseal(std::string_view passphrase) = 0;
+  // Opens the datasets after CheckUnseal.
+  virtual absl::Status Unseal() = 0;
+  // Closes datasets and keys; running calls end with an error.
+  virtual absl::Status Seal() = 0;
+};
+
+// Keys, sealing, the state of the daemon.
+class OperatorServiceImpl final : public v1::OperatorService::CallbackService {
+ public:
+  OperatorServiceImpl(Serving serving, VaultControl& vault) : serving_(serving), vault_(vault) {}
+
+  grpc::ServerUnaryReactor* GetStatus(grpc::CallbackServerContext* context,
+                                      const v1::GetStatusRequest* request,
+                                      v1::GetStatusResponse* response) override;
+  grpc::ServerUnaryReactor* Unseal(grpc::CallbackServerContext* context,
+                                   const v1::UnsealRequest* request,
+                                   v1::UnsealResponse* response) override;
+  grpc::ServerUnaryReactor* Seal(grpc::CallbackServerContext* context,
+                                 const v1::SealRequest* request,
+                                 v1::SealResponse* response) override;
+
+ private:
+  Serving serving_;
+  VaultControl& vault_;
+};
+
+}  // namespace televault::service

@@ -1,0 +1,151 @@
+#include "vault/service/query_service.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "vault/base/check.h"
+#include "vault/query/partition_source.h"
+#include "vault/service/query_call.h"
+#include "vault/service/result_stream.h"
+
+namespace televault::service {
+namespace {
+
+constexpr char kQuery[] = "/televault.v1.QueryService/Query";
+constexpr char kExplain[] = "/televault.v1.QueryService/Explain";
+
+template <class Request>
+QueryText TextOf(const Request& request) {
+  QueryText text;
+  text.sql = request.sql();
+  text.purpose = request.purpose();
+  text.parameters.assign(request.parameters().begin(), request.parameters().end());
+  if constexpr (requires { request.grant(); }) text.grant = request.grant();
+  return text;
+}
+
+// Counts a query that is being answered.
+class InFlight {
+ public:
+  InFlight(std::atomic<size_t>& running, size_t bound)
+      : running_(running), admitted_(running.fetch_add(1) < bound) {}
+  ~InFlight() { running_.fetch_sub(1); }
+  InFlight(const InFlight&) = delete;
+  InFlight& operator=(const InFlight&) = delete;
+  bool admitted() const { return admitted_; }
+
+ private:
+  std::atomic<size_t>& running_;
+  const bool admitted_;
+};
+
+}  // namespace
+
+grpc::ServerWriteReactor<v1::QueryResponse>* QueryServiceImpl::Query(
+    grpc::CallbackServerContext* context, const v1::QueryRequest* request) {
+  return ServeStream<v1::QueryRequest, v1::QueryResponse>(
+      serving_, context, kQuery, request,
+      [this](Call& call, const v1::QueryRequest& admitted,
+             StreamWriter<v1::QueryResponse>& writer) { return RunQuery(call, admitted, writer); });
+}
+
+// Everything up to the plan may refuse; the refusal is recorded like an answer.
+absl::Status QueryServiceImpl::RunQuery(Call& call, const v1::QueryRequest& request,
+                                        StreamWriter<v1::QueryResponse>& writer) {
+  const auto refuse = [&](const absl::Status& why) {
+    const auto recorded = serving_.front.Conclude(call, why);
+    return recorded.ok() ? why : recorded.status();
+  };
+  const InFlight in_flight(running_, limits_.in_flight);
+  if (!in_flight.admitted()) {
+    return refuse(WithReason(
+        absl::ResourceExhaustedError("too many queries are running; try again in a moment"),
+        reason::kOverloaded));
+  }
+  const auto data = data_.Data();
+  if (!data.ok()) return refuse(data.status());
+  auto admitted = AdmitQuery(serving_.front, **data, call, TextOf(request), QueryIntent::kRun);
+  if (!admitted.ok()) return refuse(admitted.status());
+
+  incident::LockdownManager& gate = serving_.front.lockdown();
+  const GateAccess access = AccessOf(call.decision);
+  const GateScope scope = ScopeOf(call);
+  call.discloses = true;
+  call.revalidate = [&] {
+    const uint64_t epoch = gate.View()->epoch;  // before the check: a later change shows as stale
+    TV_RETURN_IF_ERROR(gate.Check(access, scope));
+    call.decision.lock_epoch = epoch;
+    return absl::OkStatus();
+  };
+  if (const absl::Status open = call.revalidate(); !open.ok()) return refuse(open);
+  writer.SetCheck([&] { return gate.Check(access, scope); });
+  const StreamRegistry::Entry entry(
+      streams_, {[&] { return gate.Check(access, scope); }, [&writer] { writer.Wake(); }});
+  return Execute(call, *admitted, **data, writer, scope);
+}
+
+absl::Status QueryServiceImpl::Execute(Call& call, const AdmittedQuery& admitted, DataPlane& data,
+                                       StreamWriter<v1::QueryResponse>& writer,
+                                       const GateScope& scope) {
+  ResultStream stream(serving_.front, call, writer, random_, admitted.plan);
+  query::ExecStats stats;
+  const auto run = [&]() -> absl::Status {
+    TV_ASSIGN_OR_RETURN(const auto snapshot, data.reader->Pin());
+    query::PartitionSource source(*snapshot, admitted.dataset->schema);
+    query::ExecContext context{.gate = serving_.front.lockdown(),
+                               .scope = scope,
+                               .clock = serving_.front.clock(),
+                               .deadline = call.deadline,
+                               .cancelled = &writer.cancelled_flag(),
+                               .memory_bytes = limits_.memory_bytes,
+                               .threads = limits_.threads};
+    if (call.decision.valid_until_us != 0) {
+      const auto left = WallTime{call.decision.valid_until_us} - call.now;
+      context.deadline.nanos =
+          std::min(context.deadline.nanos, call.started.nanos + left.count() * 1'000);
+    }
+    return query::Execute(
+        admitted.plan, source, context,
+        [&](v1::QueryBatch batch) { return stream.Add(std::move(batch)); }, &stats);
+  };
+  return stream.Finish(run(), stats);
+}
+
+grpc::ServerUnaryReactor* QueryServiceImpl::Explain(grpc::CallbackServerContext* context,
+                                                    const v1::ExplainRequest* request,
+                                                    v1::ExplainResponse* response) {
+  return ServeUnary<v1::ExplainRequest, v1::ExplainResponse>(
+      serving_, context, kExplain, request, response,
+      [this](Call& call, const v1::ExplainRequest& admitted, v1::ExplainResponse& answer) {
+        return RunExplain(call, admitted, answer);
+      });
+}
+
+absl::Status QueryServiceImpl::RunExplain(Call& call, const v1::ExplainRequest& request,
+                                          v1::ExplainResponse& response) {
+  TV_ASSIGN_OR_RETURN(const auto data, data_.Data());
+  TV_ASSIGN_OR_RETURN(const AdmittedQuery admitted,
+                      AdmitQuery(serving_.front, *data, call, TextOf(request), QueryIntent::kPlan));
+  response.set_plan(query::Explain(admitted.plan));
+  for (const query::OutputColumn& column : admitted.plan.output()) {
+    auto& out = *response.add_columns();
+    out.set_name(column.name);
+    out.set_kind(column.kind);
+  }
+  for (const std::string& field : admitted.plan.fields()) response.add_fields(field);
+  response.set_mode(std::string(auth::ModeName(call.decision.mode)));
+  response.set_k_min(call.decision.k_min);
+  for (const auto& [field, mask] : call.decision.masks) {
+    (*response.mutable_masks())[field] = auth::FormatMask(mask);
+  }
+  response.set_normalized_sql(admitted.parsed.normalized);
+  response.set_fingerprint(admitted.parsed.fingerprint);
+  TV_ASSIGN_OR_RETURN(const auto snapshot, data->reader->Pin());
+  query::PartitionSource source(*snapshot, admitted.dataset->schema);
+  TV_ASSIGN_OR_RETURN(const query::Listing listing, source.List(admitted.plan.time_range()));
+  response.set_partitions(listing.partitions);
+  response.set_partitions_pruned(listing.partitions_pruned);
+  return absl::OkStatus();
+}
+
+}  // namespace televault::service

@@ -1,0 +1,60 @@
+#include "vault/service/recorder.h"
+
+#include <utility>
+
+#include "audit/entry.h"
+#include "audit/proof_file.h"
+
+namespace televault::service {
+
+absl::StatusOr<store::AuditLeaf> Recorder::Seal(record::v1::AuditEntry entry) {
+  std::string id(16, '\0');
+  random_.Fill({reinterpret_cast<uint8_t*>(id.data()), id.size()});
+  entry.set_id(std::move(id));
+  entry.set_time_us(clock_.Wall().micros);
+  audit::BoundEntry(entry);
+  const std::string serialized = entry.SerializeAsString();
+
+  const std::lock_guard lock(mu_);
+  TV_ASSIGN_OR_RETURN(auto leaves, sealer_.SealEntry(AsBytes(serialized)));
+  if (leaves.size() > 1) {
+    store::CommitUnit key_unit;
+    key_unit.leaves.push_back({std::move(leaves.front().data), leaves.front().hash});
+    key_unit.security_event = true;
+    if (const auto committed = journal_.Commit(std::move(key_unit)); !committed.ok()) {
+      sealer_.KeyLeafLost();
+      return committed.status();
+    }
+  }
+  return store::AuditLeaf{std::move(leaves.back().data), leaves.back().hash};
+}
+
+absl::StatusOr<Recorder::Recorded> Recorder::Record(record::v1::AuditEntry entry,
+                                                    Recording recording) {
+  store::CommitUnit unit;
+  TV_ASSIGN_OR_RETURN(store::AuditLeaf leaf, Seal(std::move(entry)));
+  unit.leaves.push_back(std::move(leaf));
+  unit.mutations = std::move(recording.mutations);
+  unit.disclosure_epoch = recording.disclosure_epoch;
+  unit.security_event = recording.security_event;
+  TV_ASSIGN_OR_RETURN(store::CommitReceipt receipt, journal_.Commit(std::move(unit)));
+  const LeafIndex index = receipt.first_leaf;
+  return Recorded{index, std::move(receipt)};
+}
+
+absl::StatusOr<v1::AuditReceipt> Recorder::ReceiptFor(const Recorded& recorded) const {
+  audit::ProofFile proof;
+  proof.index = recorded.index.value();
+  proof.checkpoint = recorded.receipt.checkpoint;
+  TV_ASSIGN_OR_RETURN(proof.hashes,
+                      journal_.InclusionProof(recorded.index, recorded.receipt.tree_size));
+  v1::AuditReceipt receipt;
+  receipt.set_index(recorded.index.value());
+  receipt.set_intent_index(recorded.index.value());
+  receipt.set_size(recorded.receipt.tree_size);
+  receipt.set_checkpoint(recorded.receipt.checkpoint);
+  receipt.set_proof(audit::FormatProofFile(proof));
+  return receipt;
+}
+
+}  // namespace televault::service

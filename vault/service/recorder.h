@@ -1,0 +1,58 @@
+#pragma once
+
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "televault/record/v1/audit.pb.h"
+#include "televault/v1/types.pb.h"
+#include "vault/base/clock.h"
+#include "vault/base/random.h"
+#include "vault/base/status.h"
+#include "vault/crypto/audit_sealer.h"
+#include "vault/store/journal.h"
+
+namespace televault::service {
+
+// What becomes durable together with an entry.
+struct Recording {
+  std::vector<store::Mutation> mutations;
+  std::optional<LockEpoch> disclosure_epoch;  // see store::CommitUnit
+  bool security_event = false;
+};
+
+// Turns audit entries into sealed leaves and commits them with the state they speak of.
+// Refuses to decide what is recorded.
+// Threads: any. Borrows: sealer, journal, clock, random.
+// Invariants: (1) the leaf that carries an entry key is durable before any entry under it is handed
+// out, so that every entry in the log can be read by whoever reads the log from the front.
+class Recorder {
+ public:
+  Recorder(crypto::AuditSealer& sealer, store::Journal& journal, const Clock& clock, Random& random)
+      : sealer_(sealer), journal_(journal), clock_(clock), random_(random) {}
+
+  // Fills id and time, cuts what is too long, seals. Once a day and after each start it also
+  // commits the leaf of a new entry key; then errors are those of Journal::Commit.
+  absl::StatusOr<store::AuditLeaf> Seal(record::v1::AuditEntry entry);
+
+  struct Recorded {
+    LeafIndex index;  // of the entry
+    store::CommitReceipt receipt;
+  };
+  // Durable when OK; errors are those of Journal::Commit.
+  absl::StatusOr<Recorded> Record(record::v1::AuditEntry entry, Recording recording = {});
+
+  // The receipt a client gets, with a `.tlog-proof` of the entry against the newest checkpoint.
+  absl::StatusOr<v1::AuditReceipt> ReceiptFor(const Recorded& recorded) const;
+
+ private:
+  crypto::AuditSealer& sealer_;
+  store::Journal& journal_;
+  const Clock& clock_;
+  Random& random_;
+  std::mutex mu_;  // held from a new entry key to the commit of its leaf
+};
+
+}  // namespace televault::service

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <grpcpp/grpcpp.h>
+#include <mutex>
+#include <utility>
+
+#include "vault/base/status.h"
+#include "vault/service/status_map.h"
+
+namespace televault::service {
+
+// The sending half of a server stream, driven by one worker thread that may block.
+// Keeps at most one write outstanding, so that a cut stream stops at the message in hand.
+// Refuses to send anything after the check before a write failed, the client went away or Finish.
+// Threads: Write and Finish from the worker; the On… reactions from gRPC.
+// Invariants: (1) `check` passes right before every StartWrite, under mu_. (2) After Finish nothing
+// is written. (3) The object deletes itself in OnDone; the worker must have called Finish before it
+// lets go of it.
+template <class Response>
+class StreamWriter final : public grpc::ServerWriteReactor<Response> {
+ public:
+  using Check = std::function<absl::Status()>;
+
+  // `check` says whether a message may still leave; it must be cheap.
+  void SetCheck(Check check) {
+    const std::lock_guard lock(mu_);
+    check_ = std::move(check);
+  }
+
+  // Sends `response` once the message before it has been taken. CANCELLED when the client is gone,
+  // else what `check` says.
+  absl::Status Write(Response response) {
+    std::unique_lock lock(mu_);
+    idle_.wait(lock, [this] { return !writing_ || cancelled_ || (check_ && !check_().ok()); });
+    if (cancelled_) return absl::CancelledError("the client has gone");
+    if (check_) TV_RETURN_IF_ERROR(check_());
+    current_ = std::move(response);
+    writing_ = true;
+    this->StartWrite(&current_);
+    return absl::OkStatus();
+  }
+
+  // Ends the call; waits for the last message to be taken.
+  void Finish(const absl::Status& status) {
+    std::unique_lock lock(mu_);
+    idle_.wait(lock, [this] { return !writing_ || cancelled_; });
+    const grpc::Status wire = ToGrpc(status);
+    lock.unlock();
+    grpc::ServerWriteReactor<Response>::Finish(wire);
+  }
+
+  // The check may have changed its mind: a waiting Write looks again.
+  void Wake() {
+    const std::lock_guard lock(mu_);
+    idle_.notify_all();
+  }
+
+  bool cancelled() const { return cancelled_; }
+  const std::atomic<bool>& cancelled_flag() const { return cancelled_; }
+
+ private:
+  void OnWriteDone(bool ok) override {
+    const std::lock_guard lock(mu_);
+    writing_ = false;
+    if (!ok) cancelled_ = true;
+    idle_.notify_all();
+  }
+  void OnCancel() override {
+    const std::lock_guard lock(mu_);
+    cancelled_ = true;
+    idle_.notify_all();
+  }
+  void OnDone() override { delete this; }
+
+  mutable std::mutex mu_;  // guards all below
+  std::condition_variable idle_;
+  Check check_;
+  Response current_;
+  bool writing_ = false;
+  std::atomic<bool> cancelled_ = false;  // set under mu_, read anywhere
+};
+
+}  // namespace televault::service
