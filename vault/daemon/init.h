@@ -1,0 +1,43 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "vault/base/clock.h"
+#include "vault/base/file_system.h"
+#include "vault/base/random.h"
+#include "vault/base/secret.h"
+#include "vault/base/status.h"
+
+namespace televault::daemon {
+
+struct InitOptions {
+  std::string data_dir;
+  std::string origin;                  // name of the log, e.g. vault.example.org/televault
+  std::vector<std::string> operators;  // exactly two names
+  std::string token_dir;               // "" = the tokens are in InitResult only
+  std::string keyfile;                 // "" = Layout::default_keyfile(); keyfile vaults only
+  SecretBytes passphrase;              // not empty: a passphrase vault
+  std::vector<std::string> tls_hosts;  // names and addresses in the server's certificate
+};
+
+// What init leaves to be told once.
+struct InitResult {
+  struct OperatorToken {
+    std::string person;
+    std::string accessor;
+    std::string text;  // "" where it was written to token_dir
+    std::string file;
+  };
+  std::vector<OperatorToken> tokens;
+  std::string vkey;
+  std::string keyfile;  // "" for a passphrase vault
+};
+
+// Makes a vault: directories, keys, the first keyring, two operators with a token each, TLS
+// material and the lock file. Refuses a directory that holds anything. Durable when OK; after an
+// error or a crash in the middle the directory has no identity file and is no vault.
+absl::StatusOr<InitResult> InitVault(FileSystem& fs, const Clock& clock, Random& random,
+                                     const InitOptions& options);
+
+}  // namespace televault::daemon

@@ -1,0 +1,216 @@
+// televaultd: the vault's daemon.
+
+#include <iostream>
+#include <optional>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <thread>
+
+#include "absl/strings/str_split.h"
+#include <CLI/CLI.hpp>
+
+#include "vault/base/crash_point.h"
+#include "vault/crypto/aead.h"
+#include "vault/daemon/config.h"
+#include "vault/daemon/init.h"
+#include "vault/daemon/notify.h"
+#include "vault/daemon/passphrase.h"
+#include "vault/daemon/server.h"
+#include "vault/daemon/vault.h"
+#include "vault/daemon/version.h"
+
+namespace televault::daemon {
+namespace {
+
+constexpr size_t kMaxConfigBytes = 256 * 1024;
+constexpr auto kHealthTick = timespec{0, 250'000'000};
+
+int Fail(const absl::Status& status) {
+  std::cerr << "televaultd: " << status.message() << "\n";
+  return 1;
+}
+
+// No core file, no debugger: the process holds keys.
+void Harden() {
+  ::prctl(PR_SET_DUMPABLE, 0);
+  const rlimit none{0, 0};
+  ::setrlimit(RLIMIT_CORE, &none);
+  ::umask(0007);
+}
+
+// Signals are taken by one thread with sigtimedwait, never by a handler.
+sigset_t BlockSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+struct ServeFlags {
+  std::string config_file;
+  std::string data_dir;
+  std::vector<std::string> listen;
+};
+
+absl::StatusOr<Config> LoadConfig(const ServeFlags& flags) {
+  Config config;
+  if (!flags.config_file.empty()) {
+    TV_ASSIGN_OR_RETURN(const std::string text,
+                        PosixFileSystem().ReadFile(flags.config_file, kMaxConfigBytes));
+    TV_ASSIGN_OR_RETURN(config, ParseConfig(text, flags.config_file));
+  }
+  if (!flags.data_dir.empty()) config.data_dir = flags.data_dir;
+  if (!flags.listen.empty()) config.listen = flags.listen;
+  const std::string tls_dir = Layout{config.data_dir}.tls_dir();
+  if (config.tls.cert_file.empty() && config.tls.key_file.empty() &&
+      PosixFileSystem().Exists(tls_dir + "/server.key")) {
+    config.tls.cert_file = tls_dir + "/server.crt";
+    config.tls.key_file = tls_dir + "/server.key";
+  }
+  TV_RETURN_IF_ERROR(CheckConfig(config));
+  return config;
+}
+
+int Serve(const ServeFlags& flags) {
+  const auto config = LoadConfig(flags);
+  if (!config.ok()) return Fail(config.status());
+  if (crypto::NullCipher() && std::getenv("TELEVAULT_NULL_CIPHER_TEST") == nullptr) {
+    return Fail(absl::FailedPreconditionError(
+        "this binary was built without encryption, for one test, and serves nothing else"));
+  }
+  Harden();
+  ArmCrashPointFromEnvironment();
+  service::ConfigureLog(config->log_format, config->log_level);
+  const sigset_t signals = BlockSignals();
+
+  auto vault = Vault::Open(*config, {PosixFileSystem(), SystemClock(), SystemRandom()});
+  if (!vault.ok()) return Fail(vault.status());
+  if (const absl::Status unsealed = (*vault)->UnsealWithKeyfile(); !unsealed.ok()) {
+    service::Log(service::LogLevel::kWarning, "started sealed",
+                 {{"why", std::string(unsealed.message())}});
+  }
+  auto server = Server::Start(*config, **vault);
+  if (!server.ok()) return Fail(server.status());
+  (*vault)->StartHousekeeping();
+  std::string addresses;
+  for (const std::string& address : (*server)->addresses()) {
+    addresses += (addresses.empty() ? "" : ",") + address;
+  }
+  std::cout << "READY addr=" << addresses << std::endl;
+  NotifySystemd("READY=1");
+
+  int signal = 0;
+  while ((signal = ::sigtimedwait(&signals, nullptr, &kHealthTick)) < 0) (*server)->UpdateHealth();
+  service::Log(service::LogLevel::kInfo, "stopping", {{"signal", signal}});
+  NotifySystemd("STOPPING=1");
+  (*server)->Shutdown(config->drain_timeout);
+  (*vault)->Stop();
+  return 0;
+}
+
+struct InitFlags {
+  std::string data_dir;
+  std::string unseal = "keyfile";
+  std::string origin;
+  std::string operators;
+  std::string token_dir;
+  std::string keyfile;
+  std::string passphrase_file;
+  std::string tls_hosts = "localhost,127.0.0.1";
+};
+
+int Init(const InitFlags& flags) {
+  Harden();
+  InitOptions options;
+  options.data_dir = flags.data_dir;
+  options.origin = flags.origin;
+  options.operators = absl::StrSplit(flags.operators, ',', absl::SkipEmpty());
+  options.token_dir = flags.token_dir;
+  options.keyfile = flags.keyfile;
+  options.tls_hosts = absl::StrSplit(flags.tls_hosts, ',', absl::SkipEmpty());
+  if (flags.unseal == "passphrase") {
+    auto passphrase = ReadPassphrase(flags.passphrase_file, "New passphrase: ");
+    if (!passphrase.ok()) return Fail(passphrase.status());
+    options.passphrase = std::move(*passphrase);
+  } else if (flags.unseal == "shares") {
+    return Fail(absl::UnimplementedError(
+        "unsealing by shares is not available in this version: use keyfile or passphrase"));
+  }
+  const auto result = InitVault(PosixFileSystem(), SystemClock(), SystemRandom(), options);
+  if (!result.ok()) return Fail(result.status());
+  std::cout << "A vault was made in " << flags.data_dir << "\n"
+            << "log key   " << result->vkey << "\n";
+  if (!result->keyfile.empty()) {
+    std::cout << "root key  " << result->keyfile << "  (keep a copy in a safe place; without it"
+              << " nothing can be read)\n";
+  }
+  for (const auto& token : result->tokens) {
+    std::cout << "operator  " << token.person << "  " << token.accessor << "  "
+              << (token.file.empty() ? token.text + "  (shown once)" : token.file) << "\n";
+  }
+  return 0;
+}
+
+int CheckConfigFile(const ServeFlags& flags) {
+  const auto config = LoadConfig(flags);
+  if (!config.ok()) return Fail(config.status());
+  std::cout << "ok\n";
+  return 0;
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app{"televaultd: an access-controlled telemetry data vault"};
+  app.require_subcommand(1);
+  InitFlags init_flags;
+  CLI::App* init = app.add_subcommand("init", "Make a new vault");
+  init->add_option("--data-dir", init_flags.data_dir, "Directory to make")->required();
+  init->add_option("--unseal", init_flags.unseal, "Where the root key comes from")
+      ->check(CLI::IsMember({"keyfile", "passphrase", "shares"}));
+  init->add_option("--origin", init_flags.origin,
+                   "Name of the audit log, e.g. "
+                   "vault.example.org/televault")
+      ->required();
+  init->add_option("--operators", init_flags.operators, "The first two operators: alice,bob")
+      ->required();
+  init->add_option("--token-dir", init_flags.token_dir,
+                   "Write the operators' tokens to files here instead of printing them");
+  init->add_option("--keyfile", init_flags.keyfile, "Where to put the root key");
+  init->add_option("--passphrase-file", init_flags.passphrase_file,
+                   "Read the passphrase from this file instead of asking");
+  init->add_option("--tls-hosts", init_flags.tls_hosts, "Names in the server certificate");
+
+  ServeFlags serve_flags;
+  const auto add_serve_options = [&](CLI::App* command) {
+    command->add_option("--config", serve_flags.config_file, "TOML file");
+    command->add_option("--data-dir", serve_flags.data_dir, "Directory made by init");
+    command->add_option("--listen", serve_flags.listen, "unix:PATH or HOST:PORT; may be repeated");
+  };
+  CLI::App* serve = app.add_subcommand("serve", "Serve a vault");
+  add_serve_options(serve);
+  CLI::App* config = app.add_subcommand("config", "Look at the configuration");
+  CLI::App* check = config->add_subcommand("check", "Check a configuration without serving");
+  add_serve_options(check);
+  config->require_subcommand(1);
+  CLI::App* version = app.add_subcommand("version", "Print the version");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 1;
+  }
+  if (init->parsed()) return Init(init_flags);
+  if (serve->parsed()) return Serve(serve_flags);
+  if (check->parsed()) return CheckConfigFile(serve_flags);
+  if (version->parsed()) std::cout << "televaultd " << kVersion << "\n";
+  return 0;
+}
+
+}  // namespace
+}  // namespace televault::daemon
+
+int main(int argc, char** argv) { return televault::daemon::Main(argc, argv); }

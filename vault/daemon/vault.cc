@@ -1,0 +1,482 @@
+#include "vault/daemon/vault.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "audit/checkpoint.h"
+#include "audit/note.h"
+#include "vault/crypto/hash.h"
+#include "vault/crypto/unseal.h"
+#include "vault/daemon/crash_recovery.h"
+#include "vault/daemon/version.h"
+#include "vault/incident/lock_file_store.h"
+#include "vault/service/log.h"
+#include "vault/service/wire_time.h"
+#include "vault/store/rocks_store.h"
+
+namespace televault::daemon {
+namespace {
+
+using service::Log;
+using service::LogLevel;
+
+constexpr auto kHousekeepingTick = std::chrono::seconds(1);
+
+std::string MessageOf(const absl::Status& status) { return std::string(status.message()); }
+
+}  // namespace
+
+// Signs notes as the vault: checkpoints for the journal, receipts for retention.
+class Vault::NoteSigner final : public store::CheckpointSigner {
+ public:
+  explicit NoteSigner(const control::AuditSigner& signer) : signer_(signer) {}
+
+  absl::StatusOr<std::string> SignCheckpoint(uint64_t tree_size,
+                                             const audit::Hash& root) const override {
+    return SignText(audit::CheckpointBody({signer_.name(), tree_size, root}));
+  }
+  absl::StatusOr<std::string> SignText(const std::string& text) const {
+    const crypto::Signature signature = signer_.Sign(AsBytes(text));
+    audit::NoteSignature line;
+    line.name = signer_.name();
+    for (const uint8_t byte : signer_.key_id()) line.key_id = (line.key_id << 8) | byte;
+    line.signature = AsText(signature);
+    return audit::Note{text, {line}}.Text();
+  }
+
+ private:
+  const control::AuditSigner& signer_;
+};
+
+Vault::Vault(Config config, const Surroundings& surroundings)
+    : config_(std::move(config)), around_(surroundings), layout_{config_.data_dir} {}
+
+Vault::~Vault() { Stop(); }
+
+absl::StatusOr<std::unique_ptr<Vault>> Vault::Open(const Config& config,
+                                                   const Surroundings& surroundings) {
+  std::unique_ptr<Vault> vault(new Vault(config, surroundings));
+  vault->started_at_ = surroundings.clock.Wall();
+  TV_ASSIGN_OR_RETURN(vault->identity_, ReadIdentity(surroundings.fs, vault->layout_));
+  TV_RETURN_IF_ERROR(vault->OpenControl());
+  TV_RETURN_IF_ERROR(vault->OpenKeyring());
+  vault->OpenLockdown();
+  TV_RETURN_IF_ERROR(vault->OpenEngine());
+  return vault;
+}
+
+absl::Status Vault::OpenControl() {
+  TV_ASSIGN_OR_RETURN(keys_, control::ControlKeys::Load(around_.fs, layout_.control_key()));
+  TV_ASSIGN_OR_RETURN(
+      signer_, control::AuditSigner::Load(around_.fs, layout_.signer_key(), identity_.origin));
+  note_signer_ = std::make_unique<NoteSigner>(*signer_);
+  freshness_key_ =
+      std::make_unique<SecretBytes>(crypto::DeriveKey(keys_->anchor(), "televault.fresh"));
+  const std::string anchor =
+      config_.anchor_file.empty() ? layout_.default_anchor() : config_.anchor_file;
+  TV_ASSIGN_OR_RETURN(
+      anchor_, store::Anchor::Open({.path = anchor,
+                                    .fs = around_.fs,
+                                    .key = keys_->anchor(),
+                                    .sync = config_.anchor_strict ? store::AnchorSync::kCommit
+                                                                  : store::AnchorSync::kLagging}));
+  // Older generations than the anchor's are not refused here: OpenEngine quarantines the vault, so
+  // that it can say so and still be locked down.
+  TV_ASSIGN_OR_RETURN(control_, control::ControlStore::Open({.fs = around_.fs,
+                                                             .random = around_.random,
+                                                             .key = keys_->control(),
+                                                             .vault = identity_.vault,
+                                                             .directory = layout_.control_dir()},
+                                                            0));
+  return absl::OkStatus();
+}
+
+absl::Status Vault::OpenKeyring() {
+  slots_ = std::make_unique<crypto::FileKeySlots>(around_.fs,
+                                                  std::vector<std::string>{layout_.slot_dir()});
+  TV_ASSIGN_OR_RETURN(
+      keyring_, crypto::Keyring::Load({.fs = around_.fs,
+                                       .slots = *slots_,
+                                       .random = around_.random,
+                                       .vault = identity_.vault,
+                                       .directories = {layout_.keyring_dir()},
+                                       .on_new_generation =
+                                           [this](uint64_t generation) {
+                                             return engine_.anchor == nullptr
+                                                        ? absl::OkStatus()
+                                                        : engine_.anchor->RecordKeyring(generation);
+                                           }},
+                                      0));
+  return absl::OkStatus();
+}
+
+void Vault::OpenLockdown() {
+  const store::AnchorState anchored = anchor_->recovered().value_or(store::AnchorState());
+  std::unique_ptr<incident::LockStateStore> store;
+  if (auto file = control::LockFile::Open(around_.fs, layout_.lock_file(), keys_->lock(),
+                                          identity_.vault, around_.random);
+      file.ok()) {
+    store = std::make_unique<incident::LockFileStore>(std::move(*file));
+  }
+  lockdown_ = std::make_unique<incident::LockdownManager>(incident::LockdownManager::Options{
+      .clock = around_.clock,
+      .random = around_.random,
+      .store = std::move(store),
+      .min_lock_epoch = std::max(anchored.lock_epoch, keyring_->lock_epoch()),
+      .high_water = control_->ClockHighWater(),
+      .persist_high_water = [this](WallTime t) { return control_->AdvanceClockHighWater(t); },
+      .lock_because = {},
+      .sealed = true});
+  lock_changes_ = lockdown_->Subscribe([this](LockEpoch) {
+    const std::lock_guard lock(wake_mu_);
+    woken_ = true;
+    wake_.notify_all();
+  });
+}
+
+absl::Status Vault::OpenEngine() {
+  TV_ASSIGN_OR_RETURN(auto store,
+                      store::OpenRocksStore({.directory = layout_.store_dir(), .fs = around_.fs}));
+  store::EngineOptions options{.store = std::move(store),
+                               .anchor = std::move(anchor_),
+                               .freshness_key = *freshness_key_,
+                               .signer = *note_signer_,
+                               .lock_epoch = [this] { return LockEpoch(lockdown_->View()->epoch); },
+                               .on_failure =
+                                   [this](std::string_view why) {
+                                     lockdown_->SetControlMode(std::string(why));
+                                     Log(LogLevel::kError, "journal stopped", {{"why", why}});
+                                   },
+                               .keyring_generation = keyring_->generation(),
+                               .control_generation = control_->generation(),
+                               .current_lock_epoch = LockEpoch(lockdown_->View()->epoch)};
+  TV_ASSIGN_OR_RETURN(engine_, store::OpenEngine(std::move(options)));
+  if (!engine_.quarantine.empty()) {
+    lockdown_->SetControlMode(engine_.quarantine);
+    Log(LogLevel::kError, "vault is quarantined", {{"why", engine_.quarantine}});
+  }
+  const crypto::AuditEpochInfo epoch = keyring_->CurrentAuditEpoch();
+  sealer_ = std::make_unique<crypto::AuditSealer>(identity_.vault, epoch.epoch, epoch.public_key,
+                                                  around_.clock, around_.random);
+  opener_ = std::make_unique<crypto::AuditOpener>(identity_.vault, *keyring_);
+  meta_ = std::make_unique<store::MetaStore>(identity_.vault, *keyring_, around_.random);
+  recorder_ = std::make_unique<service::Recorder>(*sealer_, *engine_.journal, around_.clock,
+                                                  around_.random);
+  entries_ = std::make_unique<service::EntryReader>(*engine_.journal, *opener_);
+  if (engine_.quarantine.empty()) {
+    TV_RETURN_IF_ERROR(RecordGenerations());
+    TV_RETURN_IF_ERROR(RecordEvent("daemon.start", "OK"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Vault::RecordGenerations() {
+  TV_RETURN_IF_ERROR(engine_.anchor->RecordKeyring(keyring_->generation()));
+  return engine_.anchor->RecordControl(control_->generation(), LockEpoch(lockdown_->View()->epoch));
+}
+
+absl::Status Vault::RecordEvent(const char* method, const std::string& reason) {
+  record::v1::AuditEntry entry;
+  entry.set_kind(record::v1::ENTRY_KIND_EVENT);
+  entry.set_method(method);
+  entry.set_verdict(record::v1::VERDICT_ALLOW);
+  entry.set_reason(reason);
+  (*entry.mutable_details())["version"] = kVersion;
+  const auto lockdown = lockdown_->View();
+  entry.set_lock_epoch(lockdown->epoch);
+  return recorder_->Record(std::move(entry), {.security_event = true}).status();
+}
+
+absl::StatusOr<std::shared_ptr<service::DataPlane>> Vault::BuildDataPlane() {
+  auto data = std::make_shared<service::DataPlane>(
+      service::DataPlane{.store = *engine_.store, .meta = *meta_});
+  const VaultId vault = identity_.vault;
+  TV_ASSIGN_OR_RETURN(const auto view, engine_.store->Pin());
+  data->catalog = std::make_unique<catalog::Catalog>(*meta_);
+  TV_RETURN_IF_ERROR(data->catalog->Load(*view));
+  data->access = std::make_unique<service::AccessDesk>(*meta_, around_.random);
+  TV_RETURN_IF_ERROR(data->access->Load(*view));
+  TV_ASSIGN_OR_RETURN(data->partitions, partition::PartitionCatalog::Open(*engine_.store, *meta_,
+                                                                          around_.clock.Wall()));
+  data->reader = std::make_unique<partition::PartitionReader>(*engine_.store, *meta_, *keyring_,
+                                                              *data->partitions, *lockdown_, vault);
+  data->reader->SetQuarantineListener(
+      [this](PartitionId id, std::string_view why) { Quarantine(id, why); });
+  data->writer = std::make_unique<partition::PartitionWriter>(
+      *data->partitions, *keyring_, *meta_, *engine_.journal, around_.clock, around_.random, vault);
+  service::DataPlane* plane = data.get();
+  const auto name_of = [plane](DatasetId id) {
+    const auto dataset = plane->catalog->Find(id);
+    return dataset.ok() ? (*dataset)->name : absl::StrCat("#", id.value());
+  };
+  data->merger = std::make_unique<partition::Merger>(
+      partition::Merger::Parts{*engine_.store, *meta_, *engine_.journal, *keyring_,
+                               *data->partitions, *data->reader, around_.clock, around_.random,
+                               vault},
+      [this, name_of](const partition::MergeEvent& event) {
+        return SealMerge(*recorder_, event, name_of(event.partition.dataset));
+      });
+  data->sink = std::make_unique<ingest::WriterSink>(*data->writer);
+  data->subject_keys = std::make_unique<ingest::KeyringSubjectKeys>(*keyring_);
+  data->subject_blocks = std::make_unique<ingest::NoSubjectBlocks>();
+  data->ledger = std::make_unique<ingest::MetaLedger>(*engine_.store, *meta_);
+  data->ingestor = std::make_unique<ingest::Ingestor>(ingest::Ingestor::Parts{
+      *data->sink, *data->subject_keys, *data->subject_blocks, *data->ledger, around_.random});
+  data->retention =
+      std::make_unique<retention::RetentionManager>(retention::RetentionManager::Parts{
+          *engine_.store, *meta_, *engine_.journal, *keyring_, *data->partitions, *data->reader,
+          *lockdown_,
+          [this](record::v1::AuditEntry entry) { return recorder_->Seal(std::move(entry)); },
+          [this](const std::string& text) { return note_signer_->SignText(text); }, name_of});
+  data->mask_key = crypto::NewKey(around_.random);
+  TV_RETURN_IF_ERROR(data->merger->SweepOrphans().status());
+  // Overdue shreds are finished before anybody can ask.
+  TV_RETURN_IF_ERROR(data->retention->RunOnce().status());
+  return data;
+}
+
+// A partition of which something did not open stays closed over restarts, and the trail says why.
+void Vault::Quarantine(PartitionId partition, std::string_view why) {
+  const auto write = [&]() -> absl::Status {
+    TV_ASSIGN_OR_RETURN(const auto view, engine_.store->Pin());
+    TV_ASSIGN_OR_RETURN(
+        auto record, meta_->Get<record::v1::PartitionRecord>(*view, store::RecordKind::kPartition,
+                                                             store::RecordId(partition)));
+    record.set_quarantined(true);
+    TV_ASSIGN_OR_RETURN(store::Mutation mutation, meta_->Put(store::RecordKind::kPartition,
+                                                             store::RecordId(partition), record));
+    record::v1::AuditEntry entry;
+    entry.set_kind(record::v1::ENTRY_KIND_EVENT);
+    entry.set_method("partition.quarantine");
+    entry.set_verdict(record::v1::VERDICT_DENY);
+    entry.set_reason("QUARANTINED");
+    auto& details = *entry.mutable_details();
+    details["dataset_id"] = absl::StrCat(partition.dataset.value());
+    details["day"] = FormatDay(partition.day);
+    details["why"] = std::string(why);
+    service::Recording recording;
+    recording.mutations.push_back(std::move(mutation));
+    recording.security_event = true;
+    return recorder_->Record(std::move(entry), std::move(recording)).status();
+  };
+  const absl::Status written = write();
+  Log(LogLevel::kError, "partition quarantined",
+      {{"dataset", partition.dataset.value()},
+       {"day", FormatDay(partition.day)},
+       {"why", why},
+       {"durable", written.ok() ? "yes" : "no"}});
+}
+
+absl::StatusOr<std::shared_ptr<service::DataPlane>> Vault::Data() {
+  {
+    const std::lock_guard lock(mu_);
+    if (data_ != nullptr) return data_;
+  }
+  if (const std::string why = lockdown_->control_mode(); !why.empty()) {
+    return WithReason(absl::UnavailableError("the vault is in control mode: " + why),
+                      reason::kControlMode);
+  }
+  return WithReason(
+      absl::UnavailableError("the vault is sealed: an operator runs `televault operator unseal`"),
+      reason::kSealed);
+}
+
+absl::Status Vault::UnsealWithKeyfile() {
+  if (keyring_->root_description().source != crypto::RootSource::kKeyFile) {
+    return absl::FailedPreconditionError(
+        "this vault is unsealed with a passphrase: `televault operator unseal`");
+  }
+  TV_RETURN_IF_ERROR(CheckUnseal(""));
+  TV_RETURN_IF_ERROR(RecordEvent("operator.unseal", "KEYFILE"));
+  return Unseal();
+}
+
+absl::Status Vault::CheckUnseal(std::string_view passphrase) {
+  const std::lock_guard unseal_lock(unseal_mu_);
+  if (const std::string why = lockdown_->control_mode(); !why.empty()) {
+    return WithReason(absl::UnavailableError("the vault is in control mode: " + why),
+                      reason::kControlMode);
+  }
+  if (lockdown_->Status().level() == v1::LOCKDOWN_LEVEL_SEAL) {
+    return WithReason(absl::FailedPreconditionError(
+                          "a lockdown at level seal is in force: lift it first, with two persons"),
+                      reason::kLockedDown);
+  }
+  if (!lockdown_->sealed()) return absl::FailedPreconditionError("the vault is not sealed");
+  const crypto::RootDescription description = keyring_->root_description();
+  if (description.source == crypto::RootSource::kKeyFile) {
+    const std::string path = config_.keyfile.empty() ? layout_.default_keyfile() : config_.keyfile;
+    TV_ASSIGN_OR_RETURN(const SecretBytes root, crypto::ReadRootKeyFile(around_.fs, path));
+    return keyring_->Unseal(root);
+  }
+  if (passphrase.empty()) {
+    return absl::InvalidArgumentError("this vault needs its passphrase");
+  }
+  std::string copy(passphrase);
+  const SecretBytes secret =
+      crypto::TakeSecret({reinterpret_cast<uint8_t*>(copy.data()), copy.size()});
+  TV_ASSIGN_OR_RETURN(const SecretBytes root, crypto::RootFromPassphrase(secret, description));
+  return keyring_->Unseal(root);
+}
+
+absl::Status Vault::Unseal() {
+  const std::lock_guard unseal_lock(unseal_mu_);
+  auto data = BuildDataPlane();
+  if (!data.ok()) {
+    keyring_->Seal();
+    Log(LogLevel::kError, "unseal failed", {{"why", MessageOf(data.status())}});
+    return data.status();
+  }
+  if (const absl::Status status = CloseOpenIntents(*engine_.journal, *entries_, *recorder_);
+      !status.ok()) {
+    keyring_->Seal();
+    return status;
+  }
+  {
+    const std::lock_guard lock(mu_);
+    data_ = std::move(*data);
+  }
+  lockdown_->SetSealed(false);
+  Log(LogLevel::kInfo, "unsealed");
+  return absl::OkStatus();
+}
+
+absl::Status Vault::Seal() {
+  const std::lock_guard unseal_lock(unseal_mu_);
+  lockdown_->SetSealed(true);
+  streams_.CutRefused();
+  std::shared_ptr<service::DataPlane> last;
+  {
+    const std::lock_guard lock(mu_);
+    last = std::exchange(data_, nullptr);
+  }
+  keyring_->Seal();
+  opener_->Forget();
+  Log(LogLevel::kInfo, "sealed");
+  return absl::OkStatus();
+}
+
+v1::GetStatusResponse Vault::Status() {
+  v1::GetStatusResponse status;
+  status.set_version(kVersion);
+  status.set_origin(identity_.origin);
+  status.set_seal(lockdown_->sealed() ? v1::SEAL_STATE_SEALED : v1::SEAL_STATE_UNSEALED);
+  status.set_control_mode(lockdown_->control_mode());
+  *status.mutable_lockdown() = lockdown_->Status();
+  const store::CommitReceipt head = engine_.journal->Head();
+  status.set_audit_size(head.tree_size);
+  status.set_checkpoint(head.checkpoint);
+  status.set_vkey(signer_->vkey());
+  {
+    const std::lock_guard lock(mu_);
+    if (data_ != nullptr) {
+      status.set_datasets(static_cast<uint32_t>(data_->catalog->All().size()));
+      status.set_live_partitions(static_cast<uint32_t>(data_->partitions->live_count()));
+    }
+  }
+  if (const auto bytes = engine_.store->DiskBytes(); bytes.ok()) status.set_disk_bytes(*bytes);
+  status.set_keyring_generation(keyring_->generation());
+  status.set_slot_kind(crypto::ToString(keyring_->slot_kind()));
+  status.set_slot_replicas(static_cast<uint32_t>(keyring_->replicas()));
+  *status.mutable_started_at() = service::ToWireTime(started_at_);
+  if (keyring_->replicas() < 2) {
+    status.add_warnings("one slot replica only: losing " + layout_.slot_dir() +
+                        " loses all data; keep a second replica on another device");
+  }
+  for (const auto& token : control_->Tokens()) {
+    if (token.combined_duties() && !token.revoked() &&
+        token.expires_at_us() > lockdown_->ReadTime().micros) {
+      status.add_warnings("token " + token.accessor() + " of " + token.person() +
+                          " combines duties that are kept apart otherwise");
+    }
+  }
+  return status;
+}
+
+void Vault::StartHousekeeping() {
+  housekeeping_ = std::jthread([this](std::stop_token stop) { Housekeep(stop); });
+}
+
+void Vault::Stop() {
+  if (housekeeping_.joinable()) {
+    housekeeping_.request_stop();
+    wake_.notify_all();
+    housekeeping_.join();
+    if (const absl::Status status = RecordEvent("daemon.stop", "OK"); !status.ok()) {
+      Log(LogLevel::kWarning, "stop not recorded", {{"why", MessageOf(status)}});
+    }
+  }
+}
+
+void Vault::Housekeep(std::stop_token stop) {
+  MonoTime next_merge = around_.clock.Mono();
+  MonoTime next_retention = next_merge;
+  const auto due = [this](MonoTime& next, microseconds every) {
+    const MonoTime now = around_.clock.Mono();
+    if (now < next) return false;
+    next = {now.nanos + every.count() * 1'000};
+    return true;
+  };
+  while (!stop.stop_requested()) {
+    // A lockdown at level seal takes the keys out of memory.
+    if (lockdown_->Status().level() == v1::LOCKDOWN_LEVEL_SEAL && !lockdown_->sealed()) {
+      if (const absl::Status status = Seal(); !status.ok()) {
+        Log(LogLevel::kError, "sealing failed", {{"why", MessageOf(status)}});
+      }
+    }
+    if (const absl::Status status = lockdown_->Maintain(); !status.ok()) {
+      Log(LogLevel::kError, "lock state or clock not on disk", {{"why", MessageOf(status)}});
+    }
+    if (lockdown_->control_mode().empty()) {
+      if (const absl::Status status = RecordGenerations(); !status.ok()) {
+        Log(LogLevel::kError, "anchor not written", {{"why", MessageOf(status)}});
+      }
+      if (due(next_retention, config_.retention_tick)) RunRetention();
+      if (due(next_merge, config_.merge_tick)) RunMerges();
+    }
+    std::unique_lock lock(wake_mu_);
+    wake_.wait_for(lock, stop, kHousekeepingTick, [this] { return woken_; });
+    woken_ = false;
+  }
+}
+
+void Vault::RunMerges() {
+  const auto data = Data();
+  if (!data.ok()) return;
+  for (const PartitionId partition : (*data)->merger->Due(around_.clock.Wall())) {
+    const auto merged = (*data)->merger->Merge(partition);
+    if (!merged.ok() && !absl::IsUnavailable(merged.status())) {
+      Log(LogLevel::kError, "merge failed",
+          {{"dataset", partition.dataset.value()},
+           {"day", FormatDay(partition.day)},
+           {"why", MessageOf(merged.status())}});
+    }
+  }
+}
+
+void Vault::RunRetention() {
+  const auto data = Data();
+  if (!data.ok()) {
+    // Shredding needs no root key: what is due goes while sealed, too.
+    if (const absl::Status status = ShredWhileSealed(*keyring_, *lockdown_); !status.ok()) {
+      Log(LogLevel::kError, "shred failed", {{"why", MessageOf(status)}});
+    }
+    return;
+  }
+  const auto report = (*data)->retention->RunOnce();
+  if (!report.ok()) {
+    Log(LogLevel::kError, "retention failed", {{"why", MessageOf(report.status())}});
+    return;
+  }
+  if (report->shredded + report->purged > 0) {
+    Log(LogLevel::kInfo, "retention", {{"shredded", report->shredded}, {"purged", report->purged}});
+  }
+  for (const std::string& pending : report->pending) {
+    Log(LogLevel::kWarning, "purge pending", {{"partition", pending}});
+  }
+}
+
+}  // namespace televault::daemon

@@ -1,0 +1,128 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "vault/base/clock.h"
+#include "vault/base/file_system.h"
+#include "vault/base/random.h"
+#include "vault/control/audit_signer.h"
+#include "vault/control/control_keys.h"
+#include "vault/control/control_store.h"
+#include "vault/crypto/audit_sealer.h"
+#include "vault/crypto/key_slots.h"
+#include "vault/crypto/keyring.h"
+#include "vault/daemon/config.h"
+#include "vault/daemon/layout.h"
+#include "vault/incident/lockdown_manager.h"
+#include "vault/service/data_plane.h"
+#include "vault/service/entry_reader.h"
+#include "vault/service/operator_service.h"
+#include "vault/service/recorder.h"
+#include "vault/service/stream_registry.h"
+#include "vault/store/engine.h"
+
+namespace televault::daemon {
+
+// One opened vault: owns every part and ties them together.
+// Refuses to serve: listeners and calls are the server's.
+// Threads: any; a housekeeping thread of its own runs the clock, merges and retention.
+// Invariants: (1) lock state is read before any key. (2) The gate reports SEALED until the data
+// plane is complete, overdue shreds included. (3) The housekeeping thread never holds the state
+// mutex over I/O of the data plane.
+class Vault final : public service::DataPlaneSource, public service::VaultControl {
+ public:
+  struct Surroundings {
+    FileSystem& fs;
+    const Clock& clock;
+    Random& random;
+  };
+  // Opens the vault sealed. Errors only where not even control mode is possible: no vault, another
+  // process holds it, control keys or control file unreadable.
+  static absl::StatusOr<std::unique_ptr<Vault>> Open(const Config& config,
+                                                     const Surroundings& surroundings);
+  ~Vault() override;
+
+  // Unattended start: reads the keyfile and unseals, unless the vault is sealed by a lockdown or is
+  // in control mode. FAILED_PRECONDITION: the vault wants a passphrase.
+  absl::Status UnsealWithKeyfile();
+  // Starts merges, retention and the clock.
+  void StartHousekeeping();
+  // Records the stop, waits for housekeeping to end.
+  void Stop();
+
+  // --- DataPlaneSource, VaultControl ------------------------------------------------------------
+  absl::StatusOr<std::shared_ptr<service::DataPlane>> Data() override;
+  v1::GetStatusResponse Status() override;
+  absl::Status CheckUnseal(std::string_view passphrase) override;
+  absl::Status Unseal() override;
+  absl::Status Seal() override;
+
+  // What services are built from.
+  const Clock& clock() const { return around_.clock; }
+  Random& random() { return around_.random; }
+  control::ControlStore& control() { return *control_; }
+  incident::LockdownManager& lockdown() { return *lockdown_; }
+  service::Recorder& recorder() { return *recorder_; }
+  store::Journal& journal() { return *engine_.journal; }
+  service::EntryReader& entries() { return *entries_; }
+  service::StreamRegistry& streams() { return streams_; }
+  const std::string& vkey() const { return signer_->vkey(); }
+  const Identity& identity() const { return identity_; }
+  // Writes keyring and control generation and the lock epoch to the anchor; durable when OK.
+  absl::Status RecordGenerations();
+
+ private:
+  class NoteSigner;
+
+  Vault(Config config, const Surroundings& surroundings);
+  absl::Status OpenControl();
+  absl::Status OpenKeyring();
+  void OpenLockdown();
+  absl::Status OpenEngine();
+  absl::StatusOr<std::shared_ptr<service::DataPlane>> BuildDataPlane();
+  absl::Status UnsealWith(const SecretBytes& root);
+  absl::Status RecordEvent(const char* method, const std::string& reason);
+  void Quarantine(PartitionId partition, std::string_view why);
+  void Housekeep(std::stop_token stop);
+  void RunMerges();
+  void RunRetention();
+
+  const Config config_;
+  const Surroundings around_;
+  const Layout layout_;
+  Identity identity_;
+  std::unique_ptr<store::Anchor> anchor_;  // until the engine takes it
+  std::unique_ptr<control::ControlKeys> keys_;
+  std::unique_ptr<control::AuditSigner> signer_;
+  std::unique_ptr<NoteSigner> note_signer_;
+  std::unique_ptr<control::ControlStore> control_;
+  std::unique_ptr<crypto::FileKeySlots> slots_;
+  std::unique_ptr<crypto::Keyring> keyring_;
+  std::unique_ptr<incident::LockdownManager> lockdown_;
+  std::unique_ptr<SecretBytes> freshness_key_;
+  std::unique_ptr<crypto::AuditSealer> sealer_;
+  std::unique_ptr<crypto::AuditOpener> opener_;
+  store::Engine engine_;
+  std::unique_ptr<store::MetaStore> meta_;
+  std::unique_ptr<service::Recorder> recorder_;
+  std::unique_ptr<service::EntryReader> entries_;
+  service::StreamRegistry streams_;
+  WallTime started_at_;
+
+  std::mutex unseal_mu_;   // one change of the seal state at a time; taken before mu_
+  mutable std::mutex mu_;  // guards data_
+  std::shared_ptr<service::DataPlane> data_;
+
+  std::mutex wake_mu_;  // guards woken_
+  std::condition_variable_any wake_;
+  bool woken_ = false;
+  incident::LockdownManager::Subscription lock_changes_;
+  std::jthread housekeeping_;
+};
+
+}  // namespace televault::daemon
