@@ -19,13 +19,21 @@ constexpr char kRecovered[] = "daemon.recovered";
 struct OpenIntents {
   std::map<uint64_t, record::v1::AuditEntry> intents;  // by index, without an outcome so far
   std::set<uint64_t> closed;                           // intents whose outcome was seen
+  std::set<std::string> lockdowns;                     // that an entry speaks of
+  int64_t since_us = 0;                                // time of the last look
 };
 
 // Back to front: an outcome is seen before its intent. Calls of this run end by themselves, so only
 // intents before its start count. False once nothing older can be open.
 bool Note(uint64_t index, const record::v1::AuditEntry& entry, bool& earlier_run,
           OpenIntents& open) {
-  if (entry.method() == kRecovered) return false;
+  if (entry.method() == kRecovered) {
+    open.since_us = entry.time_us();
+    return false;
+  }
+  if (const auto found = entry.details().find("lockdown"); found != entry.details().end()) {
+    open.lockdowns.insert(found->second);
+  }
   if (entry.method() == kStart) earlier_run = true;
   if (entry.kind() == record::v1::ENTRY_KIND_OUTCOME && entry.has_intent()) {
     open.closed.insert(entry.intent_index());
@@ -38,10 +46,30 @@ bool Note(uint64_t index, const record::v1::AuditEntry& entry, bool& earlier_run
   return true;
 }
 
+absl::Status RecordGaps(const OpenIntents& open, const v1::LockdownStatus& lockdowns,
+                        service::Recorder& recorder) {
+  for (const v1::Lockdown& lockdown : lockdowns.lockdowns()) {
+    const int64_t engaged_us =
+        lockdown.engaged_at().seconds() * 1'000'000 + lockdown.engaged_at().nanos() / 1'000;
+    if (engaged_us < open.since_us || open.lockdowns.contains(lockdown.id())) continue;
+    record::v1::AuditEntry gap;
+    gap.set_kind(record::v1::ENTRY_KIND_EVENT);
+    gap.set_method("audit.gap");
+    gap.set_verdict(record::v1::VERDICT_ALLOW);
+    gap.set_reason("LOCKDOWN_NOT_RECORDED");
+    auto& details = *gap.mutable_details();
+    details["lockdown"] = lockdown.id();
+    details["engaged_by"] = lockdown.engaged_by();
+    details["engaged_at"] = FormatRfc3339({engaged_us});
+    TV_RETURN_IF_ERROR(recorder.Record(std::move(gap), {.security_event = true}).status());
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status CloseOpenIntents(const store::Journal& journal, service::EntryReader& entries,
-                              service::Recorder& recorder) {
+                              service::Recorder& recorder, const v1::LockdownStatus& lockdowns) {
   OpenIntents open;
   bool earlier_run = false;
   bool more = true;
@@ -64,6 +92,7 @@ absl::Status CloseOpenIntents(const store::Journal& journal, service::EntryReade
     outcome.set_has_intent(true);
     TV_RETURN_IF_ERROR(recorder.Record(std::move(outcome), {.security_event = true}).status());
   }
+  TV_RETURN_IF_ERROR(RecordGaps(open, lockdowns, recorder));
   record::v1::AuditEntry recovered;
   recovered.set_kind(record::v1::ENTRY_KIND_EVENT);
   recovered.set_method(kRecovered);

@@ -11,9 +11,11 @@
 namespace televault::daemon {
 
 // Finds the intents of earlier runs that have no outcome and records an UNKNOWN_CRASH outcome for
-// each: what they announced may have been disclosed. Looks back to where it last did so.
+// each: what they announced may have been disclosed. Looks back to where it last did so. Lockdowns
+// that were engaged since and have no entry, because nothing could be written, get an `audit.gap`
+// entry.
 absl::Status CloseOpenIntents(const store::Journal& journal, service::EntryReader& entries,
-                              service::Recorder& recorder);
+                              service::Recorder& recorder, const v1::LockdownStatus& lockdowns);
 
 // Destroys the keys that are due while the datasets are closed. The entries and records follow at
 // the first retention run after the unseal.

@@ -25,7 +25,7 @@ namespace televault::daemon {
 namespace {
 
 constexpr size_t kMaxConfigBytes = 256 * 1024;
-constexpr auto kHealthTick = timespec{0, 250'000'000};
+constexpr auto kTick = timespec{0, 250'000'000};
 
 int Fail(const absl::Status& status) {
   std::cerr << "televaultd: " << status.message() << "\n";
@@ -105,7 +105,7 @@ int Serve(const ServeFlags& flags) {
   NotifySystemd("READY=1");
 
   int signal = 0;
-  while ((signal = ::sigtimedwait(&signals, nullptr, &kHealthTick)) < 0) (*server)->UpdateHealth();
+  while ((signal = ::sigtimedwait(&signals, nullptr, &kTick)) < 0) (*server)->Tick();
   service::Log(service::LogLevel::kInfo, "stopping", {{"signal", signal}});
   NotifySystemd("STOPPING=1");
   (*server)->Shutdown(config->drain_timeout);

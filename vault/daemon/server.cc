@@ -24,7 +24,7 @@ namespace televault::daemon {
 namespace {
 
 constexpr size_t kQueuedCalls = 1'024;
-constexpr size_t kIncidentThreads = 4;
+constexpr size_t kLockdownThreads = 4;
 constexpr int kHandshakeTimeoutMs = 10'000;
 constexpr int kMaxConcurrentStreams = 256;
 constexpr int kMaxMetadataBytes = 16 * 1024;
@@ -78,7 +78,7 @@ struct Server::Parts {
                [&opened] { return opened.Data().status(); },
                [&opened] { return opened.RecordGenerations(); }}),
         pool(config.worker_threads, kQueuedCalls),
-        incident_pool(kIncidentThreads, kQueuedCalls),
+        lockdown_pool(kLockdownThreads, kQueuedCalls),
         query({front, pool}, opened, opened.streams(), opened.random(),
               {.memory_bytes = config.query_memory_bytes == 0 ? limits::kDefaultQueryMemoryBytes
                                                               : config.query_memory_bytes,
@@ -89,9 +89,9 @@ struct Server::Parts {
         registrar(opened.control(), opened.random()),
         access({front, pool}, opened, registrar),
         audit({front, pool}, opened.journal(), opened.entries(), opened.vkey()),
-        incident({front, incident_pool}, opened.streams()),
+        incident({front, pool}, {front, lockdown_pool}, opened.streams()),
         retention({front, pool}, opened),
-        operations({front, incident_pool}, opened) {}
+        operations({front, pool}, opened) {}
 
   std::vector<grpc::Service*> Services() {
     return {&query, &ingest,   &otlp_logs, &catalog,   &access,
@@ -102,7 +102,7 @@ struct Server::Parts {
   const auth::PolicyTable policies;
   service::Front front;
   WorkPool pool;
-  WorkPool incident_pool;
+  WorkPool lockdown_pool;
   service::QueryServiceImpl query;
   service::IngestServiceImpl ingest;
   service::OtlpLogsServiceImpl otlp_logs;
@@ -166,6 +166,11 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, Vaul
 }
 
 const std::vector<std::string>& Server::addresses() const { return parts_->addresses; }
+
+void Server::Tick() {
+  parts_->front.RecordRefusals();
+  UpdateHealth();
+}
 
 void Server::UpdateHealth() {
   grpc::HealthCheckServiceInterface* health = parts_->server->GetHealthCheckService();

@@ -13,7 +13,7 @@ namespace televault::daemon {
 
 // The gRPC side of the daemon: listeners, services, health.
 // Refuses plaintext TCP and to start while a registered method has no policy.
-// Threads: gRPC's own; work runs on two pools, one of them for incident calls alone.
+// Threads: gRPC's own; work runs on two pools, one of them for engaging lockdowns alone.
 class Server {
  public:
   static absl::StatusOr<std::unique_ptr<Server>> Start(const Config& config, Vault& vault);
@@ -21,14 +21,16 @@ class Server {
 
   // What READY announces: unix:PATH or HOST:PORT with the port that was bound.
   const std::vector<std::string>& addresses() const;
-  // Brings health in line with seal, lockdown and control mode; cheap, call it after changes.
-  void UpdateHealth();
+  // Records what was counted and brings health in line with seal, lockdown and control mode; to be
+  // called a few times a second.
+  void Tick();
   // Stops accepting, waits at most `drain` for calls, then cancels them.
   void Shutdown(microseconds drain);
 
  private:
   struct Parts;
   explicit Server(std::unique_ptr<Parts> parts);
+  void UpdateHealth();
   std::unique_ptr<Parts> parts_;
 };
 

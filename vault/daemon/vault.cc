@@ -271,14 +271,12 @@ void Vault::Quarantine(PartitionId partition, std::string_view why) {
 }
 
 absl::StatusOr<std::shared_ptr<service::DataPlane>> Vault::Data() {
-  {
-    const std::lock_guard lock(mu_);
-    if (data_ != nullptr) return data_;
-  }
   if (const std::string why = lockdown_->control_mode(); !why.empty()) {
     return WithReason(absl::UnavailableError("the vault is in control mode: " + why),
                       reason::kControlMode);
   }
+  const std::lock_guard lock(mu_);
+  if (data_ != nullptr) return data_;
   return WithReason(
       absl::UnavailableError("the vault is sealed: an operator runs `televault operator unseal`"),
       reason::kSealed);
@@ -330,7 +328,8 @@ absl::Status Vault::Unseal() {
     Log(LogLevel::kError, "unseal failed", {{"why", MessageOf(data.status())}});
     return data.status();
   }
-  if (const absl::Status status = CloseOpenIntents(*engine_.journal, *entries_, *recorder_);
+  if (const absl::Status status =
+          CloseOpenIntents(*engine_.journal, *entries_, *recorder_, lockdown_->Status());
       !status.ok()) {
     keyring_->Seal();
     return status;
@@ -443,9 +442,29 @@ void Vault::Housekeep(std::stop_token stop) {
   }
 }
 
+// Batch ids older than a week answer to nobody any more.
+absl::Status Vault::ForgetOldBatches(service::DataPlane& data) {
+  constexpr size_t kPerRun = 10'000;
+  TV_ASSIGN_OR_RETURN(const auto view, data.store.Pin());
+  service::Recording recording;
+  TV_ASSIGN_OR_RETURN(recording.mutations,
+                      ingest::ForgetOldBatches(*view, data.meta, lockdown_->ReadTime(), kPerRun));
+  if (recording.mutations.empty()) return absl::OkStatus();
+  record::v1::AuditEntry entry;
+  entry.set_kind(record::v1::ENTRY_KIND_EVENT);
+  entry.set_method("ingest.forget_batches");
+  entry.set_verdict(record::v1::VERDICT_ALLOW);
+  entry.set_reason("OK");
+  (*entry.mutable_details())["batches"] = absl::StrCat(recording.mutations.size());
+  return recorder_->Record(std::move(entry), std::move(recording)).status();
+}
+
 void Vault::RunMerges() {
   const auto data = Data();
   if (!data.ok()) return;
+  if (const absl::Status status = ForgetOldBatches(**data); !status.ok()) {
+    Log(LogLevel::kError, "old batch ids not forgotten", {{"why", MessageOf(status)}});
+  }
   for (const PartitionId partition : (*data)->merger->Due(around_.clock.Wall())) {
     const auto merged = (*data)->merger->Merge(partition);
     if (!merged.ok() && !absl::IsUnavailable(merged.status())) {

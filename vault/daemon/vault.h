@@ -89,6 +89,7 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   absl::Status RecordEvent(const char* method, const std::string& reason);
   void Quarantine(PartitionId partition, std::string_view why);
   void Housekeep(std::stop_token stop);
+  absl::Status ForgetOldBatches(service::DataPlane& data);
   void RunMerges();
   void RunRetention();
 

@@ -40,6 +40,11 @@ absl::StatusOr<Listing> PartitionSource::List(TimeRange range) {
     }
     TV_RETURN_IF_ERROR(AddUnits(info, range, listing));
   }
+  for (const partition::PartitionInfo& info : catalog_.List(schema_.dataset, kFirstDay, kLastDay)) {
+    if (info.state == partition::State::kPurged || info.deadline > now_) continue;
+    if (!Overlaps(range, StartOf(info.id.day), EndOf(info.id.day) - microseconds(1))) continue;
+    listing.refusals.push_back({info.id.day, std::string(reason::kExpired)});
+  }
   return listing;
 }
 

@@ -6,17 +6,21 @@
 
 #include "vault/base/status.h"
 #include "vault/catalog/schema.h"
+#include "vault/partition/partition_catalog.h"
 #include "vault/partition/partition_reader.h"
 #include "vault/query/source.h"
 
 namespace televault::query {
 
 // One dataset of a pinned snapshot as a query reads it: its micro-batches and blocks.
-// Threads: as TableSource says. Borrows: snapshot, schema; both outlive the source.
+// Partitions that are past their deadline and not purged yet are listed as refused.
+// Threads: as TableSource says. Borrows: snapshot, schema, catalog; all outlive the source.
 class PartitionSource final : public TableSource {
  public:
-  PartitionSource(const partition::Snapshot& snapshot, const catalog::Schema& schema)
-      : snapshot_(snapshot), schema_(schema) {}
+  // `now`: the gate's read time.
+  PartitionSource(const partition::Snapshot& snapshot, const catalog::Schema& schema,
+                  const partition::PartitionCatalog& catalog, WallTime now)
+      : snapshot_(snapshot), schema_(schema), catalog_(catalog), now_(now) {}
 
   absl::StatusOr<Listing> List(TimeRange range) override;
   absl::StatusOr<std::shared_ptr<const block::ColumnBatch>> Read(
@@ -28,6 +32,8 @@ class PartitionSource final : public TableSource {
 
   const partition::Snapshot& snapshot_;
   const catalog::Schema& schema_;
+  const partition::PartitionCatalog& catalog_;
+  const WallTime now_;
   std::vector<partition::Unit> units_;  // by the id given out in Listing
 };
 

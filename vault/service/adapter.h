@@ -50,6 +50,31 @@ grpc::ServerUnaryReactor* ServeUnary(
   return reactor;
 }
 
+// The same for a call that must be answered even while nothing can be recorded: the answer goes out
+// first, the entry follows on the same pool thread. `handler` may use the call's context only until
+// it returns.
+template <class Request, class Response>
+grpc::ServerUnaryReactor* ServeUnaryAnswerFirst(
+    const Serving& serving, grpc::CallbackServerContext* context, const char* method,
+    const Request* request, Response* response,
+    std::function<absl::Status(Call&, const Request&, Response&)> handler) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  const absl::Status queued =
+      serving.pool.Submit([&front = serving.front, context, method, request, response,
+                           handler = std::move(handler), reactor] {
+        Call call;
+        absl::Status status = front.Begin(ArrivalOf(*context, method), call);
+        const bool admitted = status.ok();
+        if (admitted) status = handler(call, *request, *response);
+        if (!status.ok()) response->Clear();
+        reactor->Finish(ToGrpc(status));
+        // Where this fails the journal has stopped; the next start records the gap.
+        if (admitted) (void)front.Conclude(call, status).status();
+      });
+  if (!queued.ok()) reactor->Finish(ToGrpc(queued));
+  return reactor;
+}
+
 // Answers one server-streamed call: `handler` admits, writes and records by itself.
 template <class Request, class Response>
 grpc::ServerWriteReactor<Response>* ServeStream(

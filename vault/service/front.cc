@@ -174,8 +174,8 @@ absl::Status Front::Admit(const Arrival& arrival, Call& call) {
   return absl::OkStatus();
 }
 
-void Front::RefuseUnauthenticated(Call& call, const absl::Status& why) {
-  for (const auto& count : unauthenticated_.Take(call.now)) {
+void Front::RecordRefusals() {
+  for (const auto& count : unauthenticated_.Take(parts_.lockdown.ReadTime())) {
     record::v1::AuditEntry entry;
     entry.set_kind(record::v1::ENTRY_KIND_EVENT);
     entry.set_method("auth.refused");
@@ -183,9 +183,13 @@ void Front::RefuseUnauthenticated(Call& call, const absl::Status& why) {
     entry.set_verdict(record::v1::VERDICT_DENY);
     entry.set_reason(count.reason);
     (*entry.mutable_details())["calls"] = absl::StrCat(count.calls);
-    // Recording a count cannot be repeated by the caller; the next commit failure closes the gate.
-    (void)parts_.recorder.Record(std::move(entry)).status();
+    (*entry.mutable_details())["second"] = FormatRfc3339({count.second * 1'000'000});
+    // Where this fails the journal has stopped and everything is refused anyway.
+    (void)parts_.recorder.Record(std::move(entry), {.security_event = true}).status();
   }
+}
+
+void Front::RefuseUnauthenticated(Call& call, const absl::Status& why) {
   const std::string_view peer = IsIngest(call.policy) ? "ingest" : std::string_view(call.peer);
   if (unauthenticated_.Note(peer, call.entry.reason(), call.now)) {
     (void)Conclude(call, why).status();
@@ -207,8 +211,13 @@ absl::Status Front::Begin(const Arrival& arrival, Call& call) {
 absl::StatusOr<v1::AuditReceipt> Front::Conclude(Call& call, const absl::Status& outcome) {
   record::v1::AuditEntry& entry = call.entry;
   entry.set_status(static_cast<int>(outcome.code()));
-  if (!outcome.ok() && entry.verdict() == record::v1::VERDICT_ALLOW && entry.reason() == "OK") {
-    if (const std::string why = ReasonOf(outcome); !why.empty()) entry.set_reason(why);
+  if (!outcome.ok() && entry.reason() == "OK") {
+    const std::string why = ReasonOf(outcome);
+    entry.set_reason(why.empty() ? absl::StatusCodeToString(outcome.code()) : why);
+    // The roles allowed it, the case did not: a vote twice, a gate closed meanwhile.
+    if (absl::IsPermissionDenied(outcome) || absl::IsUnavailable(outcome)) {
+      entry.set_verdict(record::v1::VERDICT_DENY);
+    }
   }
   entry.set_duration_us((parts_.clock.Mono() - call.started).count() / 1'000);
   entry.set_response_digest(call.response_digest);

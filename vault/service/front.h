@@ -68,6 +68,9 @@ class Front {
   absl::StatusOr<Recorder::Recorded> RecordStep(Call& call, const record::v1::AuditEntry& entry,
                                                 std::vector<store::Mutation> mutations);
 
+  // Records refused calls of unknown callers that were only counted; call it every second or so.
+  void RecordRefusals();
+
   // Decides about a dataset and enforces it: handlers call it before they touch anything.
   absl::Status Decide(Call& call, const auth::Request& request, const auth::DatasetPolicy* dataset,
                       const auth::GrantView* grant);

@@ -78,10 +78,10 @@ absl::Status TakeStep(Front& front, Call& call, const incident::LiftStep& step) 
 grpc::ServerUnaryReactor* IncidentServiceImpl::EngageLockdown(
     grpc::CallbackServerContext* context, const v1::EngageLockdownRequest* request,
     v1::EngageLockdownResponse* response) {
-  return ServeUnary<v1::EngageLockdownRequest, v1::EngageLockdownResponse>(
-      serving_, context, "/televault.v1.IncidentService/EngageLockdown", request, response,
+  return ServeUnaryAnswerFirst<v1::EngageLockdownRequest, v1::EngageLockdownResponse>(
+      urgent_, context, "/televault.v1.IncidentService/EngageLockdown", request, response,
       [this](auto& call, const auto& in, auto& out) {
-        return Engage(serving_.front, streams_, call, in, out);
+        return Engage(urgent_.front, streams_, call, in, out);
       });
 }
 

@@ -9,9 +9,9 @@ namespace televault::service {
 // Lockdown. Works while sealed, in control mode and with a full disk.
 class IncidentServiceImpl final : public v1::IncidentService::CallbackService {
  public:
-  // `pool` is the service's own: a lockdown never waits behind queries.
-  IncidentServiceImpl(Serving serving, StreamRegistry& streams)
-      : serving_(serving), streams_(streams) {}
+  // `urgent` has a pool that serves nothing else: a lockdown never waits behind other calls.
+  IncidentServiceImpl(Serving serving, Serving urgent, StreamRegistry& streams)
+      : serving_(serving), urgent_(urgent), streams_(streams) {}
 
   grpc::ServerUnaryReactor* EngageLockdown(grpc::CallbackServerContext* context,
                                            const v1::EngageLockdownRequest* request,
@@ -28,6 +28,7 @@ class IncidentServiceImpl final : public v1::IncidentService::CallbackService {
 
  private:
   Serving serving_;
+  Serving urgent_;
   StreamRegistry& streams_;
 };
 

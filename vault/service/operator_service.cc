@@ -29,6 +29,8 @@ grpc::ServerUnaryReactor* OperatorServiceImpl::Unseal(grpc::CallbackServerContex
         call.security_event = true;
         TV_RETURN_IF_ERROR(vault_.CheckUnseal(call.metadata(kPassphraseHeader)));
         out.set_seal(v1::SEAL_STATE_UNSEALED);
+        // Nothing opens without its entry.
+        call.on_abandoned = [this] { (void)vault_.Seal(); };
         call.after_recording = [this] { return vault_.Unseal(); };
         return absl::OkStatus();
       });

@@ -91,7 +91,7 @@ absl::Status QueryServiceImpl::Execute(Call& call, const AdmittedQuery& admitted
   query::ExecStats stats;
   const auto run = [&]() -> absl::Status {
     TV_ASSIGN_OR_RETURN(const auto snapshot, data.reader->Pin());
-    query::PartitionSource source(*snapshot, admitted.dataset->schema);
+    query::PartitionSource source(*snapshot, admitted.dataset->schema, *data.partitions, call.now);
     query::ExecContext context{.gate = serving_.front.lockdown(),
                                .scope = scope,
                                .clock = serving_.front.clock(),
@@ -141,7 +141,7 @@ absl::Status QueryServiceImpl::RunExplain(Call& call, const v1::ExplainRequest& 
   response.set_normalized_sql(admitted.parsed.normalized);
   response.set_fingerprint(admitted.parsed.fingerprint);
   TV_ASSIGN_OR_RETURN(const auto snapshot, data->reader->Pin());
-  query::PartitionSource source(*snapshot, admitted.dataset->schema);
+  query::PartitionSource source(*snapshot, admitted.dataset->schema, *data->partitions, call.now);
   TV_ASSIGN_OR_RETURN(const query::Listing listing, source.List(admitted.plan.time_range()));
   response.set_partitions(listing.partitions);
   response.set_partitions_pruned(listing.partitions_pruned);
