@@ -87,6 +87,7 @@ absl::StatusOr<PreparedApply> Catalog::PrepareApply(std::string_view text, std::
   prepared.findings = std::move(parsed.errors);
   const Manifest& manifest = parsed.manifest;
   prepared.dataset = manifest.dataset;
+  prepared.ttl = manifest.when.ttl;
   prepared.revision = manifest.revision;
   prepared.new_digest = ManifestDigest(text);
   if (HasErrors(prepared.findings)) return prepared;

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +32,7 @@ struct PreparedApply {
   uint32_t revision = 0;
   std::string old_digest;  // raw bytes, "" for a new dataset
   std::string new_digest;
+  std::optional<microseconds> ttl;  // of the manifest
   std::vector<store::Mutation> mutations;
   std::function<void()> on_committed;  // publishes the new revision; call after the commit
 };

@@ -97,6 +97,7 @@ Settings SettingsOf(Config& config) {
       {"anchor.file", Text(config.anchor_file)},
       {"anchor.sync", Choice<bool>(config.anchor_strict, {{"interval", false}, {"commit", true}})},
       {"unseal.keyfile", Text(config.keyfile)},
+      {"keys.replicas", Texts(config.key_replicas)},
       {"tls.cert_file", Text(config.tls.cert_file)},
       {"tls.key_file", Text(config.tls.key_file)},
       {"tls.client_ca_file", Text(config.tls.client_ca_file)},

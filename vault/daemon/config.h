@@ -25,6 +25,10 @@ struct Config {
   std::string keyfile;              // "" = data_dir + ".keyfile"; unattended unseal
   std::vector<std::string> listen;  // unix:PATH or HOST:PORT
   TlsConfig tls;
+  // More directories, best on other devices, that hold a copy of keyring and slot secrets.
+  std::vector<std::string> key_replicas;
+  // Not a setting: goes on once from a state that contradicts the anchor; "" = no.
+  std::string adopt_reason;
   service::LogFormat log_format = service::LogFormat::kText;
   service::LogLevel log_level = service::LogLevel::kInfo;
   size_t query_memory_bytes = 0;  // 0 = limits::kDefaultQueryMemoryBytes

@@ -55,6 +55,7 @@ struct ServeFlags {
   std::string config_file;
   std::string data_dir;
   std::vector<std::string> listen;
+  std::string adopt_reason;
 };
 
 absl::StatusOr<Config> LoadConfig(const ServeFlags& flags) {
@@ -66,6 +67,7 @@ absl::StatusOr<Config> LoadConfig(const ServeFlags& flags) {
   }
   if (!flags.data_dir.empty()) config.data_dir = flags.data_dir;
   if (!flags.listen.empty()) config.listen = flags.listen;
+  config.adopt_reason = flags.adopt_reason;
   const std::string tls_dir = Layout{config.data_dir}.tls_dir();
   if (config.tls.cert_file.empty() && config.tls.key_file.empty() &&
       PosixFileSystem().Exists(tls_dir + "/server.key")) {
@@ -192,6 +194,9 @@ int Main(int argc, char** argv) {
   };
   CLI::App* serve = app.add_subcommand("serve", "Serve a vault");
   add_serve_options(serve);
+  serve->add_option("--adopt-recovered-state", serve_flags.adopt_reason,
+                    "Go on from a state that is older than the anchor; say why. Recorded, starts "
+                    "locked at `all`");
   CLI::App* config = app.add_subcommand("config", "Look at the configuration");
   CLI::App* check = config->add_subcommand("check", "Check a configuration without serving");
   add_serve_options(check);

@@ -95,14 +95,24 @@ absl::Status Vault::OpenControl() {
 }
 
 absl::Status Vault::OpenKeyring() {
-  slots_ = std::make_unique<crypto::FileKeySlots>(around_.fs,
-                                                  std::vector<std::string>{layout_.slot_dir()});
+  std::vector<std::string> slot_dirs{layout_.slot_dir()};
+  std::vector<std::string> keyring_dirs{layout_.keyring_dir()};
+  for (const std::string& replica : config_.key_replicas) {
+    slot_dirs.push_back(replica + "/slots");
+    keyring_dirs.push_back(replica + "/keyring");
+    for (const std::string& directory : {replica, slot_dirs.back(), keyring_dirs.back()}) {
+      if (!around_.fs.Exists(directory)) {
+        TV_RETURN_IF_ERROR(around_.fs.CreateDirectory(directory, 0700));
+      }
+    }
+  }
+  slots_ = std::make_unique<crypto::FileKeySlots>(around_.fs, std::move(slot_dirs));
   TV_ASSIGN_OR_RETURN(
       keyring_, crypto::Keyring::Load({.fs = around_.fs,
                                        .slots = *slots_,
                                        .random = around_.random,
                                        .vault = identity_.vault,
-                                       .directories = {layout_.keyring_dir()},
+                                       .directories = std::move(keyring_dirs),
                                        .on_new_generation =
                                            [this](uint64_t generation) {
                                              return engine_.anchor == nullptr
@@ -128,7 +138,9 @@ void Vault::OpenLockdown() {
       .min_lock_epoch = std::max(anchored.lock_epoch, keyring_->lock_epoch()),
       .high_water = control_->ClockHighWater(),
       .persist_high_water = [this](WallTime t) { return control_->AdvanceClockHighWater(t); },
-      .lock_because = {},
+      .lock_because = config_.adopt_reason.empty()
+                          ? std::string()
+                          : "recovered state adopted: " + config_.adopt_reason,
       .sealed = true});
   lock_changes_ = lockdown_->Subscribe([this](LockEpoch) {
     const std::lock_guard lock(wake_mu_);
@@ -152,7 +164,8 @@ absl::Status Vault::OpenEngine() {
                                    },
                                .keyring_generation = keyring_->generation(),
                                .control_generation = control_->generation(),
-                               .current_lock_epoch = LockEpoch(lockdown_->View()->epoch)};
+                               .current_lock_epoch = LockEpoch(lockdown_->View()->epoch),
+                               .adopt_recovered_state = !config_.adopt_reason.empty()};
   TV_ASSIGN_OR_RETURN(engine_, store::OpenEngine(std::move(options)));
   if (!engine_.quarantine.empty()) {
     lockdown_->SetControlMode(engine_.quarantine);
@@ -169,6 +182,11 @@ absl::Status Vault::OpenEngine() {
   if (engine_.quarantine.empty()) {
     TV_RETURN_IF_ERROR(RecordGenerations());
     TV_RETURN_IF_ERROR(RecordEvent("daemon.start", "OK"));
+    if (!config_.adopt_reason.empty()) {
+      TV_RETURN_IF_ERROR(RecordEvent("daemon.adopt", config_.adopt_reason));
+    }
+    // What is overdue goes before anybody can ask, sealed or not.
+    TV_RETURN_IF_ERROR(ShredWhileSealed(*keyring_, *lockdown_));
   }
   return absl::OkStatus();
 }
@@ -230,7 +248,11 @@ absl::StatusOr<std::shared_ptr<service::DataPlane>> Vault::BuildDataPlane() {
           *engine_.store, *meta_, *engine_.journal, *keyring_, *data->partitions, *data->reader,
           *lockdown_,
           [this](record::v1::AuditEntry entry) { return recorder_->Seal(std::move(entry)); },
-          [this](const std::string& text) { return note_signer_->SignText(text); }, name_of});
+          [this](const std::string& text) { return note_signer_->SignText(text); }, name_of,
+          [this, name_of](DatasetId id) {
+            return ToHex(
+                crypto::KeyedHash16(*freshness_key_, "televault.rcpt", AsBytes(name_of(id))));
+          }});
   data->mask_key = crypto::NewKey(around_.random);
   TV_RETURN_IF_ERROR(data->merger->SweepOrphans().status());
   // Overdue shreds are finished before anybody can ask.
@@ -383,7 +405,7 @@ v1::GetStatusResponse Vault::Status() {
   *status.mutable_started_at() = service::ToWireTime(started_at_);
   if (keyring_->replicas() < 2) {
     status.add_warnings("one slot replica only: losing " + layout_.slot_dir() +
-                        " loses all data; keep a second replica on another device");
+                        " loses all data; keep a second replica on another device (keys.replicas)");
   }
   for (const auto& token : control_->Tokens()) {
     if (token.combined_duties() && !token.revoked() &&
@@ -432,6 +454,11 @@ void Vault::Housekeep(std::stop_token stop) {
     if (lockdown_->control_mode().empty()) {
       if (const absl::Status status = RecordGenerations(); !status.ok()) {
         Log(LogLevel::kError, "anchor not written", {{"why", MessageOf(status)}});
+      }
+      if (const LockEpoch epoch(lockdown_->View()->epoch); keyring_->lock_epoch() < epoch) {
+        if (const absl::Status status = keyring_->RecordLockEpoch(epoch); !status.ok()) {
+          Log(LogLevel::kError, "lock epoch not in keyring", {{"why", MessageOf(status)}});
+        }
       }
       if (due(next_retention, config_.retention_tick)) RunRetention();
       if (due(next_merge, config_.merge_tick)) RunMerges();

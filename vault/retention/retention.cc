@@ -26,8 +26,8 @@ std::string DayText(PartitionId id) { return FormatDay(id.day); }
 
 }  // namespace
 
-std::string ReceiptText(const record::v1::PartitionRecord& record, std::string_view dataset) {
-  return absl::StrCat("televault deletion receipt v1\n", "dataset ", std::string(dataset), "\n",
+std::string ReceiptText(const record::v1::PartitionRecord& record, std::string_view pseudonym) {
+  return absl::StrCat("televault deletion receipt v1\n", "dataset ", std::string(pseudonym), "\n",
                       "day ", FormatDay(Day(record.day())), "\n", "key_id ", record.key_id(), "\n",
                       "events ", record.events(), "\n", "deadline ",
                       FormatRfc3339({record.deadline_us()}), "\n", "shredded_at ",
@@ -39,6 +39,7 @@ std::string ReceiptText(const record::v1::PartitionRecord& record, std::string_v
 absl::StatusOr<RunReport> RetentionManager::RunOnce() {
   const std::lock_guard lock(mu_);
   RunReport report;
+  if (!parts_.keyring.sealed()) TV_RETURN_IF_ERROR(AlignDeadlines());
   TV_RETURN_IF_ERROR(Shred(report));
   if (parts_.keyring.sealed()) return report;
   const WallTime now = parts_.gate.ReadTime();
@@ -64,6 +65,17 @@ absl::StatusOr<RunReport> RetentionManager::RunOnce() {
     ++report.purged;
   }
   return report;
+}
+
+// A shorter TTL moves the deadline in the partition's record; the keyring, which shreds also while
+// sealed, follows here.
+absl::Status RetentionManager::AlignDeadlines() {
+  for (const crypto::DataKeyInfo& key : parts_.keyring.AllDataKeys()) {
+    const auto info = parts_.catalog.Find(key.partition);
+    if (!info.has_value() || info->deadline >= key.deadline) continue;
+    TV_RETURN_IF_ERROR(parts_.keyring.SetDeadline(key.partition, info->deadline));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status RetentionManager::Shred(RunReport& report) {
@@ -160,7 +172,7 @@ absl::Status RetentionManager::Purge(const partition::PartitionInfo& info, WallT
   record.set_state(record::v1::PARTITION_STATE_PURGED);
   record.set_purged_at_us(now.micros);
   TV_ASSIGN_OR_RETURN(std::string note,
-                      parts_.sign(ReceiptText(record, parts_.name_of(info.id.dataset))));
+                      parts_.sign(ReceiptText(record, parts_.pseudonym_of(info.id.dataset))));
   record.set_receipt_note(std::move(note));
   TV_ASSIGN_OR_RETURN(store::Mutation mutation, parts_.meta.Put(store::RecordKind::kPartition,
                                                                 store::RecordId(info.id), record));

@@ -66,6 +66,7 @@ class RetentionManager {
     LeafFn make_leaf;
     SignFn sign;
     NameFn name_of;
+    NameFn pseudonym_of;  // keyed hash of the name, hex: receipts leave the vault
   };
   explicit RetentionManager(Parts parts) : parts_(std::move(parts)) {}
 
@@ -77,7 +78,10 @@ class RetentionManager {
   // bytes are gone too.
   absl::StatusOr<std::vector<record::v1::PartitionRecord>> Receipts() const;
 
+  std::string PseudonymOf(DatasetId dataset) const { return parts_.pseudonym_of(dataset); }
+
  private:
+  absl::Status AlignDeadlines();
   absl::Status Shred(RunReport& report);
   absl::Status RecordShredded(const partition::PartitionInfo& info, WallTime now);
   absl::Status Purge(const partition::PartitionInfo& info, WallTime now);
@@ -96,6 +100,6 @@ class RetentionManager {
 };
 
 // The text that a deletion receipt signs: one "name value" pair a line, docs/formats/receipt-v1.md.
-std::string ReceiptText(const record::v1::PartitionRecord& record, std::string_view dataset);
+std::string ReceiptText(const record::v1::PartitionRecord& record, std::string_view pseudonym);
 
 }  // namespace televault::retention

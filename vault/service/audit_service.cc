@@ -5,7 +5,9 @@
 
 #include "absl/strings/numbers.h"
 
+#include "audit/checkpoint.h"
 #include "audit/entry.h"
+#include "audit/note.h"
 #include "audit/proof_file.h"
 #include "vault/base/bytes.h"
 #include "vault/service/paging.h"
@@ -18,6 +20,21 @@ constexpr size_t kLeavesPerRead = 256;
 // back short, with a token to go on from.
 constexpr uint64_t kMaxScannedPerCall = 50'000;
 constexpr auto kTailPoll = std::chrono::milliseconds(200);
+
+// The newest tree that is signed. Behind the journal's head only where the vault is quarantined and
+// signs nothing more.
+struct SignedTree {
+  uint64_t size = 0;
+  std::string checkpoint;
+};
+
+absl::StatusOr<SignedTree> NewestSigned(const store::Journal& journal) {
+  const store::CommitReceipt head = journal.Head();
+  if (head.checkpoint.empty()) return absl::UnavailableError("the log has no signed tree yet");
+  TV_ASSIGN_OR_RETURN(const audit::Note note, audit::ParseNote(head.checkpoint));
+  TV_ASSIGN_OR_RETURN(const audit::Checkpoint checkpoint, audit::ParseCheckpointBody(note.text));
+  return SignedTree{std::min(checkpoint.size, head.tree_size), head.checkpoint};
+}
 
 absl::StatusOr<uint64_t> ParseCursor(const std::string& token, uint64_t newest) {
   uint64_t end = newest;
@@ -56,12 +73,12 @@ absl::Status List(store::Journal& journal, EntryReader& entries,
 }
 
 absl::StatusOr<std::string> ProofFor(const store::Journal& journal, uint64_t index) {
-  const store::CommitReceipt head = journal.Head();
-  if (index >= head.tree_size) return absl::NotFoundError("no such entry: the log is shorter");
+  TV_ASSIGN_OR_RETURN(const SignedTree head, NewestSigned(journal));
+  if (index >= head.size) return absl::NotFoundError("no such entry: the log is shorter");
   audit::ProofFile proof;
   proof.index = index;
   proof.checkpoint = head.checkpoint;
-  TV_ASSIGN_OR_RETURN(proof.hashes, journal.InclusionProof(LeafIndex(index), head.tree_size));
+  TV_ASSIGN_OR_RETURN(proof.hashes, journal.InclusionProof(LeafIndex(index), head.size));
   return audit::FormatProofFile(proof);
 }
 
@@ -90,16 +107,16 @@ absl::Status Inclusion(const store::Journal& journal, const v1::GetInclusionProo
 absl::Status Consistency(const store::Journal& journal,
                          const v1::GetConsistencyProofRequest& request,
                          v1::GetConsistencyProofResponse& response) {
-  const store::CommitReceipt head = journal.Head();
-  const uint64_t new_size = request.new_size() == 0 ? head.tree_size : request.new_size();
-  if (request.old_size() == 0 || request.old_size() > new_size || new_size > head.tree_size) {
+  TV_ASSIGN_OR_RETURN(const SignedTree head, NewestSigned(journal));
+  const uint64_t new_size = request.new_size() == 0 ? head.size : request.new_size();
+  if (request.old_size() == 0 || request.old_size() > new_size || new_size > head.size) {
     return absl::InvalidArgumentError("old_size is from 1 to new_size, new_size at most " +
-                                      std::to_string(head.tree_size));
+                                      std::to_string(head.size));
   }
   TV_ASSIGN_OR_RETURN(const auto hashes, journal.ConsistencyProof(request.old_size(), new_size));
   for (const audit::Hash& hash : hashes) response.add_hashes(hash.data(), hash.size());
   response.set_new_size(new_size);
-  if (new_size == head.tree_size) response.set_checkpoint(head.checkpoint);
+  if (new_size == head.size) response.set_checkpoint(head.checkpoint);
   return absl::OkStatus();
 }
 
@@ -110,7 +127,10 @@ grpc::ServerUnaryReactor* AuditServiceImpl::ListEntries(grpc::CallbackServerCont
                                                         v1::ListEntriesResponse* response) {
   return ServeUnary<v1::ListEntriesRequest, v1::ListEntriesResponse>(
       serving_, context, "/televault.v1.AuditService/ListEntries", request, response,
-      [this](Call&, const auto& in, auto& out) { return List(journal_, entries_, in, out); });
+      [this](Call& call, const auto& in, auto& out) {
+        call.security_event = true;  // the trail can be reviewed with a full disk
+        return List(journal_, entries_, in, out);
+      });
 }
 
 grpc::ServerUnaryReactor* AuditServiceImpl::GetEntry(grpc::CallbackServerContext* context,
@@ -119,6 +139,7 @@ grpc::ServerUnaryReactor* AuditServiceImpl::GetEntry(grpc::CallbackServerContext
   return ServeUnary<v1::GetEntryRequest, v1::GetEntryResponse>(
       serving_, context, "/televault.v1.AuditService/GetEntry", request, response,
       [this](Call& call, const auto& in, auto& out) {
+        call.security_event = true;
         (*call.entry.mutable_details())["index"] = std::to_string(in.index());
         return Get(journal_, entries_, in, out);
       });
@@ -162,6 +183,7 @@ grpc::ServerWriteReactor<v1::TailEntriesResponse>* AuditServiceImpl::TailEntries
 // Reading the trail is itself an entry, written before the first entry is sent.
 absl::Status AuditServiceImpl::Tail(Call& call, const v1::TailEntriesRequest& request,
                                     StreamWriter<v1::TailEntriesResponse>& writer) {
+  call.security_event = true;
   const absl::Status filter = audit::CheckFilter(request.filter());
   TV_RETURN_IF_ERROR(serving_.front.Conclude(call, filter).status());
   TV_RETURN_IF_ERROR(filter);
@@ -192,12 +214,14 @@ grpc::ServerWriteReactor<v1::ExportLeavesResponse>* AuditServiceImpl::ExportLeav
 
 absl::Status AuditServiceImpl::Export(Call& call, const v1::ExportLeavesRequest& request,
                                       StreamWriter<v1::ExportLeavesResponse>& writer) {
-  const store::CommitReceipt head = journal_.Head();
-  const uint64_t size = request.size() == 0 ? head.tree_size : request.size();
-  absl::Status range;
-  if (request.first_index() > size || size > head.tree_size) {
+  call.security_event = true;
+  const auto head = NewestSigned(journal_);
+  const uint64_t newest = head.ok() ? head->size : 0;
+  const uint64_t size = request.size() == 0 ? newest : request.size();
+  absl::Status range = head.status();
+  if (range.ok() && (request.first_index() > size || size > newest)) {
     range = absl::InvalidArgumentError("first_index is at most size, size at most " +
-                                       std::to_string(head.tree_size));
+                                       std::to_string(newest));
   }
   const auto recorded = serving_.front.Conclude(call, range);
   if (!recorded.ok() && !call.answer_unaudited) return recorded.status();
@@ -212,7 +236,7 @@ absl::Status AuditServiceImpl::Export(Call& call, const v1::ExportLeavesRequest&
     next += leaves.size();
     for (std::string& leaf : leaves) response.add_leaves(std::move(leaf));
     if (next < size && leaves.empty()) return absl::DataLossError("the log has a gap");
-    if (next == size && size == head.tree_size) response.set_checkpoint(head.checkpoint);
+    if (next == size && size == newest) response.set_checkpoint(head->checkpoint);
     TV_RETURN_IF_ERROR(writer.Write(std::move(response)));
   } while (next < size);
   return absl::OkStatus();

@@ -55,6 +55,34 @@ v1::DatasetSummary SummaryOf(const catalog::Dataset& dataset,
   return summary;
 }
 
+// A shorter TTL applies at once, also to days that were opened under the longer one.
+using Deadlines = std::vector<std::pair<PartitionId, WallTime>>;
+absl::StatusOr<Deadlines> EarlierDeadlines(const DataPlane& data,
+                                           const catalog::PreparedApply& prepared) {
+  Deadlines earlier;
+  const auto dataset = data.catalog->Find(prepared.dataset);
+  if (!dataset.ok() || !prepared.ttl.has_value()) return earlier;
+  for (const auto& info :
+       data.partitions->List((*dataset)->id, Day(std::numeric_limits<int32_t>::min()),
+                             Day(std::numeric_limits<int32_t>::max()))) {
+    const WallTime deadline = EndOf(info.id.day) + *prepared.ttl;
+    if (info.state == partition::State::kLive && deadline < info.deadline) {
+      earlier.emplace_back(info.id, deadline);
+    }
+  }
+  return earlier;
+}
+
+absl::StatusOr<store::Mutation> WithDeadline(const DataPlane& data, PartitionId partition,
+                                             WallTime deadline) {
+  TV_ASSIGN_OR_RETURN(const auto view, data.store.Pin());
+  TV_ASSIGN_OR_RETURN(
+      auto record, data.meta.Get<record::v1::PartitionRecord>(*view, store::RecordKind::kPartition,
+                                                              store::RecordId(partition)));
+  record.set_deadline_us(deadline.micros);
+  return data.meta.Put(store::RecordKind::kPartition, store::RecordId(partition), record);
+}
+
 void AddFields(const catalog::Dataset& dataset, v1::GetDatasetResponse& response) {
   for (const catalog::Field& field : dataset.schema.fields) {
     auto& out = *response.add_fields();
@@ -110,8 +138,18 @@ absl::Status CatalogServiceImpl::Apply(Call& call, const v1::ApplyDatasetRequest
   response.set_new_digest(details["new_digest"]);
   if (prepared.applicable && !request.dry_run()) {
     response.set_applied(true);
+    TV_ASSIGN_OR_RETURN(const auto earlier, EarlierDeadlines(*data, prepared));
     call.mutations = std::move(prepared.mutations);
-    call.on_committed = std::move(prepared.on_committed);
+    for (const auto& [partition, deadline] : earlier) {
+      TV_ASSIGN_OR_RETURN(store::Mutation mutation, WithDeadline(*data, partition, deadline));
+      call.mutations.push_back(std::move(mutation));
+    }
+    call.on_committed = [data, earlier, publish = std::move(prepared.on_committed)] {
+      publish();
+      for (const auto& [partition, deadline] : earlier) {
+        data->partitions->OnDeadline(partition, deadline);
+      }
+    };
   }
   details["applied"] = response.applied() ? "true" : "false";
   return absl::OkStatus();

@@ -25,6 +25,7 @@ std::string NameOf(const catalog::Catalog& catalog, DatasetId id) {
 
 absl::Status Run(DataPlaneSource& source, v1::RunRetentionResponse& response, Call& call) {
   TV_ASSIGN_OR_RETURN(const auto data, source.Data());
+  call.security_event = true;  // deleting must work on a full disk
   TV_ASSIGN_OR_RETURN(const retention::RunReport report, data->retention->RunOnce());
   response.set_expired(report.expired);
   response.set_shredded(report.shredded);
@@ -59,11 +60,13 @@ absl::Status List(DataPlaneSource& source, const v1::ListPartitionsRequest& requ
   return absl::OkStatus();
 }
 
-v1::DeletionReceipt ToWire(const record::v1::PartitionRecord& record, const std::string& dataset) {
+v1::DeletionReceipt ToWire(const record::v1::PartitionRecord& record, const std::string& dataset,
+                           const std::string& pseudonym) {
   v1::DeletionReceipt receipt;
   const std::string day = FormatDay(Day(record.day()));
   receipt.set_id(dataset + "/" + day);
   receipt.set_dataset(dataset);
+  receipt.set_dataset_pseudonym(pseudonym);
   receipt.set_day(day);
   receipt.set_events(record.events());
   receipt.set_key_id(record.key_id());
@@ -90,7 +93,8 @@ absl::Status ListReceiptsOf(DataPlaneSource& source, const v1::ListReceiptsReque
   }
   response.set_next_page_token(EachOnPage(records, page, [&](const auto& record) {
     *response.add_receipts() =
-        ToWire(record, NameOf(*data->catalog, DatasetId(record.dataset_id())));
+        ToWire(record, NameOf(*data->catalog, DatasetId(record.dataset_id())),
+               data->retention->PseudonymOf(DatasetId(record.dataset_id())));
   }));
   return absl::OkStatus();
 }

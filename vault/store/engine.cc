@@ -14,10 +14,10 @@ namespace televault::store {
 namespace {
 
 constexpr char kWhatToDo[] =
-    ". Only control mode is allowed: the audit trail can be read and lockdown works. Put the "
-    "newest "
-    "data directory, keyring and anchor back and start again; or, where the loss is known and "
-    "accepted, start once with the option that adopts the recovered state, which is audited";
+    ". Only control mode is allowed: the audit trail can be exported and verified, and lockdown "
+    "works. Put the newest data directory, keyring and anchor back and start again; or, where the "
+    "loss is known and accepted, start once with `televaultd serve --adopt-recovered-state "
+    "REASON`, which is audited and starts locked at `all`";
 
 // What the store itself says, before the anchor is asked.
 struct Recovered {
