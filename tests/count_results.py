@@ -1,49 +1,82 @@
 #!/usr/bin/env python3
 """Counts test results of one ctest run.
 
-usage: count_results.py CTEST_JUNIT_XML DIRECTORY_OF_GTEST_XML     prints: passed failed skipped
+usage: count_results.py CTEST_JUNIT_XML DIRECTORY_OF_GTEST_XML [--strict]
+prints: passed failed skipped; then a line for each failed or skipped case, saying why it was skipped
 
 A GoogleTest binary counts with its single cases, any other ctest entry as one. An entry that failed
 without a failed case (a crash, a sanitizer, a time-out) counts as one failure.
+With --strict, where everything needed can be installed, a test that is skipped because something
+"is not installed" has failed.
 """
 
 import os
+import re
 import sys
 import xml.etree.ElementTree as ElementTree
 
+MISSING = "not installed"
+
+
+def why_skipped(text):
+    """The reason in a skipped test's output: its line `skipped: …`, or its last line."""
+    lines = [line.strip() for line in (text or "").split("\n") if line.strip()]
+    said = [line for line in lines if re.match(r"skipped\b", line, re.I)]
+    return re.sub(r"^skipped:?\s*", "", (said or lines or ["no reason given"])[-1], flags=re.I)
+
 
 def cases_of(path):
-    """(passed, failed, skipped) of one GoogleTest report."""
-    passed = failed = skipped = 0
+    """[(name, result, why)] of one GoogleTest report; result is passed, failed or skipped."""
+    cases = []
     for case in ElementTree.parse(path).getroot().iter("testcase"):
+        name = f"{case.get('classname')}.{case.get('name')}"
+        skipped = case.find("skipped")
         if case.find("failure") is not None:
-            failed += 1
-        elif case.find("skipped") is not None or case.get("status") == "notrun":
-            skipped += 1
+            cases.append((name, "failed", ""))
+        elif skipped is not None:
+            # The message begins with the place in the source.
+            cases.append((name, "skipped", why_skipped(skipped.get("message"))))
+        elif case.get("status") == "notrun":
+            cases.append((name, "skipped", "disabled in the source"))
         else:
-            passed += 1
-    return passed, failed, skipped
+            cases.append((name, "passed", ""))
+    return cases
 
 
-def count(junit, directory):
+def results(junit, directory):
+    """[(name, result, why)] of a whole run."""
     if not os.path.exists(junit):  # no test has the label
-        return 0, 0, 0
-    total = [0, 0, 0]
+        return []
+    found = []
     for entry in ElementTree.parse(junit).getroot().iter("testcase"):
-        status = entry.get("status")
-        ok = status == "run"
-        report = os.path.join(directory, entry.get("name") + ".xml")
+        name, status = entry.get("name"), entry.get("status")
         try:
-            result = list(cases_of(report))
+            cases = cases_of(os.path.join(directory, name + ".xml"))
         except (OSError, ElementTree.ParseError):
-            result = [int(ok), 0, 0]
-        if status in ("notrun", "disabled") and sum(result) == 0:
-            result = [0, 0, 1]
-        elif not ok and result[1] == 0:
-            result[1] = 1
-        total = [a + b for a, b in zip(total, result)]
-    return tuple(total)
+            cases = []
+        if status in ("notrun", "disabled") and not cases:
+            cases = [(name, "skipped", why_skipped(entry.findtext("system-out")))]
+        elif not cases:
+            cases = [(name, "passed" if status == "run" else "failed", "")]
+        elif status != "run" and not any(result == "failed" for _, result, _ in cases):
+            cases.append((f"{name}, the whole program", "failed", ""))
+        found += cases
+    return found
+
+
+def main(arguments):
+    strict = "--strict" in arguments
+    junit, directory = [a for a in arguments if not a.startswith("--")]
+    found = results(junit, directory)
+    if strict:
+        found = [(name, "failed" if result == "skipped" and MISSING in why else result, why)
+                 for name, result, why in found]
+    print(*(sum(result == wanted for _, result, _ in found)
+            for wanted in ("passed", "failed", "skipped")))
+    for name, result, why in found:
+        if result != "passed":
+            print(f"{result}: {name}" + (f": {why}" if why else ""))
 
 
 if __name__ == "__main__":
-    print(*count(sys.argv[1], sys.argv[2]))
+    main(sys.argv[1:])

@@ -3,6 +3,7 @@
 
 import unittest
 
+import hardening
 import lint
 
 HEADER = "#pragma once\n"
@@ -210,6 +211,31 @@ class Exceptions(unittest.TestCase):
         self.assertEqual([f.rule for f in lint.lint({}, "throw vault/store/a.cc\n")], ["exception"])
         self.assertEqual([f.rule for f in lint.lint({}, "throw vault/store/a.cc: why\n")],
                          ["exception"])
+
+
+class Hardening(unittest.TestCase):
+    GOOD = ("  Type:      DYN (Position-Independent Executable file)\n",
+            "  INTERP 0x1\n  LOAD 0x0 R E 0x1\n  GNU_STACK 0x0 RW 0x10\n  GNU_RELRO 0x0 R 0x1\n",
+            " 0x1e (FLAGS)  BIND_NOW\n 0x6ffffffb (FLAGS_1)  Flags: NOW PIE\n",
+            " 1: FUNC __stack_chk_fail@GLIBC_2.4\n 2: FUNC __memcpy_chk@GLIBC_2.3.4\n")
+
+    def test_a_hardened_binary_passes(self):
+        self.assertEqual(list(hardening.findings(*self.GOOD)), [])
+
+    def test_each_thing_that_is_missing_is_found(self):
+        for part, old, new, said in (
+                (0, "DYN", "EXEC", "position independent"), (1, "INTERP", "x", "position independent"),
+                (1, "GNU_RELRO", "x", "read-only"), (2, "NOW", "x", "lazily"),
+                (1, "RW 0x10", "RWE 0x10", "executable stack"), (1, "GNU_STACK", "x", "executable"),
+                (1, " R E ", " RWE ", "writable and executable"),
+                (2, "(FLAGS_1)", "(RUNPATH)", "build machine"),
+                (3, "__stack_chk_fail", "x", "stack protector"),
+                (3, "__memcpy_chk", "memcpy", "checked C library")):
+            parts = list(self.GOOD)
+            parts[part] = parts[part].replace(old, new)
+            found = list(hardening.findings(*parts))
+            self.assertEqual(len(found), 1, (old, found))
+            self.assertIn(said, found[0])
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ let duckdb;
 try {
   duckdb = await import(require.resolve("@duckdb/node-api"));
 } catch {
-  console.log("skipped: @duckdb/node-api is not installed; run `npm ci` in tests/");
+  console.log("skipped: @duckdb/node-api is not installed; run `npm install --no-save` in tests/");
   process.exit(77);
 }
 
