@@ -28,7 +28,9 @@ CLI::App* AddVerb(CLI::App& parent, Choice& choice, const std::string& name,
   CLI::App* const verb = parent.add_subcommand(name, help);
   const auto args = std::make_shared<Args>();
   declare(*verb, *args);
-  verb->callback([&choice, args, run] {
+  verb->callback([&choice, verb, args, run] {
+    // The parser also calls a verb whose own verb was named ("ingest rejects").
+    if (!verb->get_subcommands().empty()) return;
     choice.action = [args, run](Context& context) { return run(context, *args); };
   });
   return verb;

@@ -48,7 +48,7 @@ void DeclareIngest(CLI::App& verb, IngestArgs& args) {
       verb.add_option("--format", args.format, "ndjson, csv, otlp-json or otlp-pb");
   verb.add_option("--source", args.map, "Mapping file of a foreign JSON client")->excludes(format);
   verb.add_option("--manifest", args.manifest,
-                  "Manifest to read types from; default: ask the vault");
+                  "Manifest with types and names; default: ask the vault, where the token may");
   verb.add_option("--from", args.event_source, "Name under how.sources; default: the first");
   verb.add_option("--consent-version", args.consent_version,
                   "Notice version that every subject agreed to");
@@ -67,59 +67,62 @@ void DeclareIngest(CLI::App& verb, IngestArgs& args) {
                   "Name of this run: stores the same content once more, on purpose");
 }
 
-std::optional<catalog::FieldType> TypeOf(v1::FieldKind kind) {
-  switch (kind) {
-    case v1::FIELD_KIND_BOOL:
-      return catalog::FieldType::kBool;
-    case v1::FIELD_KIND_INT:
-      return catalog::FieldType::kInt;
-    case v1::FIELD_KIND_DOUBLE:
-      return catalog::FieldType::kDouble;
-    case v1::FIELD_KIND_STRING:
-      return catalog::FieldType::kString;
-    case v1::FIELD_KIND_ENUM:
-      return catalog::FieldType::kEnum;
-    case v1::FIELD_KIND_TIMESTAMP:
-      return catalog::FieldType::kTimestamp;
-    case v1::FIELD_KIND_DURATION:
-      return catalog::FieldType::kDuration;
-    case v1::FIELD_KIND_STRING_LIST:
-      return catalog::FieldType::kStringList;
-    default:
-      return std::nullopt;
-  }
-}
-
-// Types from a manifest file, else from the vault; a token that may not read the catalog sends the
-// values as the format has them.
-absl::StatusOr<mapping::Shape> FindShape(Context& context, const IngestArgs& args) {
+// What the manifest says about the form of records.
+struct Terms {
   mapping::Shape shape;
-  if (!args.manifest.empty()) {
-    TV_ASSIGN_OR_RETURN(const std::string text, ReadText(args.manifest, limits::kMaxManifestBytes));
-    TV_ASSIGN_OR_RETURN(const catalog::Manifest manifest, catalog::ParseManifest(text));
-    for (const catalog::FieldSpec& field : manifest.what.fields) {
-      if (field.type.has_value()) shape.emplace_back(field.name, *field.type);
-    }
-    return shape;
+  mapping::OtlpNames otlp;
+};
+
+// Of several sources the one named, else the first that speaks OTLP.
+const catalog::SourceSpec* OtlpSource(const catalog::Manifest& manifest, const std::string& name) {
+  for (const catalog::SourceSpec& source : manifest.how.sources) {
+    const bool wanted =
+        name.empty() ? source.protocol == catalog::Protocol::kOtlp : source.name == name;
+    if (wanted) return &source;
   }
-  if (args.dataset.empty()) return shape;
-  TV_ASSIGN_OR_RETURN(client::Vault* const vault, context.Connect());
-  v1::GetDatasetRequest request;
-  request.set_name(args.dataset);
-  client::Call call = context.NewCall();
-  const auto dataset = vault->GetDataset(request, call);
-  if (absl::IsPermissionDenied(dataset.status())) return shape;
-  if (!dataset.ok()) return dataset.status();
-  for (const v1::DatasetField& field : dataset->fields()) {
-    if (const auto type = TypeOf(field.kind())) shape.emplace_back(field.name(), *type);
-  }
-  return shape;
+  return nullptr;
 }
 
-absl::StatusOr<RecordSourceOptions> Reading(const IngestArgs& args, const mapping::Shape& shape) {
+Terms TermsOf(const catalog::Manifest& manifest, const std::string& source_name) {
+  Terms terms;
+  for (const catalog::FieldSpec& field : manifest.what.fields) {
+    if (field.type.has_value()) terms.shape.emplace_back(field.name, *field.type);
+  }
+  if (manifest.what.subject.has_value()) {
+    terms.otlp.subject_attribute = manifest.what.subject->id_field;
+  }
+  if (const catalog::SourceSpec* const source = OtlpSource(manifest, source_name)) {
+    terms.otlp.attributes = source->attributes;
+  }
+  return terms;
+}
+
+// The manifest of --manifest, else the one in force; none where the token may not read the catalog:
+// then values go as the format has them.
+absl::StatusOr<Terms> FindTerms(Context& context, const IngestArgs& args) {
+  std::string text;
+  if (!args.manifest.empty()) {
+    TV_ASSIGN_OR_RETURN(text, ReadText(args.manifest, limits::kMaxManifestBytes));
+  } else if (!args.dataset.empty()) {
+    TV_ASSIGN_OR_RETURN(client::Vault* const vault, context.Connect());
+    v1::GetDatasetRequest request;
+    request.set_name(args.dataset);
+    client::Call call = context.NewCall();
+    auto dataset = vault->GetDataset(request, call);
+    if (absl::IsPermissionDenied(dataset.status())) return Terms();
+    if (!dataset.ok()) return dataset.status();
+    text = dataset->manifest();
+  }
+  if (text.empty()) return Terms();
+  TV_ASSIGN_OR_RETURN(const catalog::Manifest manifest, catalog::ParseManifest(text));
+  return TermsOf(manifest, args.event_source);
+}
+
+absl::StatusOr<RecordSourceOptions> Reading(const IngestArgs& args, const Terms& terms) {
   RecordSourceOptions options;
   options.names = args.names;
-  options.shape = shape;
+  options.shape = terms.shape;
+  options.otlp = terms.otlp;
   if (!args.map.empty()) {
     options.format = RecordFormat::kMapped;
     TV_ASSIGN_OR_RETURN(const std::string text, ReadText(args.map, kMaxMappingBytes));
@@ -240,13 +243,13 @@ absl::StatusOr<ExitCode> RunIngest(Context& context, const IngestArgs& args) {
   if (args.file.empty()) {
     return absl::InvalidArgumentError("name a file with records, or - for standard input");
   }
-  TV_ASSIGN_OR_RETURN(const mapping::Shape shape, FindShape(context, args));
-  TV_ASSIGN_OR_RETURN(const RecordSourceOptions reading, Reading(args, shape));
+  TV_ASSIGN_OR_RETURN(const Terms terms, FindTerms(context, args));
+  TV_ASSIGN_OR_RETURN(const RecordSourceOptions reading, Reading(args, terms));
   TV_ASSIGN_OR_RETURN(client::Vault* const vault, context.Connect());
   Reporter reporter(context);
   TV_RETURN_IF_ERROR(reporter.Open(args.rejects));
   Importer importer(
-      args.dataset, shape, Batching(args), {},
+      args.dataset, terms.shape, Batching(args), {},
       [&] { return vault->OpenAppendStream(context.NewCall(kImportTimeout)); },
       [](client::milliseconds pause) { std::this_thread::sleep_for(pause); },
       {.on_refusal = [&](const Refusal& refusal) { reporter.OnRefusal(refusal); },

@@ -99,6 +99,11 @@ TEST(AppTest, GlobalFlagsAreUnderstoodBehindTheVerb) {
   EXPECT_NE(outcome.err.find("Not reached"), std::string::npos) << outcome.err;
 }
 
+TEST(AppTest, AVerbOfAVerbIsTheOneThatRuns) {
+  const Outcome outcome = RunCli({"ingest", "rejects", "--addr", "unix:/nonexistent/s"});
+  EXPECT_EQ(outcome.code, 2) << outcome.err;
+}
+
 TEST(AppTest, ADestructiveVerbIsRefusedWithoutATerminalAndWithoutYes) {
   const Outcome outcome = RunCli({"token", "revoke", "tva_12345678901"});
   EXPECT_EQ(outcome.code, 1);
