@@ -104,7 +104,10 @@ std::string Explain(const absl::Status& status) {
   if (!error.reason.empty() && error.reason != kVerificationFailed) {
     absl::StrAppend(&text, " (", Printable(error.reason), ")");
   }
-  if (const std::string_view next = NextStep(error); !next.empty()) {
+  // The vault's own advice is the better one.
+  const bool advised =
+      why.find("`televault") != std::string::npos || why.find("--") != std::string::npos;
+  if (const std::string_view next = NextStep(error); !advised && !next.empty()) {
     absl::StrAppend(&text, " ", ToAbsl(next));
   }
   return text;
