@@ -44,7 +44,8 @@ class SimEngineTest : public ::testing::Test {
   void ExpectQuarantine(const std::string& why) {
     TV_ASSERT_OK_AND_ASSIGN(const Engine engine, harness_.Open());
     EXPECT_THAT(engine.quarantine, HasSubstr(why));
-    EXPECT_THAT(engine.quarantine, HasSubstr("start once with the option"));
+    EXPECT_THAT(engine.quarantine,
+                HasSubstr("start once with `televaultd serve --adopt-recovered-state"));
     EXPECT_THAT(engine.journal->Commit(Unit("refused")), HasReason(reason::kControlMode));
   }
   void ExpectAdoptable() {
