@@ -212,11 +212,14 @@ absl::StatusOr<std::shared_ptr<service::DataPlane>> Vault::BuildDataPlane() {
   auto data = std::make_shared<service::DataPlane>(
       service::DataPlane{.store = *engine_.store, .meta = *meta_});
   const VaultId vault = identity_.vault;
-  TV_ASSIGN_OR_RETURN(const auto view, engine_.store->Pin());
   data->catalog = std::make_unique<catalog::Catalog>(*meta_);
-  TV_RETURN_IF_ERROR(data->catalog->Load(*view));
   data->access = std::make_unique<service::AccessDesk>(*meta_, around_.random);
-  TV_RETURN_IF_ERROR(data->access->Load(*view));
+  {
+    // Let go of before the purge below: what a view still sees stays on disk.
+    TV_ASSIGN_OR_RETURN(const auto view, engine_.store->Pin());
+    TV_RETURN_IF_ERROR(data->catalog->Load(*view));
+    TV_RETURN_IF_ERROR(data->access->Load(*view));
+  }
   TV_ASSIGN_OR_RETURN(data->partitions, partition::PartitionCatalog::Open(*engine_.store, *meta_,
                                                                           around_.clock.Wall()));
   data->reader = std::make_unique<partition::PartitionReader>(*engine_.store, *meta_, *keyring_,
