@@ -69,12 +69,15 @@ absl::Status ResultStream::WriteHeader() {
 
 absl::Status ResultStream::WriteWindow() {
   for (v1::QueryBatch& batch : window_) {
+    const uint64_t rows = batch.rows();
+    const uint64_t bytes = batch.ByteSizeLong();
     v1::QueryResponse response;
     response.mutable_batch()->Swap(&batch);
     TV_RETURN_IF_ERROR(writer_.Write(std::move(response)));
+    // One by one: a stream that is cut inside a window still says how much of it has left.
+    rows_ += rows;
+    bytes_ += bytes;
   }
-  rows_ += window_rows_;
-  bytes_ += window_bytes_;
   window_.clear();
   window_bytes_ = window_rows_ = 0;
   return absl::OkStatus();
