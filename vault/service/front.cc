@@ -114,6 +114,18 @@ absl::Status Front::Authenticate(Call& call) {
   return absl::OkStatus();
 }
 
+absl::Status Front::StillValid(const Call& call) const {
+  if (!call.principal.authenticated()) return absl::OkStatus();
+  const auto token = parts_.control.FindToken(call.principal.accessor);
+  const auto person = parts_.control.FindPerson(call.principal.person);
+  if (!token.has_value()) return NotAuthenticated();
+  const std::string_view problem = TokenProblem(*token, person.has_value() ? &*person : nullptr,
+                                                parts_.lockdown.ReadTime());
+  // Its last use was counted when the call came in.
+  if (problem.empty() || problem == "TOKEN_USED_UP") return absl::OkStatus();
+  return NotAuthenticated();
+}
+
 absl::Status Front::Decide(Call& call, const auth::Request& request,
                            const auth::DatasetPolicy* dataset, const auth::GrantView* grant) {
   const std::shared_ptr<const auth::LockdownView> lockdown = parts_.lockdown.View();
@@ -133,6 +145,16 @@ absl::Status Front::Decide(Call& call, const auth::Request& request,
     entry.add_masks(absl::StrCat(field, "=", auth::FormatMask(mask)));
   }
   return ToStatus(decision);
+}
+
+absl::Status Front::DecideCall(Call& call, std::string_view dataset, std::string_view purpose) {
+  auth::Request request;
+  request.policy = call.policy;
+  request.dataset = dataset;
+  request.purpose = purpose;
+  // Whether the purpose may be used is decided with the dataset's policy, by the handler.
+  request.policy.set_purpose(v1::PURPOSE_RULE_NONE);
+  return Decide(call, request, nullptr, nullptr);
 }
 
 absl::Status Front::Admit(const Arrival& arrival, Call& call) {
@@ -159,11 +181,7 @@ absl::Status Front::Admit(const Arrival& arrival, Call& call) {
     call.entry.set_reason("DEADLINE_MISSING");
     return absl::InvalidArgumentError("the call has no deadline: set one, e.g. --timeout 30s");
   }
-  auth::Request request;
-  request.policy = call.policy;
-  // Purposes are decided with the dataset, by the handler.
-  request.policy.set_purpose(v1::PURPOSE_RULE_NONE);
-  TV_RETURN_IF_ERROR(Decide(call, request, nullptr, nullptr));
+  TV_RETURN_IF_ERROR(DecideCall(call));
   if (!policy->while_sealed()) {
     if (const absl::Status ready = parts_.ready(); !ready.ok()) {
       call.entry.set_verdict(record::v1::VERDICT_DENY);
@@ -228,7 +246,10 @@ absl::StatusOr<v1::AuditReceipt> Front::Conclude(Call& call, const absl::Status&
       const Recorder::Recorded recorded,
       RecordStep(call, entry,
                  outcome.ok() ? std::move(call.mutations) : decltype(call.mutations)()));
-  if (outcome.ok() && call.on_committed) std::exchange(call.on_committed, nullptr)();
+  if (outcome.ok()) {
+    call.on_abandoned = nullptr;
+    if (call.on_committed) std::exchange(call.on_committed, nullptr)();
+  }
   TV_ASSIGN_OR_RETURN(v1::AuditReceipt receipt, parts_.recorder.ReceiptFor(recorded));
   if (entry.has_intent()) receipt.set_intent_index(entry.intent_index());
   call.trailing.emplace(kProofTrailer, receipt.proof());
@@ -263,8 +284,15 @@ absl::Status Front::RunUnary(const Arrival& arrival, google::protobuf::Message* 
                              Call& call, const std::function<absl::Status(Call&)>& handler) {
   TV_RETURN_IF_ERROR(Begin(arrival, call));
   std::unique_lock alone(exclusive_, std::defer_lock);
-  if (call.policy.exclusive()) alone.lock();
-  const absl::Status outcome = handler(call);
+  absl::Status outcome;
+  if (call.policy.exclusive()) {
+    alone.lock();
+    // What was decided before the wait may not hold any more.
+    call.now = parts_.lockdown.ReadTime();
+    outcome = StillValid(call);
+    if (outcome.ok()) outcome = DecideCall(call);
+  }
+  if (outcome.ok()) outcome = handler(call);
   TV_CHECK(!outcome.ok() || call.decision.allowed());
   auto receipt = Conclude(call, outcome);
   if (!receipt.ok() || !outcome.ok()) {

@@ -75,8 +75,16 @@ class Front {
   absl::Status Decide(Call& call, const auth::Request& request, const auth::DatasetPolicy* dataset,
                       const auth::GrantView* grant);
 
+  // OK while the call's token and person are what they were when it was admitted: not revoked, not
+  // expired, not disabled. For calls that wait or stream; one look-up.
+  absl::Status StillValid(const Call& call) const;
+
   // Whether a person's earlier vote still counts: enrolled and not disabled since.
   incident::VoteCounts VoteCounts() const;
+
+  // Decides about the call as such once it is known which dataset and purpose it touches: the
+  // token's binding and scoped lockdowns.
+  absl::Status DecideCall(Call& call, std::string_view dataset = {}, std::string_view purpose = {});
 
   const Clock& clock() const { return parts_.clock; }
   Recorder& recorder() { return parts_.recorder; }
