@@ -147,10 +147,15 @@ class TableResult final : public ResultWriter {
   void End(const v1::QueryTrailer* trailer) override {
     if (!shown_) WriteTable(context_.out(), columns_, {}, context_.table_style());
     if (trailer == nullptr) return;
+    std::string work;  // not told about aggregates
+    if (trailer->rows_scanned() != 0) {
+      absl::StrAppend(&work, ", ", HumanCount(trailer->rows_scanned()), " scanned");
+    }
+    if (trailer->duration_us() != 0) {
+      absl::StrAppend(&work, ", ", static_cast<double>(trailer->duration_us()) / 1000, " ms");
+    }
     context_.Note(absl::StrCat(HumanCount(trailer->rows()), trailer->rows() == 1 ? " row" : " rows",
-                               ", ", HumanCount(trailer->rows_scanned()), " scanned, ",
-                               static_cast<double>(trailer->duration_us()) / 1000,
-                               " ms; audit entry ", trailer->receipt().index()));
+                               work, "; audit entry ", trailer->receipt().index()));
     NoteTrailer(context_, *trailer);
   }
 

@@ -18,6 +18,28 @@ constexpr size_t kSaltBytes = 16;
 
 }  // namespace
 
+v1::QueryTrailer TrailerFor(auth::AccessMode mode, const query::ExecStats& stats, uint64_t rows,
+                            uint64_t duration_us) {
+  v1::QueryTrailer trailer;
+  trailer.set_rows(rows);
+  trailer.set_suppressed_groups(stats.suppressed_groups);
+  trailer.set_suppressed_cells(stats.suppressed_cells);
+  trailer.set_approximate(stats.approximate);
+  for (const query::Refusal& refusal : stats.refusals) {
+    auto& out = *trailer.add_refusals();
+    out.set_day(FormatDay(refusal.day));
+    out.set_reason(refusal.reason);
+  }
+  if (mode != auth::AccessMode::kRows) return trailer;
+  trailer.set_rows_scanned(stats.rows_scanned);
+  trailer.set_partitions_read(stats.partitions_read);
+  trailer.set_partitions_pruned(stats.partitions_pruned);
+  trailer.set_blocks_read(stats.blocks_read);
+  trailer.set_blocks_pruned(stats.blocks_pruned);
+  trailer.set_duration_us(duration_us);
+  return trailer;
+}
+
 ResultStream::ResultStream(Front& front, Call& call, StreamWriter<v1::QueryResponse>& writer,
                            Random& random, const query::Plan& plan)
     : front_(front),
@@ -119,21 +141,7 @@ absl::Status ResultStream::Finish(const absl::Status& status, const query::ExecS
 
   v1::QueryResponse last;
   v1::QueryTrailer& trailer = *last.mutable_trailer();
-  trailer.set_rows(rows_);
-  trailer.set_suppressed_groups(stats.suppressed_groups);
-  trailer.set_suppressed_cells(stats.suppressed_cells);
-  trailer.set_rows_scanned(stats.rows_scanned);
-  trailer.set_partitions_read(stats.partitions_read);
-  trailer.set_partitions_pruned(stats.partitions_pruned);
-  trailer.set_blocks_read(stats.blocks_read);
-  trailer.set_blocks_pruned(stats.blocks_pruned);
-  trailer.set_approximate(stats.approximate);
-  trailer.set_duration_us(call_.entry.duration_us());
-  for (const query::Refusal& refusal : stats.refusals) {
-    auto& out = *trailer.add_refusals();
-    out.set_day(FormatDay(refusal.day));
-    out.set_reason(refusal.reason);
-  }
+  trailer = TrailerFor(call_.decision.mode, stats, rows_, call_.entry.duration_us());
   *trailer.mutable_receipt() = receipt;
   return writer_.Write(std::move(last));
 }

@@ -12,6 +12,11 @@
 
 namespace televault::service {
 
+// What the caller learns about the run. Work done for an aggregate answer depends on rows that
+// disclosure control withholds: those figures are zero here and stand in the audit entry alone.
+v1::QueryTrailer TrailerFor(auth::AccessMode mode, const query::ExecStats& stats, uint64_t rows,
+                            uint64_t duration_us);
+
 // Lets the answer of one query out, never ahead of its audit record.
 //   answer fits one window: work → outcome entry durable → header, batches, trailer
 //   longer:                 intent entry durable → header, first window → … → outcome entry durable

@@ -1,3 +1,5 @@
+#include "absl/strings/str_cat.h"
+
 #include "tests/unit/query/query_fixture.h"
 
 namespace televault::query {
@@ -208,6 +210,41 @@ TEST(MaskTest, TwoTablesThatDifferOnlyBehindMasksGiveTheSameBytesAndCounters) {
     }
     EXPECT_EQ(answers[0].stats.rows_scanned, answers[1].stats.rows_scanned) << sql;
     EXPECT_EQ(answers[0].stats.blocks_pruned, answers[1].stats.blocks_pruned) << sql;
+  }
+}
+
+TEST(DisclosureTest, ValuesInTheFilterDoNotDecideWhatIsRead) {
+  for (const Mode mode : {Mode::kAggregate, Mode::kRows}) {
+    Bench bench;
+    for (int day = 0; day < 2; ++day) {
+      std::vector<testing::Event> events;
+      for (int i = 0; i < 50; ++i) {
+        events.push_back(EventOf(i, "x", 100 * day + i, kDay0 + day * kMicrosPerDay));
+      }
+      bench.source.Add(testing::ToBatch(events));
+    }
+    Disclosure disclosure;
+    disclosure.mode = mode;
+    for (const char* above : {"0", "100", "149", "150"}) {
+      SCOPED_TRACE(above);
+      const Shown shown = bench.Run(
+          absl::StrCat("SELECT count(*) FROM events WHERE count_of >= ", above), &disclosure);
+      ASSERT_THAT(shown.status, IsOk());
+      if (mode == Mode::kAggregate) {
+        EXPECT_EQ(shown.stats.rows_scanned, 100u);
+        EXPECT_EQ(shown.stats.blocks_read, 2u);
+        EXPECT_EQ(shown.stats.partitions_read, 2u);
+      } else {
+        const uint64_t days = std::string_view(above) == "0"     ? 2
+                              : std::string_view(above) == "150" ? 0
+                                                                 : 1;
+        EXPECT_EQ(shown.stats.blocks_read, days);
+      }
+    }
+    // Time still does: nobody's value decides about it.
+    const Shown day =
+        bench.Run("SELECT count(*) FROM events WHERE event_time >= '2026-11-08'", &disclosure);
+    EXPECT_EQ(day.stats.blocks_read, 1u);
   }
 }
 
