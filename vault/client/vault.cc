@@ -90,22 +90,26 @@ class GrpcAppendChannel final : public AppendChannel {
   }
 
   absl::Status Send(const v1::AppendRequest& batch) override {
+    if (ended_) return failure_;
     v1::AppendStreamRequest request;
     *request.mutable_append() = batch;
     return stream_->Write(request) ? absl::OkStatus() : End();
   }
   absl::StatusOr<v1::AppendStreamResponse> Receive() override {
+    if (ended_) return failure_;
     v1::AppendStreamResponse response;
     if (stream_->Read(&response)) return response;
     return End();
   }
   absl::Status Finish() override {
+    if (ended_) return failure_;
     stream_->WritesDone();
     v1::AppendStreamResponse late;
     if (stream_->Read(&late)) {
       return absl::InternalError("the vault answered more batches than were sent");
     }
     ended_ = true;
+    failure_ = absl::FailedPreconditionError("the stream was finished; open a new one");
     return FromGrpc(stream_->Finish());
   }
 
@@ -116,12 +120,14 @@ class GrpcAppendChannel final : public AppendChannel {
   // Why the stream broke; never OK.
   absl::Status End() {
     ended_ = true;
-    const absl::Status status = FromGrpc(stream_->Finish());
-    return status.ok() ? absl::UnavailableError("the vault ended the stream early") : status;
+    failure_ = FromGrpc(stream_->Finish());
+    if (failure_.ok()) failure_ = absl::UnavailableError("the vault ended the stream early");
+    return failure_;
   }
 
   const std::unique_ptr<grpc::ClientContext> context_;
   bool ended_ = false;
+  absl::Status failure_;  // once ended: what every later call says; gRPC itself would abort
 };
 
 }  // namespace

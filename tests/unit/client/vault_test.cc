@@ -200,6 +200,16 @@ TEST_F(VaultTest, AStreamMayBeLeftBeforeItsEnd) {
   EXPECT_THAT(vault->GetStatus({}, call), IsOk());
 }
 
+TEST_F(VaultTest, ABrokenAppendStreamGoesOnSayingWhyWhateverIsCalled) {
+  options_.address = "unix:" + directory_ + "/nobody";
+  const auto vault = Dial();
+  TV_ASSERT_OK_AND_ASSIGN(const auto channel, vault->OpenAppendStream(Call()));
+  EXPECT_THAT(channel->Receive(), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(channel->Send({}), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(channel->Receive(), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(channel->Finish(), StatusIs(absl::StatusCode::kUnavailable));
+}
+
 TEST_F(VaultTest, AMissingVaultIsUnavailableAndNotTheVaultsWord) {
   options_.address = "unix:" + directory_ + "/nobody";
   const auto vault = Dial();
