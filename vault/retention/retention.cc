@@ -152,6 +152,11 @@ absl::Status RetentionManager::Purge(const partition::PartitionInfo& info, WallT
   const auto lock = parts_.catalog.TryLock(info.id);
   if (!lock.has_value()) return absl::UnavailableError("a merge is running on it; next tick");
   TV_ASSIGN_OR_RETURN(record::v1::PartitionRecord record, ReadRecord(info.id));
+  // The run that recorded the shred ended before the purge, and where its entry stands went with
+  // it: one more entry, for the receipt to name.
+  if (!shredded_leaves_.contains(info.id)) {
+    TV_ASSIGN_OR_RETURN(shredded_leaves_[info.id], Commit(record, kShredded, {}));
+  }
   TV_ASSIGN_OR_RETURN(partition::PurgePlan plan,
                       partition::PlanPurge(parts_.store, parts_.meta, info.id));
   if (!plan.mutations.empty()) {
@@ -166,9 +171,7 @@ absl::Status RetentionManager::Purge(const partition::PartitionInfo& info, WallT
   if (!erased.complete) return absl::UnavailableError("bytes remain: " + erased.remaining);
   TV_CRASH_POINT("retention.after_erase");
 
-  if (const auto leaf = shredded_leaves_.find(info.id); leaf != shredded_leaves_.end()) {
-    record.set_shredded_leaf(leaf->second.value());
-  }
+  record.set_shredded_leaf(shredded_leaves_.at(info.id).value());
   record.set_state(record::v1::PARTITION_STATE_PURGED);
   record.set_purged_at_us(now.micros);
   TV_ASSIGN_OR_RETURN(std::string note,

@@ -1,0 +1,41 @@
+#pragma once
+
+namespace televault::crash {
+
+// Every TV_CRASH_POINT of the product; tests/crash/check_crash_points.py keeps it complete.
+inline constexpr const char* kCrashPoints[] = {
+    "anchor.after_sync",
+    "anchor.before_sync",
+    "control.durable",
+    "file.replace.renamed",
+    "file.replace.synced",
+    "file.replace.written",
+    "file.shred.overwritten",
+    "file.shred.removed",
+    "journal.anchored",
+    "journal.committed",
+    "journal.prepared",
+    "keyring.anchored",
+    "keyring.generation_durable",
+    "keyring.replica_written",
+    "keyring.slot_destroyed",
+    "keyring.slot_ready",
+    "lock.synced",
+    "lock.written",
+    "merge.before_commit",
+    "merge.block_erased",
+    "merge.block_put",
+    "merge.committed",
+    "retention.after_block_erase",
+    "retention.after_erase",
+    "retention.after_purge_deletes",
+    "retention.after_shred",
+    "retention.after_shred_recorded",
+    "retention.before_shred",
+    "store.after_commit",
+    "store.before_commit",
+    "store.block_built",
+    "store.block_ingested",
+};
+
+}  // namespace televault::crash
