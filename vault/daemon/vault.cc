@@ -504,6 +504,10 @@ void Vault::RunMerges() {
            {"why", MessageOf(merged.status())}});
     }
   }
+  // A query may have held on to what the last merge replaced; the next merge may be long in coming.
+  if (const absl::Status erased = (*data)->merger->EraseReplaced(); !erased.ok()) {
+    Log(LogLevel::kError, "replaced blocks remain", {{"why", MessageOf(erased)}});
+  }
 }
 
 void Vault::RunRetention() {
