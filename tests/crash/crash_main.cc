@@ -11,7 +11,6 @@
 namespace televault::crash {
 namespace {
 
-constexpr milliseconds kCrashPointBound{20'000};
 Flags flags;
 
 bool ReadFlag(absl::string_view argument, absl::string_view name, uint64_t& value) {
@@ -74,15 +73,15 @@ void Scene::RunLoadAndKill(uint64_t seed, milliseconds after) {
   ++kills_;
 }
 
-bool Scene::RunToCrashPoint(const std::string& point, uint64_t seed) {
+bool Scene::RunToCrashPoint(const std::string& point, uint64_t seed, milliseconds at_most) {
   if (!vault.Launch(point).ok()) return false;
   bool fired = false;
   if (vault.AwaitReady().ok()) {
     Load load(vault, ledger, seed);
-    fired = vault.process().AwaitExit(kCrashPointBound);
+    fired = vault.process().AwaitExit(at_most);
     vault.process().Kill();
   } else {
-    fired = vault.process().AwaitExit(kCrashPointBound);
+    fired = vault.process().AwaitExit(kReadyBound);
   }
   vault.process().Kill();
   ++kills_;

@@ -36,7 +36,7 @@ class Scene {
   // Puts load on the running daemon, and kills it after a while.
   void RunLoadAndKill(uint64_t seed, milliseconds after);
   // Launches with a crash point armed and puts load on until it fires. False: it did not.
-  bool RunToCrashPoint(const std::string& point, uint64_t seed);
+  bool RunToCrashPoint(const std::string& point, uint64_t seed, milliseconds at_most);
   // Adds what was found to the test's failures; true if nothing was.
   bool Report();
   void Summarise(std::ostream& out) const;

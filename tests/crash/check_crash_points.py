@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""Every TV_CRASH_POINT of the product stands in tests/crash/crash_points.h, once and in order, and
+nothing else does; no name is used at two places, or an armed test would not know which one fired."""
+
+import os
+import re
+import sys
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+
+
+def points_of_the_product():
+    for top in ("auth", "audit", "vault", "admin-cli"):
+        for folder, _, files in os.walk(os.path.join(ROOT, top)):
+            for name in files:
+                if name.endswith((".cc", ".h")):
+                    path = os.path.join(folder, name)
+                    with open(path, encoding="utf-8") as file:
+                        text = file.read()
+                    for point in re.findall(r'TV_CRASH_POINT\("([^"]+)"\)', text):
+                        yield point, os.path.relpath(path, ROOT)
+
+
+def main():
+    findings = []
+    used = {}
+    for point, path in points_of_the_product():
+        if point in used:
+            findings.append(f"{path}: {point} is used in {used[point]} already")
+        used[point] = path
+    with open(os.path.join(ROOT, "tests/crash/crash_points.h"), encoding="utf-8") as file:
+        listed = re.findall(r'^ +"([^"]+)",', file.read(), re.M)
+    findings += [f"{used[point]}: {point} is missing from tests/crash/crash_points.h"
+                 for point in sorted(set(used) - set(listed))]
+    findings += [f"tests/crash/crash_points.h: there is no crash point {point}"
+                 for point in sorted(set(listed) - set(used))]
+    if not used or listed != sorted(set(listed)):
+        findings.append("tests/crash/crash_points.h: the list is sorted and names each point once")
+    print("\n".join(findings) or f"{len(used)} crash points, all listed")
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
