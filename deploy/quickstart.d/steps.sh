@@ -72,11 +72,17 @@ build() {
   fi
   "$root/deploy/install-packages" "$root/deploy/packages.txt"
   local begin=$SECONDS
+  mkdir -p "$root/build"
   say "Building a release of televault and televaultd (some minutes the first time) …"
-  (cd "$root" && cmake --preset release -DTELEVAULT_BUILD_TESTS=OFF >/dev/null &&
-    cmake --build --preset release --target televault televaultd 2>&1 |
-    awk 'NR % 50 == 0 || /FAILED|error/')
-  bin=$root/build/release/bin
+  # Its own build directory: that of the tests keeps its settings.
+  (cd "$root" && cmake --preset release -B build/quickstart -DTELEVAULT_BUILD_TESTS=OFF \
+    >build/quickstart.log 2>&1 && cmake --build build/quickstart --target televault televaultd \
+    >>build/quickstart.log 2>&1) || {
+    grep -vE '^\[[0-9]+/[0-9]+\] (Building|Linking|Generating)' "$root/build/quickstart.log" |
+      tail -n 60
+    fail "the build failed; all of its output is in build/quickstart.log"
+  }
+  bin=$root/build/quickstart/bin
   say "Built in $((SECONDS - begin)) s."
 }
 
