@@ -119,8 +119,8 @@ absl::Status Front::StillValid(const Call& call) const {
   const auto token = parts_.control.FindToken(call.principal.accessor);
   const auto person = parts_.control.FindPerson(call.principal.person);
   if (!token.has_value()) return NotAuthenticated();
-  const std::string_view problem = TokenProblem(*token, person.has_value() ? &*person : nullptr,
-                                                parts_.lockdown.ReadTime());
+  const std::string_view problem =
+      TokenProblem(*token, person.has_value() ? &*person : nullptr, parts_.lockdown.ReadTime());
   // Its last use was counted when the call came in.
   if (problem.empty() || problem == "TOKEN_USED_UP") return absl::OkStatus();
   return NotAuthenticated();
