@@ -76,7 +76,11 @@ struct Server::Parts {
         policies(std::move(table)),
         front({opened.clock(), policies, opened.control(), opened.lockdown(), opened.recorder(),
                [&opened] { return opened.Data().status(); },
-               [&opened] { return opened.RecordGenerations(); }}),
+               [&opened] {
+                 // A token may just have been revoked: streams under it end now.
+                 opened.streams().CutRefused();
+                 return opened.RecordGenerations();
+               }}),
         pool(config.worker_threads, kQueuedCalls),
         lockdown_pool(kLockdownThreads, kQueuedCalls),
         query({front, pool}, opened, opened.streams(), opened.random(),

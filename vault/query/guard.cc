@@ -6,6 +6,15 @@
 #include "absl/strings/str_cat.h"
 
 namespace televault::query {
+namespace {
+
+void Lower(std::atomic<int64_t>& kept, int64_t value) {
+  int64_t known = kept.load(std::memory_order_relaxed);
+  while (value < known && !kept.compare_exchange_weak(known, value)) {
+  }
+}
+
+}  // namespace
 
 ExecutionGuard::ExecutionGuard(const ExecContext& context, GateAccess access, size_t threads)
     : context_(context),
@@ -59,10 +68,8 @@ absl::Status ExecutionGuard::Check(size_t thread, size_t held_bytes) {
 }
 
 void ExecutionGuard::Depend(WallTime deadline) {
-  int64_t known = earliest_deadline_.load(std::memory_order_relaxed);
-  while (deadline.micros < known &&
-         !earliest_deadline_.compare_exchange_weak(known, deadline.micros)) {
-  }
+  Lower(earliest_deadline_, deadline.micros);
+  if (context_.earliest_deadline != nullptr) Lower(*context_.earliest_deadline, deadline.micros);
 }
 
 void ExecutionGuard::Fail(const absl::Status& status) {

@@ -81,7 +81,7 @@ grpc::ServerWriteReactor<Response>* ServeStream(
     const Serving& serving, grpc::CallbackServerContext* context, const char* method,
     const Request* request,
     std::function<absl::Status(Call&, const Request&, StreamWriter<Response>&)> handler) {
-  auto* writer = new StreamWriter<Response>();
+  auto* writer = new StreamWriter<Response>([context] { context->TryCancel(); });
   const absl::Status queued = serving.pool.Submit(
       [&front = serving.front, context, method, request, writer, handler = std::move(handler)] {
         Call call;

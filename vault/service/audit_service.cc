@@ -187,8 +187,11 @@ absl::Status AuditServiceImpl::Tail(Call& call, const v1::TailEntriesRequest& re
   const absl::Status filter = audit::CheckFilter(request.filter());
   TV_RETURN_IF_ERROR(serving_.front.Conclude(call, filter).status());
   TV_RETURN_IF_ERROR(filter);
+  writer.SetCheck([&] { return serving_.front.StillValid(call); });
   uint64_t next = std::min(request.start_index(), journal_.Head().tree_size);
   while (!call.cancelled() && serving_.front.clock().Mono() < call.deadline) {
+    // Also where nothing is written: a tail must not outlive its token.
+    TV_RETURN_IF_ERROR(serving_.front.StillValid(call));
     TV_ASSIGN_OR_RETURN(const auto leaves, journal_.ReadLeaves(LeafIndex(next), kLeavesPerRead));
     for (const std::string& leaf : leaves) {
       TV_ASSIGN_OR_RETURN(const auto entry, entries_.Open(LeafIndex(next), leaf));
@@ -226,6 +229,7 @@ absl::Status AuditServiceImpl::Export(Call& call, const v1::ExportLeavesRequest&
   const auto recorded = serving_.front.Conclude(call, range);
   if (!recorded.ok() && !call.answer_unaudited) return recorded.status();
   TV_RETURN_IF_ERROR(range);
+  writer.SetCheck([&] { return serving_.front.StillValid(call); });
   uint64_t next = request.first_index();
   do {
     v1::ExportLeavesResponse response;

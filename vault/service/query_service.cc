@@ -6,6 +6,7 @@
 #include "vault/base/check.h"
 #include "vault/query/partition_source.h"
 #include "vault/service/query_call.h"
+#include "vault/service/read_lease.h"
 #include "vault/service/result_stream.h"
 
 namespace televault::service {
@@ -78,15 +79,22 @@ absl::Status QueryServiceImpl::RunQuery(Call& call, const v1::QueryRequest& requ
     return absl::OkStatus();
   };
   if (const absl::Status open = call.revalidate(); !open.ok()) return refuse(open);
-  writer.SetCheck([&] { return gate.Check(access, scope); });
+  // The writer may look after this function returned: the lease lives as long as its check.
+  const auto lease = std::make_shared<ReadLease>(
+      ReadLease::Parts{.gate = gate,
+                       .access = access,
+                       .scope = scope,
+                       .valid_until_us = call.decision.valid_until_us,
+                       .caller = [&] { return serving_.front.StillValid(call); }});
+  writer.SetCheck([lease] { return lease->Check(); });
   const StreamRegistry::Entry entry(
-      streams_, {[&] { return gate.Check(access, scope); }, [&writer] { writer.Wake(); }});
-  return Execute(call, *admitted, **data, writer, scope);
+      streams_, {[lease] { return lease->Check(); }, [&writer] { writer.Wake(); }});
+  return Execute(call, *admitted, **data, writer, scope, *lease);
 }
 
 absl::Status QueryServiceImpl::Execute(Call& call, const AdmittedQuery& admitted, DataPlane& data,
                                        StreamWriter<v1::QueryResponse>& writer,
-                                       const GateScope& scope) {
+                                       const GateScope& scope, ReadLease& lease) {
   ResultStream stream(serving_.front, call, writer, random_, admitted.plan);
   query::ExecStats stats;
   const auto run = [&]() -> absl::Status {
@@ -97,6 +105,7 @@ absl::Status QueryServiceImpl::Execute(Call& call, const AdmittedQuery& admitted
                                .clock = serving_.front.clock(),
                                .deadline = call.deadline,
                                .cancelled = &writer.cancelled_flag(),
+                               .earliest_deadline = &lease.earliest_deadline(),
                                .memory_bytes = limits_.memory_bytes,
                                .threads = limits_.threads};
     if (call.decision.valid_until_us != 0) {

@@ -8,6 +8,7 @@
 #include "vault/service/adapter.h"
 #include "vault/service/data_plane.h"
 #include "vault/service/query_call.h"
+#include "vault/service/read_lease.h"
 #include "vault/service/stream_registry.h"
 
 namespace televault::service {
@@ -35,7 +36,8 @@ class QueryServiceImpl final : public v1::QueryService::CallbackService {
   absl::Status RunQuery(Call& call, const v1::QueryRequest& request,
                         StreamWriter<v1::QueryResponse>& writer);
   absl::Status Execute(Call& call, const AdmittedQuery& admitted, DataPlane& data,
-                       StreamWriter<v1::QueryResponse>& writer, const GateScope& scope);
+                       StreamWriter<v1::QueryResponse>& writer, const GateScope& scope,
+                       ReadLease& lease);
   absl::Status RunExplain(Call& call, const v1::ExplainRequest& request,
                           v1::ExplainResponse& response);
 

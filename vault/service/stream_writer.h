@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <grpcpp/grpcpp.h>
@@ -12,43 +13,69 @@
 
 namespace televault::service {
 
+// How long a client may keep a stream waiting.
+struct StreamPatience {
+  std::chrono::milliseconds write{60'000};  // for one message to be taken
+  std::chrono::milliseconds last{5'000};    // the same when the stream ends with an error
+  std::chrono::milliseconds look{250};      // between two looks at the check while waiting
+};
+
 // The sending half of a server stream, driven by one worker thread that may block.
 // Keeps at most one write outstanding, so that a cut stream stops at the message in hand.
-// Refuses to send anything after the check before a write failed, the client went away or Finish.
+// Refuses to send anything after the check before a write failed, the client went away or Finish;
+// to wait for a client that takes nothing.
 // Threads: Write and Finish from the worker; the On… reactions from gRPC.
 // Invariants: (1) `check` passes right before every StartWrite, under mu_. (2) After Finish nothing
 // is written. (3) The object deletes itself in OnDone; the worker must have called Finish before it
 // lets go of it.
+// Failure: a message that is not taken in time ends the call: DEADLINE_EXCEEDED from Write, and
+// Finish calls `abort`.
 template <class Response>
 class StreamWriter final : public grpc::ServerWriteReactor<Response> {
  public:
   using Check = std::function<absl::Status()>;
 
-  // `check` says whether a message may still leave; it must be cheap.
+  // `abort` cancels the call, with whatever message is under way.
+  explicit StreamWriter(std::function<void()> abort, StreamPatience patience = {})
+      : abort_(std::move(abort)), patience_(patience) {}
+
+  // `check` says whether a message may still leave; it must be cheap. It is not called after
+  // Finish began.
   void SetCheck(Check check) {
     const std::lock_guard lock(mu_);
     check_ = std::move(check);
   }
 
   // Sends `response` once the message before it has been taken. CANCELLED when the client is gone,
-  // else what `check` says.
+  // DEADLINE_EXCEEDED when it takes nothing, else what `check` says.
   absl::Status Write(Response response) {
     std::unique_lock lock(mu_);
-    idle_.wait(lock, [this] { return !writing_ || cancelled_ || (check_ && !check_().ok()); });
-    if (cancelled_) return absl::CancelledError("the client has gone");
-    if (check_) TV_RETURN_IF_ERROR(check_());
+    const auto until = std::chrono::steady_clock::now() + patience_.write;
+    for (;;) {
+      if (cancelled_) return absl::CancelledError("the client has gone");
+      if (check_) TV_RETURN_IF_ERROR(check_());
+      if (!writing_) break;
+      if (std::chrono::steady_clock::now() >= until) {
+        return absl::DeadlineExceededError("the client did not take a message in time");
+      }
+      // Time passes without waking anybody, and deadlines with it.
+      idle_.wait_for(lock, patience_.look);
+    }
     current_ = std::move(response);
     writing_ = true;
     this->StartWrite(&current_);
     return absl::OkStatus();
   }
 
-  // Ends the call; waits for the last message to be taken.
+  // Ends the call; waits a while for the last message to be taken, then cancels.
   void Finish(const absl::Status& status) {
     std::unique_lock lock(mu_);
-    idle_.wait(lock, [this] { return !writing_ || cancelled_; });
+    check_ = nullptr;
+    const bool taken = idle_.wait_for(lock, status.ok() ? patience_.write : patience_.last,
+                                      [this] { return !writing_ || cancelled_; });
     const grpc::Status wire = ToGrpc(status);
     lock.unlock();
+    if (!taken && abort_) abort_();
     grpc::ServerWriteReactor<Response>::Finish(wire);
   }
 
@@ -75,6 +102,8 @@ class StreamWriter final : public grpc::ServerWriteReactor<Response> {
   }
   void OnDone() override { delete this; }
 
+  const std::function<void()> abort_;
+  const StreamPatience patience_;
   mutable std::mutex mu_;  // guards all below
   std::condition_variable idle_;
   Check check_;

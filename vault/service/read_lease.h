@@ -1,0 +1,54 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <limits>
+#include <utility>
+
+#include "vault/base/gate.h"
+#include "vault/base/status.h"
+#include "vault/base/time.h"
+
+namespace televault::service {
+
+// Whether an answer with telemetry may go on leaving: lockdown, the caller's token, the end of the
+// grant, and the earliest deadline of the data in it. Looked at before every message.
+// Threads: any. Borrows: gate, the texts of the scope.
+class ReadLease {
+ public:
+  struct Parts {
+    const Gate& gate;
+    GateAccess access;
+    GateScope scope;
+    int64_t valid_until_us = 0;            // end of the grant; 0 = needs none
+    std::function<absl::Status()> caller;  // OK while token and person are good
+  };
+  explicit ReadLease(Parts parts) : parts_(std::move(parts)) {}
+
+  // FAILED_PRECONDITION with reason EXPIRED once data or grant are over, else what gate and caller
+  // say.
+  absl::Status Check() const {
+    TV_RETURN_IF_ERROR(parts_.gate.Check(parts_.access, parts_.scope));
+    const int64_t now = parts_.gate.ReadTime().micros;
+    if (now >= earliest_deadline_.load()) {
+      return WithReason(absl::FailedPreconditionError(
+                            "a day expired while its answer was on the way; run the query again"),
+                        reason::kExpired);
+    }
+    if (parts_.valid_until_us != 0 && now >= parts_.valid_until_us) {
+      return WithReason(absl::FailedPreconditionError(
+                            "the grant ended while its answer was on the way; ask for another"),
+                        reason::kExpired);
+    }
+    return parts_.caller();
+  }
+
+  // Execution lowers it to the deadline of everything it reads.
+  std::atomic<int64_t>& earliest_deadline() { return earliest_deadline_; }
+
+ private:
+  const Parts parts_;
+  std::atomic<int64_t> earliest_deadline_{std::numeric_limits<int64_t>::max()};
+};
+
+}  // namespace televault::service
