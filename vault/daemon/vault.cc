@@ -27,6 +27,16 @@ constexpr auto kHousekeepingTick = std::chrono::seconds(1);
 
 std::string MessageOf(const absl::Status& status) { return std::string(status.message()); }
 
+// Records what `read` says, again where that has changed meanwhile.
+template <class Read, class Record>
+absl::Status RecordLatest(const Read& read, const Record& record) {
+  while (true) {
+    const auto now = read();
+    const absl::Status status = record(now);
+    if (status.ok() || read() == now) return status;
+  }
+}
+
 }  // namespace
 
 // Signs notes as the vault: checkpoints for the journal, receipts for retention.
@@ -192,8 +202,16 @@ absl::Status Vault::OpenEngine() {
 }
 
 absl::Status Vault::RecordGenerations() {
-  TV_RETURN_IF_ERROR(engine_.anchor->RecordKeyring(keyring_->generation()));
-  return engine_.anchor->RecordControl(control_->generation(), LockEpoch(lockdown_->View()->epoch));
+  // Several threads come here. Whoever read its numbers before another one wrote later ones would
+  // seem to turn the clock back: it reads again. Numbers that stand still are the anchor's verdict.
+  TV_RETURN_IF_ERROR(
+      RecordLatest([this] { return keyring_->generation(); },
+                   [this](uint64_t now) { return engine_.anchor->RecordKeyring(now); }));
+  return RecordLatest(
+      [this] { return std::pair(control_->generation(), lockdown_->View()->epoch); },
+      [this](const auto& now) {
+        return engine_.anchor->RecordControl(now.first, LockEpoch(now.second));
+      });
 }
 
 absl::Status Vault::RecordEvent(const char* method, const std::string& reason) {
