@@ -8,6 +8,9 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+#include "admin-cli/output/json.h"
 
 namespace televault::cli {
 namespace {
@@ -135,6 +138,33 @@ absl::StatusOr<v1::Value> ParseParameter(std::string_view text) {
     value.set_string_value(type == "text" ? rest : std::string(text));
   }
   return value;
+}
+
+std::string FormatParameter(const v1::Value& value) {
+  switch (value.kind_case()) {
+    case v1::Value::kBoolValue:
+      return value.bool_value() ? "bool:true" : "bool:false";
+    case v1::Value::kIntValue:
+      return absl::StrCat("int:", value.int_value());
+    case v1::Value::kDoubleValue:
+      return "double:" + absl::StrFormat("%.17g", value.double_value());
+    case v1::Value::kStringValue:
+      return "text:" + value.string_value();
+    case v1::Value::kTimestampUs:
+      return "time:" + FormatRfc3339({value.timestamp_us()});
+    case v1::Value::kDurationUs:
+      // Other clients send what the command line has no word for: shown exactly all the same.
+      return value.duration_us() > 0 && value.duration_us() % 1'000 == 0
+                 ? "duration:" + FormatDuration(microseconds(value.duration_us()))
+                 : absl::StrCat("duration:", value.duration_us(), "us");
+    case v1::Value::kListValue:
+      return "list:" + Dump(Json(std::vector<std::string>(value.list_value().values().begin(),
+                                                          value.list_value().values().end())),
+                            -1);
+    case v1::Value::KIND_NOT_SET:
+      break;
+  }
+  return "null";
 }
 
 absl::StatusOr<std::string> ReadText(const std::string& path, size_t max_bytes) {

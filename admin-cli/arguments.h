@@ -33,6 +33,9 @@ std::string_view LevelName(v1::LockdownLevel level);
 // A query parameter: "int:5", "double:0.5", "bool:true", "time:2026-11-23T00:00:00Z",
 // "duration:250ms", "text:…" or "null"; without a known type before the colon the whole is text.
 absl::StatusOr<v1::Value> ParseParameter(std::string_view text);
+// The text that ParseParameter reads back as `value`; a list or an odd duration, which it has no
+// word for, is written out.
+std::string FormatParameter(const v1::Value& value);
 
 // A whole text file of at most `max_bytes`, or standard input for "-".
 absl::StatusOr<std::string> ReadText(const std::string& path, size_t max_bytes);

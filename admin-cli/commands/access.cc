@@ -24,6 +24,14 @@ struct ListArgs {
   PageArgs pages;
 };
 
+// A vote is cast on the values too: they read as `--param` takes them.
+Json RequestJson(const v1::AccessRequest& request) {
+  Json json = ToJson(request);
+  Json& parameters = json["parameters"] = Json::array();
+  for (const v1::Value& value : request.parameters()) parameters.push_back(FormatParameter(value));
+  return json;
+}
+
 std::string Approvals(const Json& request) {
   size_t approvals = 0;
   for (const Json& vote : request["votes"]) approvals += vote["approve"].get<bool>() ? 1 : 0;
@@ -38,7 +46,8 @@ const std::vector<ListColumn>& Columns() {
                                                   {"by", "requested_by"},
                                                   {"approvals", "", Align::kRight, &Approvals},
                                                   {"until", "expires_at"},
-                                                  {"query", "normalized_sql"}};
+                                                  {"query", "normalized_sql"},
+                                                  {"parameters", "parameters"}};
   return columns;
 }
 
@@ -76,7 +85,7 @@ absl::StatusOr<ExitCode> RunRequest(Context& context, const RequestArgs& args) {
   client::Call call = context.NewCall();
   TV_ASSIGN_OR_RETURN(const auto response, vault->RequestAccess(request, call));
   context.Observe(response.receipt());
-  EmitObject(context, ToJson(response.request()));
+  EmitObject(context, RequestJson(response.request()));
   if (response.request().dataset() != args.dataset) {
     return absl::FailedPreconditionError(
         absl::StrCat("the query reads ", response.request().dataset(), " and not ", args.dataset,
@@ -116,7 +125,7 @@ absl::StatusOr<ExitCode> RunList(Context& context, const ListArgs& args) {
     request.set_page_token(token);
     client::Call call = context.NewCall();
     TV_ASSIGN_OR_RETURN(const auto response, vault->ListAccessRequests(request, call));
-    for (const v1::AccessRequest& one : response.requests()) requests.push_back(ToJson(one));
+    for (const v1::AccessRequest& one : response.requests()) requests.push_back(RequestJson(one));
     return response.next_page_token();
   };
   TV_RETURN_IF_ERROR(FetchPages(context, args.pages, fetch, [&] { return requests.size(); }));
@@ -134,7 +143,7 @@ absl::StatusOr<ExitCode> RunShow(Context& context, const IdArgs& args) {
   request.set_id(args.id);
   client::Call call = context.NewCall();
   TV_ASSIGN_OR_RETURN(const auto response, vault->GetAccessRequest(request, call));
-  EmitObject(context, ToJson(response.request()));
+  EmitObject(context, RequestJson(response.request()));
   return ExitOf(response.request());
 }
 
@@ -146,7 +155,7 @@ absl::StatusOr<ExitCode> Vote(Context& context, const IdArgs& args, bool approve
   client::Call call = context.NewCall();
   TV_ASSIGN_OR_RETURN(const auto response, vault->VoteAccess(request, call));
   context.Observe(response.receipt());
-  EmitObject(context, ToJson(response.request()));
+  EmitObject(context, RequestJson(response.request()));
   if (!approve) return ExitCode::kOk;
   return ExitOf(response.request());
 }
@@ -168,7 +177,7 @@ absl::StatusOr<ExitCode> RunRevoke(Context& context, const IdArgs& args) {
   client::Call call = context.NewCall();
   TV_ASSIGN_OR_RETURN(const auto response, vault->RevokeAccess(request, call));
   context.Observe(response.receipt());
-  EmitObject(context, ToJson(response.request()));
+  EmitObject(context, RequestJson(response.request()));
   return ExitCode::kOk;
 }
 

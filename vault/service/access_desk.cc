@@ -125,6 +125,7 @@ absl::StatusOr<AccessDesk::Change> AccessDesk::Request(const auth::Principal& by
   record.set_requested_by(by.person);
   record.set_token(by.accessor);
   record.set_sql(std::move(asked.sql));
+  for (v1::Value& value : asked.parameters) *record.add_parameters() = std::move(value);
   record.set_normalized_sql(std::move(asked.normalized_sql));
   record.set_fingerprint(std::move(asked.fingerprint));
   record.set_query_digest(asked.query_digest.data(), asked.query_digest.size());
@@ -220,6 +221,7 @@ v1::AccessRequest AccessDesk::ToWire(const record::v1::AccessRequestRecord& reco
   wire.set_normalized_sql(record.normalized_sql());
   if (with_text) {
     wire.set_sql(record.sql());
+    *wire.mutable_parameters() = record.parameters();
     wire.set_reason(record.reason());
   }
   wire.set_fingerprint(record.fingerprint());

@@ -25,7 +25,8 @@ namespace televault::service {
 // Refuses to decide who may vote (auth::MayVote does) and to commit.
 // Threads: any; changes come from exclusive calls only, one at a time.
 // Borrows: meta, random.
-// Invariants: (1) a request's query, purpose, token and policy never change. (2) A vote is counted
+// Invariants: (1) a request's query, parameters, purpose, token and policy never
+// change. (2) A vote is counted
 // only once it is durable. (3) History stays readable after a grant is over.
 class AccessDesk {
  public:
@@ -38,6 +39,7 @@ class AccessDesk {
     std::string dataset;
     std::string purpose;
     std::string sql;
+    std::vector<v1::Value> parameters;  // of $1, $2, …
     std::string normalized_sql;
     std::string fingerprint;
     std::vector<std::string> fields;
@@ -72,7 +74,7 @@ class AccessDesk {
                                            std::string_view id, WallTime now) const;
 
   static v1::AccessState StateOf(const record::v1::AccessRequestRecord& record, WallTime now);
-  // The wire form. `with_text`: the viewer may see the query with its literals.
+  // The wire form. `with_text`: the viewer may see the query with its literals and parameters.
   static v1::AccessRequest ToWire(const record::v1::AccessRequestRecord& record, bool with_text,
                                   WallTime now);
 

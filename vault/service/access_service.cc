@@ -126,6 +126,7 @@ absl::Status AccessServiceImpl::Request(Call& call, const v1::RequestAccessReque
   asked.dataset = admitted.dataset->name;
   asked.purpose = request.purpose();
   asked.sql = request.sql();
+  asked.parameters = text.parameters;
   asked.normalized_sql = admitted.parsed.normalized;
   asked.fingerprint = admitted.parsed.fingerprint;
   asked.fields = admitted.plan.fields();

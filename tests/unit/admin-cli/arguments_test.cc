@@ -68,6 +68,19 @@ TEST(ArgumentsTest, ParametersAreTypedByTheirPrefix) {
   EXPECT_EQ(value.string_value(), "https://example.org");
 }
 
+TEST(ArgumentsTest, AParameterIsShownAsItIsTyped) {
+  for (const std::string text : {"int:-5", "double:0.5", "bool:false", "time:1970-01-01T00:00:01Z",
+                                 "duration:250ms", "text:subject-7", "text:int:5", "null"}) {
+    TV_ASSERT_OK_AND_ASSIGN(const v1::Value value, ParseParameter(text));
+    EXPECT_EQ(FormatParameter(value), text);
+  }
+  v1::Value other;
+  other.set_duration_us(-3);
+  EXPECT_EQ(FormatParameter(other), "duration:-3us");
+  other.mutable_list_value()->add_values("a\"b");
+  EXPECT_EQ(FormatParameter(other), R"(list:["a\"b"])");
+}
+
 TEST(ArgumentsTest, ABadParameterIsNotRepeatedInTheError) {
   const auto status = ParseParameter("int:hunter2").status();
   EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument));
