@@ -243,7 +243,9 @@ absl::StatusOr<std::shared_ptr<service::DataPlane>> Vault::BuildDataPlane() {
   data->reader = std::make_unique<partition::PartitionReader>(*engine_.store, *meta_, *keyring_,
                                                               *data->partitions, *lockdown_, vault);
   data->reader->SetQuarantineListener(
-      [this](PartitionId id, std::string_view why) { Quarantine(id, why); });
+      [this, &catalog = *data->partitions](PartitionId id, std::string_view why) {
+        Quarantine(catalog, id, why);
+      });
   data->writer = std::make_unique<partition::PartitionWriter>(
       *data->partitions, *keyring_, *meta_, *engine_.journal, around_.clock, around_.random, vault);
   service::DataPlane* plane = data.get();
@@ -282,8 +284,10 @@ absl::StatusOr<std::shared_ptr<service::DataPlane>> Vault::BuildDataPlane() {
 }
 
 // A partition of which something did not open stays closed over restarts, and the trail says why.
-void Vault::Quarantine(PartitionId partition, std::string_view why) {
+void Vault::Quarantine(partition::PartitionCatalog& catalog, PartitionId partition,
+                       std::string_view why) {
   const auto write = [&]() -> absl::Status {
+    const auto records = catalog.LockRecords();
     TV_ASSIGN_OR_RETURN(const auto view, engine_.store->Pin());
     TV_ASSIGN_OR_RETURN(
         auto record, meta_->Get<record::v1::PartitionRecord>(*view, store::RecordKind::kPartition,

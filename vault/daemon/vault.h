@@ -87,7 +87,8 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   absl::StatusOr<std::shared_ptr<service::DataPlane>> BuildDataPlane();
   absl::Status UnsealWith(const SecretBytes& root);
   absl::Status RecordEvent(const char* method, const std::string& reason);
-  void Quarantine(PartitionId partition, std::string_view why);
+  void Quarantine(partition::PartitionCatalog& catalog, PartitionId partition,
+                  std::string_view why);
   void Housekeep(std::stop_token stop);
   absl::Status ForgetOldBatches(service::DataPlane& data);
   void RunMerges();

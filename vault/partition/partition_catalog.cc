@@ -53,6 +53,18 @@ PartitionCatalog::MaintenanceLock::~MaintenanceLock() {
   catalog_->locked_.erase(id_);
 }
 
+PartitionCatalog::RecordLock::RecordLock(RecordLock&& other) noexcept
+    : catalog_(std::exchange(other.catalog_, nullptr)) {}
+
+PartitionCatalog::RecordLock::~RecordLock() {
+  if (catalog_ == nullptr) return;
+  {
+    const std::lock_guard lock(catalog_->mu_);
+    catalog_->records_locked_ = false;
+  }
+  catalog_->records_free_.notify_one();
+}
+
 absl::StatusOr<std::unique_ptr<PartitionCatalog>> PartitionCatalog::Open(
     store::Store& store, const store::MetaStore& meta, WallTime now) {
   TV_ASSIGN_OR_RETURN(const std::unique_ptr<store::View> view, store.Pin());
@@ -143,6 +155,13 @@ std::optional<PartitionCatalog::MaintenanceLock> PartitionCatalog::TryLock(Parti
   const std::lock_guard lock(mu_);
   if (!locked_.insert(id).second) return std::nullopt;
   return MaintenanceLock(this, id);
+}
+
+PartitionCatalog::RecordLock PartitionCatalog::LockRecords() {
+  std::unique_lock lock(mu_);
+  records_free_.wait(lock, [this] { return !records_locked_; });
+  records_locked_ = true;
+  return RecordLock(this);
 }
 
 void PartitionCatalog::OnOpened(const PartitionInfo& info) {

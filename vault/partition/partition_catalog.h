@@ -1,5 +1,6 @@
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -48,7 +49,7 @@ struct PartitionInfo {
 // Refuses to hold rows or keys, to commit anything: whoever commits reports here afterwards.
 // Threads: any.  Borrows: nothing after Open.
 // Invariants: (1) a deadline only moves to earlier times. (2) A state only moves forward.
-// (3) At most one holder of the maintenance lock per partition.
+// (3) At most one holder of the maintenance lock per partition, and one of the record lock.
 // Failure: Open fails where a record does not open or the counts exceed limits.
 class PartitionCatalog {
  public:
@@ -67,6 +68,20 @@ class PartitionCatalog {
     PartitionId id_;
   };
 
+  // Held from reading a partition's record to the commit of its changed form, so that no writer
+  // puts back what another one changed. Any thread may release it. Must not outlive the catalog.
+  class RecordLock {
+   public:
+    RecordLock(RecordLock&& other) noexcept;
+    RecordLock& operator=(RecordLock&&) = delete;
+    ~RecordLock();
+
+   private:
+    friend class PartitionCatalog;
+    explicit RecordLock(PartitionCatalog* catalog) : catalog_(catalog) {}
+    PartitionCatalog* catalog_;
+  };
+
   static absl::StatusOr<std::unique_ptr<PartitionCatalog>> Open(store::Store& store,
                                                                 const store::MetaStore& meta,
                                                                 WallTime now);
@@ -79,6 +94,9 @@ class PartitionCatalog {
 
   // Nothing if somebody else holds it.
   std::optional<MaintenanceLock> TryLock(PartitionId id);
+  // Waits for whoever holds it: as long as a commit takes. Taken after a maintenance lock, and not
+  // twice by one caller.
+  RecordLock LockRecords();
 
   // --- reports of what has been committed -------------------------------------------------------
   // Key, deadline and opened_at count; ignored where the partition is known.
@@ -106,9 +124,11 @@ class PartitionCatalog {
  private:
   PartitionCatalog() = default;
 
-  mutable std::mutex mu_;  // guards both
+  mutable std::mutex mu_;  // guards all below
+  std::condition_variable records_free_;
   std::map<PartitionId, PartitionInfo> partitions_;
   std::set<PartitionId> locked_;
+  bool records_locked_ = false;
 };
 
 }  // namespace televault::partition

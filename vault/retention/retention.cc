@@ -131,6 +131,7 @@ absl::StatusOr<LeafIndex> RetentionManager::Commit(const record::v1::PartitionRe
 }
 
 absl::Status RetentionManager::RecordShredded(const partition::PartitionInfo& info, WallTime now) {
+  const auto records = parts_.catalog.LockRecords();
   TV_ASSIGN_OR_RETURN(record::v1::PartitionRecord record, ReadRecord(info.id));
   record.set_state(record::v1::PARTITION_STATE_SHREDDED);
   record.set_events(info.rows());
@@ -171,6 +172,9 @@ absl::Status RetentionManager::Purge(const partition::PartitionInfo& info, WallT
   if (!erased.complete) return absl::UnavailableError("bytes remain: " + erased.remaining);
   TV_CRASH_POINT("retention.after_erase");
 
+  const auto records = parts_.catalog.LockRecords();
+  // Erasing took its time: what others wrote into the record meanwhile stays.
+  TV_ASSIGN_OR_RETURN(record, ReadRecord(info.id));
   record.set_shredded_leaf(shredded_leaves_.at(info.id).value());
   record.set_state(record::v1::PARTITION_STATE_PURGED);
   record.set_purged_at_us(now.micros);

@@ -138,13 +138,16 @@ absl::Status CatalogServiceImpl::Apply(Call& call, const v1::ApplyDatasetRequest
   response.set_new_digest(details["new_digest"]);
   if (prepared.applicable && !request.dry_run()) {
     response.set_applied(true);
+    // Goes with the callback: held until the commit is published or given up.
+    const auto records =
+        std::make_shared<partition::PartitionCatalog::RecordLock>(data->partitions->LockRecords());
     TV_ASSIGN_OR_RETURN(const auto earlier, EarlierDeadlines(*data, prepared));
     call.mutations = std::move(prepared.mutations);
     for (const auto& [partition, deadline] : earlier) {
       TV_ASSIGN_OR_RETURN(store::Mutation mutation, WithDeadline(*data, partition, deadline));
       call.mutations.push_back(std::move(mutation));
     }
-    call.on_committed = [data, earlier, publish = std::move(prepared.on_committed)] {
+    call.on_committed = [data, records, earlier, publish = std::move(prepared.on_committed)] {
       publish();
       for (const auto& [partition, deadline] : earlier) {
         data->partitions->OnDeadline(partition, deadline);

@@ -1,3 +1,7 @@
+#include <gtest/gtest.h>
+#include <memory>
+#include <thread>
+
 #include "tests/unit/partition/partition_harness.h"
 #include "vault/base/limits.h"
 #include "vault/partition/purge.h"
@@ -357,6 +361,28 @@ TEST_F(PartitionTest, MaintenanceExcludesItself) {
     EXPECT_THAT(process->merger.Merge(today_), StatusIs(absl::StatusCode::kUnavailable));
   }
   EXPECT_THAT(process->merger.Merge(today_), IsOk());
+}
+
+TEST_F(PartitionTest, WritersOfARecordWaitForEachOther) {
+  auto process = Start();
+  int value = 0;
+  std::vector<std::jthread> writers;
+  for (int writer = 0; writer < 4; ++writer) {
+    writers.emplace_back([&] {
+      for (int i = 0; i < 1'000; ++i) {
+        const auto records = process->catalog->LockRecords();
+        const int read = value;
+        std::this_thread::yield();
+        value = read + 1;
+      }
+    });
+  }
+  writers.clear();
+  EXPECT_EQ(value, 4'000);
+  // The answer to a call may be sent, and the lock released, on another thread.
+  auto held = std::make_shared<PartitionCatalog::RecordLock>(process->catalog->LockRecords());
+  std::jthread([moved = std::move(held)]() mutable { moved.reset(); }).join();
+  const auto again = process->catalog->LockRecords();
 }
 
 TEST_F(PartitionTest, APurgePlanNamesEverythingAndItsCommitLeavesNothing) {

@@ -1,0 +1,87 @@
+#include "vault/retention/retention.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/partition/partition_harness.h"
+
+namespace televault::retention {
+namespace {
+
+using partition::State;
+using partition::testing::Machine;
+using partition::testing::Process;
+using televault::testing::IsOk;
+using televault::testing::SimDisk;
+using televault::testing::SimStore;
+
+class RetentionTest : public ::testing::Test {
+ protected:
+  record::v1::PartitionRecord Record() {
+    return process_.meta
+        .Get<record::v1::PartitionRecord>(*process_.store.Pin().value(),
+                                          store::RecordKind::kPartition, store::RecordId(today_))
+        .value();
+  }
+  // What somebody else changes in the record, by the rules.
+  void Change(const std::function<void(record::v1::PartitionRecord&)>& change) {
+    const auto records = process_.catalog->LockRecords();
+    auto record = Record();
+    change(record);
+    store::CommitUnit unit;
+    unit.leaves.resize(1);
+    unit.mutations.push_back(
+        process_.meta.Put(store::RecordKind::kPartition, store::RecordId(today_), record).value());
+    ASSERT_THAT(process_.journal.Commit(std::move(unit)), IsOk());
+  }
+
+  Machine machine_;
+  Process process_{machine_, std::make_unique<SimStore>(std::make_shared<SimDisk>(1))};
+  const PartitionId today_ = machine_.Today();
+  std::vector<std::string> methods_;
+  std::function<void(const std::string& method)> on_leaf_;
+  RetentionManager retention_{RetentionManager::Parts{
+      .store = process_.store,
+      .meta = process_.meta,
+      .journal = process_.journal,
+      .keyring = *machine_.keyring,
+      .catalog = *process_.catalog,
+      .reader = process_.reader,
+      .gate = machine_.gate,
+      .make_leaf = [this](record::v1::AuditEntry entry) -> absl::StatusOr<store::AuditLeaf> {
+        methods_.push_back(entry.method());
+        if (on_leaf_) on_leaf_(entry.method());
+        return store::AuditLeaf();
+      },
+      .sign = [](const std::string& text) -> absl::StatusOr<std::string> { return text; },
+      .name_of = [](DatasetId) { return std::string("d"); },
+      .pseudonym_of = [](DatasetId) { return std::string("00"); }}};
+};
+
+TEST_F(RetentionTest, APartitionIsShreddedThenPurgedAtItsDeadline) {
+  ASSERT_THAT(process_.Append(today_, 0, 10), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(RunReport report, retention_.RunOnce());
+  EXPECT_EQ(report.shredded + report.purged, 0u);
+  machine_.clock.Advance(std::chrono::hours(24 * 3));
+  TV_ASSERT_OK_AND_ASSIGN(report, retention_.RunOnce());
+  EXPECT_EQ(report.shredded, 1u);
+  EXPECT_EQ(report.purged, 1u) << (report.pending.empty() ? "" : report.pending.front());
+  EXPECT_EQ(process_.catalog->Find(today_)->state, State::kPurged);
+  EXPECT_NE(Record().receipt_note(), "");
+}
+
+TEST_F(RetentionTest, APurgeKeepsWhatOthersWroteIntoTheRecordMeanwhile) {
+  ASSERT_THAT(process_.Append(today_, 0, 10), IsOk());
+  machine_.clock.Advance(std::chrono::hours(24 * 3));
+  on_leaf_ = [this](const std::string& method) {
+    if (method == "retention.purge.begin") {
+      Change([](record::v1::PartitionRecord& record) { record.set_quarantined(true); });
+    }
+  };
+  TV_ASSERT_OK_AND_ASSIGN(const RunReport report, retention_.RunOnce());
+  ASSERT_EQ(report.purged, 1u);
+  EXPECT_TRUE(Record().quarantined());
+  EXPECT_EQ(Record().state(), record::v1::PARTITION_STATE_PURGED);
+}
+
+}  // namespace
+}  // namespace televault::retention
