@@ -247,7 +247,7 @@ absl::StatusOr<std::shared_ptr<service::DataPlane>> Vault::BuildDataPlane() {
         Quarantine(catalog, id, why);
       });
   data->writer = std::make_unique<partition::PartitionWriter>(
-      *data->partitions, *keyring_, *meta_, *engine_.journal, around_.clock, around_.random, vault);
+      *data->partitions, *keyring_, *meta_, *engine_.journal, *lockdown_, around_.random, vault);
   service::DataPlane* plane = data.get();
   const auto name_of = [plane](DatasetId id) {
     const auto dataset = plane->catalog->Find(id);
@@ -275,6 +275,10 @@ absl::StatusOr<std::shared_ptr<service::DataPlane>> Vault::BuildDataPlane() {
           [this, name_of](DatasetId id) {
             return ToHex(
                 crypto::KeyedHash16(*freshness_key_, "televault.rcpt", AsBytes(name_of(id))));
+          },
+          [plane](DatasetId id) -> std::optional<microseconds> {
+            const auto dataset = plane->catalog->Find(id);
+            return dataset.ok() ? (*dataset)->manifest.when.ttl : std::nullopt;
           }});
   data->mask_key = crypto::NewKey(around_.random);
   TV_RETURN_IF_ERROR(data->merger->SweepOrphans().status());

@@ -57,13 +57,13 @@ record::v1::PartitionRecord RecordOf(const PartitionInfo& info) {
 }  // namespace
 
 PartitionWriter::PartitionWriter(PartitionCatalog& catalog, crypto::Keyring& keyring,
-                                 store::MetaStore& meta, store::Journal& journal,
-                                 const Clock& clock, Random& random, VaultId vault)
+                                 store::MetaStore& meta, store::Journal& journal, const Gate& gate,
+                                 Random& random, VaultId vault)
     : catalog_(catalog),
       keyring_(keyring),
       meta_(meta),
       journal_(journal),
-      clock_(clock),
+      gate_(gate),
       random_(random),
       vault_(vault) {}
 
@@ -72,9 +72,14 @@ absl::StatusOr<PartitionWriter::Target> PartitionWriter::FindTarget(PartitionId 
                                                                     WallTime now) {
   if (std::optional<PartitionInfo> known = catalog_.Find(id)) return Target{*known, false};
   const std::lock_guard lock(mu_);
-  // Two callers may open a partition at once: both commit the record of the first.
-  const auto pending = opening_.find(id);
-  if (pending != opening_.end()) return Target{pending->second, true};
+  // Two callers may open a partition at once: both commit the record of the first, unless the TTL
+  // became shorter in between. The first may also have been given up, so its deadline is not more
+  // than a bound.
+  if (const auto pending = opening_.find(id); pending != opening_.end()) {
+    PartitionInfo& info = pending->second;
+    info.deadline = std::min(info.deadline, deadline);
+    return Target{info, true};
+  }
   if (catalog_.live_count() + opening_.size() >= limits::kMaxLivePartitions) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the vault holds ", limits::kMaxLivePartitions,
@@ -93,6 +98,8 @@ void PartitionWriter::Committed(const PartitionInfo& info, bool opened, uint64_t
                                 uint64_t bytes, WallTime at) {
   if (opened) {
     catalog_.OnOpened(info);
+    // Known already where another caller opened it, perhaps with a later deadline.
+    catalog_.OnDeadline(info.id, info.deadline);
     const std::lock_guard lock(mu_);
     opening_.erase(info.id);
   }
@@ -104,7 +111,7 @@ absl::StatusOr<PreparedBatch> PartitionWriter::Prepare(PartitionId id,
                                                        const block::ColumnBatch& batch,
                                                        WallTime deadline) {
   TV_RETURN_IF_ERROR(CheckBatch(id, batch));
-  const WallTime now = clock_.Wall();
+  const WallTime now = gate_.ReadTime();
   TV_ASSIGN_OR_RETURN(Target target, FindTarget(id, deadline, now));
   TV_RETURN_IF_ERROR(CheckWritable(target.info, now));
   // Only a partition that opens gets a key made: one that is shredded meanwhile must not get a

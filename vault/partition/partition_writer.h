@@ -5,7 +5,7 @@
 #include <mutex>
 #include <vector>
 
-#include "vault/base/clock.h"
+#include "vault/base/gate.h"
 #include "vault/base/ids.h"
 #include "vault/base/random.h"
 #include "vault/base/status.h"
@@ -36,12 +36,12 @@ struct PreparedBatch {
 // that is past its deadline, shredded or purged.
 // Threads: any; sealing runs on the caller's.  Borrows: everything handed in.
 // Invariants: (1) the data key is durable in the keyring before anything is sealed under it.
-// (2) A partition's deadline is the one of the call that opened it.
+// (2) A partition's deadline is the earliest of the calls that prepared to open it.
 // Failure: nothing was changed when an error is returned.
 class PartitionWriter {
  public:
   PartitionWriter(PartitionCatalog& catalog, crypto::Keyring& keyring, store::MetaStore& meta,
-                  store::Journal& journal, const Clock& clock, Random& random, VaultId vault);
+                  store::Journal& journal, const Gate& gate, Random& random, VaultId vault);
 
   // `batch`: valid, all rows of `id.day`, 1..limits::kMaxEventsPerAppend rows. `deadline` counts
   // only if this call opens the partition. FAILED_PRECONDITION/EXPIRED for a partition that is no
@@ -63,7 +63,7 @@ class PartitionWriter {
   crypto::Keyring& keyring_;
   store::MetaStore& meta_;
   store::Journal& journal_;
-  const Clock& clock_;
+  const Gate& gate_;
   Random& random_;
   const VaultId vault_;
   std::mutex mu_;                                 // guards opening_

@@ -16,6 +16,7 @@
 namespace televault::retention {
 namespace {
 
+constexpr char kShortened[] = "retention.shorten";
 constexpr char kShredded[] = "retention.shred";
 constexpr char kPurging[] = "retention.purge.begin";
 constexpr char kPurged[] = "retention.purge";
@@ -39,7 +40,7 @@ std::string ReceiptText(const record::v1::PartitionRecord& record, std::string_v
 absl::StatusOr<RunReport> RetentionManager::RunOnce() {
   const std::lock_guard lock(mu_);
   RunReport report;
-  if (!parts_.keyring.sealed()) TV_RETURN_IF_ERROR(AlignDeadlines());
+  if (!parts_.keyring.sealed()) TV_RETURN_IF_ERROR(AlignDeadlines(report));
   TV_RETURN_IF_ERROR(Shred(report));
   if (parts_.keyring.sealed()) return report;
   const WallTime now = parts_.gate.ReadTime();
@@ -67,14 +68,44 @@ absl::StatusOr<RunReport> RetentionManager::RunOnce() {
   return report;
 }
 
-// A shorter TTL moves the deadline in the partition's record; the keyring, which shreds also while
-// sealed, follows here.
-absl::Status RetentionManager::AlignDeadlines() {
+// A shorter TTL moves the deadline in the partition's record when it is applied; here follow the
+// days that a batch opened which was prepared under the longer one, and the keyring, which shreds
+// also while sealed.
+absl::Status RetentionManager::AlignDeadlines(RunReport& report) {
+  for (const partition::PartitionInfo& info : parts_.catalog.All()) {
+    const auto ttl = parts_.ttl_of(info.id.dataset);
+    if (info.state != partition::State::kLive || !ttl.has_value()) continue;
+    const WallTime deadline = EndOf(info.id.day) + *ttl;
+    if (deadline >= info.deadline) continue;
+    if (const absl::Status status = Shorten(info.id, deadline); !status.ok()) {
+      report.pending.push_back(absl::StrCat(parts_.name_of(info.id.dataset), "/", DayText(info.id),
+                                            ": ", std::string(status.message())));
+    }
+  }
   for (const crypto::DataKeyInfo& key : parts_.keyring.AllDataKeys()) {
     const auto info = parts_.catalog.Find(key.partition);
     if (!info.has_value() || info->deadline >= key.deadline) continue;
     TV_RETURN_IF_ERROR(parts_.keyring.SetDeadline(key.partition, info->deadline));
   }
+  return absl::OkStatus();
+}
+
+absl::Status RetentionManager::Shorten(PartitionId partition, WallTime deadline) {
+  const auto records = parts_.catalog.LockRecords();
+  // The apply that made the TTL shorter may have come here first.
+  if (const auto info = parts_.catalog.Find(partition);
+      !info.has_value() || info->deadline <= deadline) {
+    return absl::OkStatus();
+  }
+  TV_ASSIGN_OR_RETURN(record::v1::PartitionRecord record, ReadRecord(partition));
+  record.set_deadline_us(std::min(record.deadline_us(), deadline.micros));
+  TV_ASSIGN_OR_RETURN(
+      store::Mutation mutation,
+      parts_.meta.Put(store::RecordKind::kPartition, store::RecordId(partition), record));
+  std::vector<store::Mutation> mutations;
+  mutations.push_back(std::move(mutation));
+  TV_RETURN_IF_ERROR(Commit(record, kShortened, std::move(mutations)).status());
+  parts_.catalog.OnDeadline(partition, deadline);
   return absl::OkStatus();
 }
 

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,7 +41,7 @@ struct RunReport {
 // Expiry of partitions: LIVE → EXPIRED (the deadline passed; no job needed: readers refuse) →
 // SHREDDED (data key destroyed) → PURGED (bytes gone from the store). Every step is an audit entry;
 // the last leaves a signed receipt.
-// Refuses to move a deadline, to decide who may ask, to open any row.
+// Refuses to move a deadline to a later time, to decide who may ask, to open any row.
 // Threads: one run at a time (RunOnce serialises). Borrows: everything handed in.
 // Invariants: (1) a shred takes every key that is due at once and is durable before its record.
 // (2) A partition is purged only after its key is gone. (3) A step that was interrupted is finished
@@ -54,6 +55,9 @@ class RetentionManager {
   using SignFn = std::function<absl::StatusOr<std::string>(const std::string& text)>;
   // The dataset's name for entries and receipts; its number where the catalog does not know it.
   using NameFn = std::function<std::string(DatasetId)>;
+  // The dataset's time to live as its manifest says now; nothing where the catalog does not know
+  // it.
+  using TtlFn = std::function<std::optional<microseconds>(DatasetId)>;
 
   struct Parts {
     store::Store& store;
@@ -67,6 +71,7 @@ class RetentionManager {
     SignFn sign;
     NameFn name_of;
     NameFn pseudonym_of;  // keyed hash of the name, hex: receipts leave the vault
+    TtlFn ttl_of;
   };
   explicit RetentionManager(Parts parts) : parts_(std::move(parts)) {}
 
@@ -81,7 +86,8 @@ class RetentionManager {
   std::string PseudonymOf(DatasetId dataset) const { return parts_.pseudonym_of(dataset); }
 
  private:
-  absl::Status AlignDeadlines();
+  absl::Status AlignDeadlines(RunReport& report);
+  absl::Status Shorten(PartitionId partition, WallTime deadline);
   absl::Status Shred(RunReport& report);
   absl::Status RecordShredded(const partition::PartitionInfo& info, WallTime now);
   absl::Status Purge(const partition::PartitionInfo& info, WallTime now);

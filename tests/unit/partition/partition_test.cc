@@ -351,6 +351,44 @@ TEST_F(PartitionTest, TwoCallersThatOpenAPartitionAgreeOnItsRecord) {
             EndOf(today_.day) + std::chrono::hours(24 * 3));
 }
 
+TEST_F(PartitionTest, AnOpeningThatWasGivenUpLeavesNoLaterDeadline) {
+  auto process = Start();
+  catalog::Schema schema;
+  const auto prepare = [&](int days) {
+    return process->writer.Prepare(today_, schema, Process::Rows(today_, 0, 10),
+                                   EndOf(today_.day) + std::chrono::hours(24 * days));
+  };
+  ASSERT_THAT(prepare(9), IsOk()) << "never committed";
+  TV_ASSERT_OK_AND_ASSIGN(PreparedBatch prepared, prepare(2));
+  store::CommitUnit unit;
+  unit.leaves.resize(1);
+  unit.mutations = std::move(prepared.mutations);
+  ASSERT_THAT(process->journal.Commit(std::move(unit)), IsOk());
+  prepared.on_committed();
+  const WallTime deadline = EndOf(today_.day) + std::chrono::hours(48);
+  EXPECT_EQ(process->catalog->Find(today_)->deadline, deadline);
+  EXPECT_EQ(Start()->catalog->Find(today_)->deadline, deadline);
+  EXPECT_EQ(machine_.keyring->DataKeys(today_).at(0).deadline, deadline);
+}
+
+TEST_F(PartitionTest, AWriteIsRefusedByTheGatesTimeAndNotTheWallClock) {
+  class LateGate final : public Gate {
+   public:
+    absl::Status Check(GateAccess, const GateScope&) const override { return absl::OkStatus(); }
+    LockEpoch epoch() const override { return LockEpoch(1); }
+    WallTime ReadTime() const override { return now; }
+    WallTime now;
+  };
+  auto process = Start();
+  LateGate gate;
+  PartitionWriter writer(*process->catalog, *machine_.keyring, process->meta, process->journal,
+                         gate, machine_.random, machine_.vault);
+  const WallTime deadline = EndOf(today_.day) + std::chrono::hours(24);
+  gate.now = deadline;
+  EXPECT_THAT(writer.Prepare(today_, catalog::Schema(), Process::Rows(today_, 0, 10), deadline),
+              HasReason(reason::kExpired));
+}
+
 TEST_F(PartitionTest, MaintenanceExcludesItself) {
   auto process = Start();
   AppendHundred(*process, today_);

@@ -37,6 +37,7 @@ class RetentionTest : public ::testing::Test {
   Machine machine_;
   Process process_{machine_, std::make_unique<SimStore>(std::make_shared<SimDisk>(1))};
   const PartitionId today_ = machine_.Today();
+  std::optional<microseconds> ttl_;
   std::vector<std::string> methods_;
   std::function<void(const std::string& method)> on_leaf_;
   RetentionManager retention_{RetentionManager::Parts{
@@ -54,7 +55,8 @@ class RetentionTest : public ::testing::Test {
       },
       .sign = [](const std::string& text) -> absl::StatusOr<std::string> { return text; },
       .name_of = [](DatasetId) { return std::string("d"); },
-      .pseudonym_of = [](DatasetId) { return std::string("00"); }}};
+      .pseudonym_of = [](DatasetId) { return std::string("00"); },
+      .ttl_of = [this](DatasetId) { return ttl_; }}};
 };
 
 TEST_F(RetentionTest, APartitionIsShreddedThenPurgedAtItsDeadline) {
@@ -81,6 +83,23 @@ TEST_F(RetentionTest, APurgeKeepsWhatOthersWroteIntoTheRecordMeanwhile) {
   ASSERT_EQ(report.purged, 1u);
   EXPECT_TRUE(Record().quarantined());
   EXPECT_EQ(Record().state(), record::v1::PARTITION_STATE_PURGED);
+}
+
+TEST_F(RetentionTest, ADayOpenedUnderALongerTtlFollowsTheShorterOne) {
+  ASSERT_THAT(process_.Append(today_, 0, 10), IsOk());
+  Change([](record::v1::PartitionRecord& record) { record.set_quarantined(true); });
+  ttl_ = std::chrono::hours(1);
+  TV_ASSERT_OK_AND_ASSIGN(const RunReport report, retention_.RunOnce());
+  EXPECT_TRUE(report.pending.empty());
+  const WallTime deadline = EndOf(today_.day) + *ttl_;
+  EXPECT_EQ(process_.catalog->Find(today_)->deadline, deadline);
+  EXPECT_EQ(Record().deadline_us(), deadline.micros);
+  EXPECT_TRUE(Record().quarantined());
+  EXPECT_EQ(machine_.keyring->DataKeys(today_).at(0).deadline, deadline);
+  EXPECT_EQ(methods_, std::vector<std::string>{"retention.shorten"});
+  ttl_ = std::chrono::hours(48);
+  ASSERT_THAT(retention_.RunOnce(), IsOk());
+  EXPECT_EQ(Record().deadline_us(), deadline.micros) << "a longer TTL moves no deadline";
 }
 
 }  // namespace
