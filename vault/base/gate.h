@@ -31,8 +31,13 @@ class Gate {
   // pass under epoch E may go on without a new Check() while epoch() still returns E.
   virtual LockEpoch epoch() const = 0;
 
-  // The time deadlines are compared with: max(wall clock, persisted high-water), never backwards.
+  // The time deadlines are compared with before anything is read or written: the latest of the wall
+  // clock, the time that went by and the persisted high-water; never backwards.
   virtual WallTime ReadTime() const = 0;
+
+  // The time that destruction goes by, and whatever is kept with its time: never backwards, at most
+  // ReadTime(), and not moved by a jump of the wall clock.
+  virtual WallTime SteadyTime() const { return ReadTime(); }
 };
 
 }  // namespace televault

@@ -104,7 +104,8 @@ absl::Status CloseOpenIntents(const store::Journal& journal, service::EntryReade
 
 absl::Status ShredWhileSealed(crypto::Keyring& keyring, const incident::LockdownManager& lockdown) {
   std::set<PartitionId> due;
-  for (const crypto::DataKeyInfo& key : keyring.Due(lockdown.ReadTime())) due.insert(key.partition);
+  for (const crypto::DataKeyInfo& key : keyring.Due(lockdown.SteadyTime()))
+    due.insert(key.partition);
   if (due.empty()) return absl::OkStatus();
   const std::vector<PartitionId> partitions(due.begin(), due.end());
   return keyring.Shred(partitions).status();

@@ -436,9 +436,12 @@ v1::GetStatusResponse Vault::Status() {
     status.add_warnings("one slot replica only: losing " + layout_.slot_dir() +
                         " loses all data; keep a second replica on another device (keys.replicas)");
   }
+  if (std::string warning = lockdown_->ClockWarning(); !warning.empty()) {
+    status.add_warnings(std::move(warning));
+  }
   for (const auto& token : control_->Tokens()) {
     if (token.combined_duties() && !token.revoked() &&
-        token.expires_at_us() > lockdown_->ReadTime().micros) {
+        token.expires_at_us() > lockdown_->SteadyTime().micros) {
       status.add_warnings("token " + token.accessor() + " of " + token.person() +
                           " combines duties that are kept apart otherwise");
     }
@@ -504,7 +507,7 @@ absl::Status Vault::ForgetOldBatches(service::DataPlane& data) {
   TV_ASSIGN_OR_RETURN(const auto view, data.store.Pin());
   service::Recording recording;
   TV_ASSIGN_OR_RETURN(recording.mutations,
-                      ingest::ForgetOldBatches(*view, data.meta, lockdown_->ReadTime(), kPerRun));
+                      ingest::ForgetOldBatches(*view, data.meta, lockdown_->SteadyTime(), kPerRun));
   if (recording.mutations.empty()) return absl::OkStatus();
   record::v1::AuditEntry entry;
   entry.set_kind(record::v1::ENTRY_KIND_EVENT);

@@ -120,7 +120,10 @@ LockdownManager::LockdownManager(Options options)
       random_(options.random),
       store_(std::move(options.store)),
       persist_high_water_(std::move(options.persist_high_water)),
-      read_time_us_(options.high_water.micros),
+      // A long time off is normal, so at start a wall clock that is ahead is believed.
+      read_time_(std::max(options.clock.Wall(), options.high_water)),
+      known_wall_(read_time_),
+      known_mono_(options.clock.Mono()),
       persisted_us_(options.high_water.micros) {
   Start(options);
 }
@@ -224,12 +227,40 @@ LockEpoch LockdownManager::epoch() const {
   return LockEpoch(epoch_.load(std::memory_order_acquire));
 }
 
-WallTime LockdownManager::ReadTime() const {
-  const int64_t wall = clock_.Wall().micros;
-  int64_t seen = read_time_us_.load(std::memory_order_relaxed);
-  while (seen < wall && !read_time_us_.compare_exchange_weak(seen, wall)) {
+LockdownManager::Now LockdownManager::ReadClocks() const {
+  const std::lock_guard lock(time_mu_);
+  const WallTime wall = clock_.Wall();
+  const MonoTime mono = clock_.Mono();
+  const WallTime steady =
+      known_wall_ + std::chrono::duration_cast<microseconds>(mono - known_mono_);
+  Now now{
+      .read = {}, .steady = std::max(known_wall_, steady), .jumped = wall - steady > kClockStep};
+  if (!now.jumped && wall > now.steady) {
+    known_wall_ = now.steady = wall;
+    known_mono_ = mono;
   }
-  return {std::max(seen, wall)};
+  // In doubt the later time refuses.
+  read_time_ = now.read = std::max({read_time_, wall, now.steady});
+  return now;
+}
+
+WallTime LockdownManager::ReadTime() const { return ReadClocks().read; }
+
+WallTime LockdownManager::SteadyTime() const { return ReadClocks().steady; }
+
+std::string LockdownManager::ClockWarning() const {
+  const Now now = ReadClocks();
+  if (now.jumped) {
+    return absl::StrCat(
+        "the clock jumped to ", FormatRfc3339(clock_.Wall()), " where ", FormatRfc3339(now.steady),
+        " was due: reads go by the later time; shredding is paused until the clock is set right or "
+        "the daemon restarts with it");
+  }
+  if (now.read - now.steady > kClockStep) {
+    return absl::StrCat("the clock jumped to ", FormatRfc3339(now.read),
+                        " and was set right: reads go by that time until the daemon restarts");
+  }
+  return "";
 }
 
 // --- engaging
@@ -246,7 +277,7 @@ LockdownRecord LockdownManager::NewLockdown(const EngageOptions& options) const 
   lockdown.set_reason(options.reason);
   lockdown.set_incident(options.incident);
   lockdown.set_engaged_by(options.engaged_by);
-  lockdown.set_engaged_at_us(ReadTime().micros);
+  lockdown.set_engaged_at_us(SteadyTime().micros);
   return lockdown;
 }
 
@@ -336,7 +367,7 @@ absl::StatusOr<LiftStep> LockdownManager::PlanProposal(std::string_view lockdown
   step.proposes = true;
   step.approves = refusal == auth::VoteRefusal::kNone;
   step.reason = std::string(why);
-  step.at = ReadTime();
+  step.at = SteadyTime();
   step.after = step.before;
   step.after.set_lift_proposed_by(step.person);
   step.after.set_lift_proposed_at_us(step.at.micros);
@@ -362,7 +393,7 @@ absl::StatusOr<LiftStep> LockdownManager::PlanApproval(std::string_view lockdown
   step.lockdown_id = step.before.id();
   step.person = voter.person;
   step.approves = true;
-  step.at = ReadTime();
+  step.at = SteadyTime();
   step.after = step.before;
   step.after.add_lift_approved_by(step.person);
   ballot.votes.push_back({.person = step.person, .approve = true, .at_us = step.at.micros});
@@ -486,7 +517,8 @@ absl::Status LockdownManager::Maintain() {
 absl::Status LockdownManager::PersistHighWater() {
   if (!persist_high_water_) return absl::OkStatus();
   const std::lock_guard lock(high_water_mu_);
-  const WallTime now = ReadTime();
+  // Never a time that the wall clock only jumped to: a restart with the right clock must undo it.
+  const WallTime now = SteadyTime();
   if (persisted_us_ - now.micros > kHighWaterLead.count() / 2) return absl::OkStatus();
   const WallTime ahead = now + kHighWaterLead;
   TV_RETURN_IF_ERROR(persist_high_water_(ahead));

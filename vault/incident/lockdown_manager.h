@@ -79,7 +79,9 @@ using VoteCounts = std::function<bool(std::string_view person)>;
 // opening is durable. (2) epoch() changes with every change and before Engage() returns. (3) What
 // is unknown, unreadable or contradictory counts as locked at `all`. (4) A lift needs
 // auth::kMinApprovals distinct persons, none of whom engaged it or was enrolled since.
-// (5) ReadTime() never goes back, nor does it over a restart.
+// (5) SteadyTime() never goes back, also not over a restart, and never goes faster than the
+// monotonic clock but for wall clock steps of up to kClockStep. ReadTime() is never earlier, and
+// never goes back until a restart (docs/adr/0024-a-jump-destroys-nothing.md).
 // Failure: a failed write leaves the gate closed and durable() false until Maintain() succeeds.
 class LockdownManager final : public Gate {
  public:
@@ -111,6 +113,12 @@ class LockdownManager final : public Gate {
   absl::Status Check(GateAccess access, const GateScope& scope) const override;
   LockEpoch epoch() const override;
   WallTime ReadTime() const override;
+  WallTime SteadyTime() const override;
+
+  // A wall clock that is further ahead of the time that went by has jumped.
+  static constexpr microseconds kClockStep{5 * 60 * 1'000'000};
+  // "" while the wall clock is believed; else what happened, what it means and what to do.
+  std::string ClockWarning() const;
 
   // --- lockdown ---------------------------------------------------------------------------------
   // Closes the gate, tells the listeners, then writes. INVALID_ARGUMENT is the only error. A repeat
@@ -195,7 +203,18 @@ class LockdownManager final : public Gate {
   std::shared_ptr<const State> state_;
   std::atomic<uint64_t> epoch_{0};
   std::atomic<uint64_t> durable_epoch_{0};
-  mutable std::atomic<int64_t> read_time_us_;
+  struct Now {
+    WallTime read;
+    WallTime steady;
+    bool jumped = false;  // the wall clock is not believed
+  };
+  Now ReadClocks() const;
+
+  mutable std::mutex time_mu_;  // guards the three below
+  mutable WallTime read_time_;
+  // The wall clock was last believed (or made up for) at this moment of both clocks.
+  mutable WallTime known_wall_;
+  mutable MonoTime known_mono_;
   std::mutex high_water_mu_;  // guards persisted_us_
   int64_t persisted_us_;
   std::mutex listeners_mu_;  // guards listeners_; held while they run

@@ -43,7 +43,7 @@ absl::StatusOr<RunReport> RetentionManager::RunOnce() {
   if (!parts_.keyring.sealed()) TV_RETURN_IF_ERROR(AlignDeadlines(report));
   TV_RETURN_IF_ERROR(Shred(report));
   if (parts_.keyring.sealed()) return report;
-  const WallTime now = parts_.gate.ReadTime();
+  const WallTime now = parts_.gate.SteadyTime();
   for (const partition::PartitionInfo& info : parts_.catalog.All()) {
     const auto problem = [&](const absl::Status& status) {
       report.pending.push_back(absl::StrCat(parts_.name_of(info.id.dataset), "/", DayText(info.id),
@@ -111,7 +111,7 @@ absl::Status RetentionManager::Shorten(PartitionId partition, WallTime deadline)
 
 absl::Status RetentionManager::Shred(RunReport& report) {
   std::set<PartitionId> due;
-  for (const crypto::DataKeyInfo& key : parts_.keyring.Due(parts_.gate.ReadTime())) {
+  for (const crypto::DataKeyInfo& key : parts_.keyring.Due(parts_.gate.SteadyTime())) {
     due.insert(key.partition);
   }
   report.expired = static_cast<uint32_t>(due.size());

@@ -41,6 +41,7 @@ struct RunReport {
 // Expiry of partitions: LIVE → EXPIRED (the deadline passed; no job needed: readers refuse) →
 // SHREDDED (data key destroyed) → PURGED (bytes gone from the store). Every step is an audit entry;
 // the last leaves a signed receipt.
+// Goes by the gate's SteadyTime(): what a clock that jumped destroys does not come back.
 // Refuses to move a deadline to a later time, to decide who may ask, to open any row.
 // Threads: one run at a time (RunOnce serialises). Borrows: everything handed in.
 // Invariants: (1) a shred takes every key that is due at once and is durable before its record.

@@ -24,7 +24,7 @@ struct Call {
   std::string method;  // "/televault.v1.QueryService/Query"
   v1::Policy policy;
   std::string peer;
-  WallTime now;  // the gate's read time
+  WallTime now;  // the gate's SteadyTime(); the readers and the writer ask its ReadTime()
   MonoTime started;
   MonoTime deadline;
   std::function<bool()> cancelled;

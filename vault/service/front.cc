@@ -120,7 +120,7 @@ absl::Status Front::StillValid(const Call& call) const {
   const auto person = parts_.control.FindPerson(call.principal.person);
   if (!token.has_value()) return NotAuthenticated();
   const std::string_view problem =
-      TokenProblem(*token, person.has_value() ? &*person : nullptr, parts_.lockdown.ReadTime());
+      TokenProblem(*token, person.has_value() ? &*person : nullptr, parts_.lockdown.SteadyTime());
   // Its last use was counted when the call came in.
   if (problem.empty() || problem == "TOKEN_USED_UP") return absl::OkStatus();
   return NotAuthenticated();
@@ -164,7 +164,7 @@ absl::Status Front::Admit(const Arrival& arrival, Call& call) {
   call.metadata = arrival.metadata;
   call.started = parts_.clock.Mono();
   call.deadline = {call.started.nanos + arrival.time_left.count()};
-  call.now = parts_.lockdown.ReadTime();
+  call.now = parts_.lockdown.SteadyTime();
   call.entry.set_kind(record::v1::ENTRY_KIND_OUTCOME);
   call.entry.set_method(arrival.method);
   call.entry.set_verdict(record::v1::VERDICT_DENY);
@@ -193,7 +193,7 @@ absl::Status Front::Admit(const Arrival& arrival, Call& call) {
 }
 
 void Front::RecordRefusals() {
-  for (const auto& count : unauthenticated_.Take(parts_.lockdown.ReadTime())) {
+  for (const auto& count : unauthenticated_.Take(parts_.lockdown.SteadyTime())) {
     record::v1::AuditEntry entry;
     entry.set_kind(record::v1::ENTRY_KIND_EVENT);
     entry.set_method("auth.refused");
@@ -288,7 +288,7 @@ absl::Status Front::RunUnary(const Arrival& arrival, google::protobuf::Message* 
   if (call.policy.exclusive()) {
     alone.lock();
     // What was decided before the wait may not hold any more.
-    call.now = parts_.lockdown.ReadTime();
+    call.now = parts_.lockdown.SteadyTime();
     outcome = StillValid(call);
     if (outcome.ok()) outcome = DecideCall(call);
   }

@@ -355,6 +355,49 @@ TEST_F(LockdownManagerTest, ReadTimeNeverGoesBackAlsoOverARestart) {
   EXPECT_LE(manager->ReadTime(), late + std::chrono::seconds(10));
 }
 
+TEST_F(LockdownManagerTest, AClockSetBackDoesNotStopTime) {
+  const auto manager = Open();
+  clock_.SetWall(start_ - std::chrono::hours(24 * 365));
+  clock_.Advance(std::chrono::hours(3));
+  EXPECT_EQ(manager->ReadTime(), start_ + std::chrono::hours(3));
+  EXPECT_EQ(manager->SteadyTime(), start_ + std::chrono::hours(3));
+  EXPECT_EQ(manager->ClockWarning(), "");
+}
+
+TEST_F(LockdownManagerTest, AJumpOfTheClockRefusesReadsAndDestroysNothing) {
+  auto manager = Open();
+  ASSERT_THAT(manager->Maintain(), IsOk());
+  const WallTime jumped = start_ + std::chrono::hours(24 * 365);
+  clock_.SetWall(jumped);
+  EXPECT_EQ(manager->ReadTime(), jumped);
+  EXPECT_EQ(manager->SteadyTime(), start_);
+  EXPECT_THAT(manager->ClockWarning(), HasSubstr("shredding is paused"));
+  clock_.Advance(std::chrono::hours(1));
+  EXPECT_EQ(manager->ReadTime(), jumped + std::chrono::hours(1));
+  EXPECT_EQ(manager->SteadyTime(), start_ + std::chrono::hours(1)) << "what is really due goes";
+  ASSERT_THAT(manager->Maintain(), IsOk());
+  EXPECT_LT(high_water_, start_ + std::chrono::hours(2)) << "a jump is not written down";
+
+  clock_.SetWall(start_ + std::chrono::hours(1));
+  EXPECT_EQ(manager->ReadTime(), jumped + std::chrono::hours(1)) << "never back";
+  EXPECT_EQ(manager->SteadyTime(), start_ + std::chrono::hours(1));
+  EXPECT_THAT(manager->ClockWarning(), HasSubstr("until the daemon restarts"));
+  manager = Open();
+  EXPECT_LT(manager->ReadTime(), start_ + std::chrono::hours(2));
+  EXPECT_EQ(manager->ClockWarning(), "");
+}
+
+TEST_F(LockdownManagerTest, AJumpIsBelievedAtARestartAndASmallStepAtOnce) {
+  auto manager = Open();
+  clock_.SetWall(start_ + LockdownManager::kClockStep);
+  EXPECT_EQ(manager->SteadyTime(), start_ + LockdownManager::kClockStep);
+  const WallTime jumped = start_ + std::chrono::hours(24);
+  clock_.SetWall(jumped);
+  EXPECT_LT(manager->SteadyTime(), jumped);
+  manager = Open();
+  EXPECT_EQ(manager->SteadyTime(), jumped);
+}
+
 TEST_F(LockdownManagerTest, TheHighWaterIsWrittenAheadAndNotAtEveryTick) {
   const auto manager = Open();
   int writes = 0;

@@ -40,23 +40,26 @@ class RetentionTest : public ::testing::Test {
   std::optional<microseconds> ttl_;
   std::vector<std::string> methods_;
   std::function<void(const std::string& method)> on_leaf_;
-  RetentionManager retention_{RetentionManager::Parts{
-      .store = process_.store,
-      .meta = process_.meta,
-      .journal = process_.journal,
-      .keyring = *machine_.keyring,
-      .catalog = *process_.catalog,
-      .reader = process_.reader,
-      .gate = machine_.gate,
-      .make_leaf = [this](record::v1::AuditEntry entry) -> absl::StatusOr<store::AuditLeaf> {
-        methods_.push_back(entry.method());
-        if (on_leaf_) on_leaf_(entry.method());
-        return store::AuditLeaf();
-      },
-      .sign = [](const std::string& text) -> absl::StatusOr<std::string> { return text; },
-      .name_of = [](DatasetId) { return std::string("d"); },
-      .pseudonym_of = [](DatasetId) { return std::string("00"); },
-      .ttl_of = [this](DatasetId) { return ttl_; }}};
+  RetentionManager::Parts WithGate(const Gate& gate) {
+    return RetentionManager::Parts{
+        .store = process_.store,
+        .meta = process_.meta,
+        .journal = process_.journal,
+        .keyring = *machine_.keyring,
+        .catalog = *process_.catalog,
+        .reader = process_.reader,
+        .gate = gate,
+        .make_leaf = [this](record::v1::AuditEntry entry) -> absl::StatusOr<store::AuditLeaf> {
+          methods_.push_back(entry.method());
+          if (on_leaf_) on_leaf_(entry.method());
+          return store::AuditLeaf();
+        },
+        .sign = [](const std::string& text) -> absl::StatusOr<std::string> { return text; },
+        .name_of = [](DatasetId) { return std::string("d"); },
+        .pseudonym_of = [](DatasetId) { return std::string("00"); },
+        .ttl_of = [this](DatasetId) { return ttl_; }};
+  }
+  RetentionManager retention_{WithGate(machine_.gate)};
 };
 
 TEST_F(RetentionTest, APartitionIsShreddedThenPurgedAtItsDeadline) {
@@ -83,6 +86,24 @@ TEST_F(RetentionTest, APurgeKeepsWhatOthersWroteIntoTheRecordMeanwhile) {
   ASSERT_EQ(report.purged, 1u);
   EXPECT_TRUE(Record().quarantined());
   EXPECT_EQ(Record().state(), record::v1::PARTITION_STATE_PURGED);
+}
+
+TEST_F(RetentionTest, AJumpOfTheClockShredsNothing) {
+  class JumpedGate final : public Gate {
+   public:
+    absl::Status Check(GateAccess, const GateScope&) const override { return absl::OkStatus(); }
+    LockEpoch epoch() const override { return LockEpoch(1); }
+    WallTime ReadTime() const override { return steady + std::chrono::hours(24 * 365); }
+    WallTime SteadyTime() const override { return steady; }
+    WallTime steady;
+  };
+  JumpedGate gate;
+  gate.steady = machine_.clock.Wall();
+  ASSERT_THAT(process_.Append(today_, 0, 10), IsOk());
+  RetentionManager retention(WithGate(gate));
+  TV_ASSERT_OK_AND_ASSIGN(const RunReport report, retention.RunOnce());
+  EXPECT_EQ(report.expired + report.shredded + report.purged, 0u);
+  EXPECT_EQ(machine_.keyring->DataKeys(today_).size(), 1u);
 }
 
 TEST_F(RetentionTest, ADayOpenedUnderALongerTtlFollowsTheShorterOne) {
