@@ -449,7 +449,21 @@ v1::GetStatusResponse Vault::Status() {
   return status;
 }
 
+// A lockdown at level seal takes the keys out of memory, whatever housekeeping is busy with.
+void Vault::SealOnLockdown(std::stop_token stop) {
+  LockEpoch seen = lockdown_->epoch();
+  while (!stop.stop_requested()) {
+    if (lockdown_->Status().level() == v1::LOCKDOWN_LEVEL_SEAL && !lockdown_->sealed()) {
+      if (const absl::Status status = Seal(); !status.ok()) {
+        Log(LogLevel::kError, "sealing failed", {{"why", MessageOf(status)}});
+      }
+    }
+    seen = lockdown_->WaitForChange(seen, stop);
+  }
+}
+
 void Vault::StartHousekeeping() {
+  sealing_ = std::jthread([this](std::stop_token stop) { SealOnLockdown(stop); });
   housekeeping_ = std::jthread([this](std::stop_token stop) { Housekeep(stop); });
 }
 
@@ -458,6 +472,7 @@ void Vault::Stop() {
     housekeeping_.request_stop();
     wake_.notify_all();
     housekeeping_.join();
+    sealing_ = {};
     if (const absl::Status status = RecordEvent("daemon.stop", "OK"); !status.ok()) {
       Log(LogLevel::kWarning, "stop not recorded", {{"why", MessageOf(status)}});
     }
@@ -474,12 +489,6 @@ void Vault::Housekeep(std::stop_token stop) {
     return true;
   };
   while (!stop.stop_requested()) {
-    // A lockdown at level seal takes the keys out of memory.
-    if (lockdown_->Status().level() == v1::LOCKDOWN_LEVEL_SEAL && !lockdown_->sealed()) {
-      if (const absl::Status status = Seal(); !status.ok()) {
-        Log(LogLevel::kError, "sealing failed", {{"why", MessageOf(status)}});
-      }
-    }
     if (const absl::Status status = lockdown_->Maintain(); !status.ok()) {
       Log(LogLevel::kError, "lock state or clock not on disk", {{"why", MessageOf(status)}});
     }

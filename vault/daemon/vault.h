@@ -30,7 +30,8 @@ namespace televault::daemon {
 
 // One opened vault: owns every part and ties them together.
 // Refuses to serve: listeners and calls are the server's.
-// Threads: any; a housekeeping thread of its own runs the clock, merges and retention.
+// Threads: any; a housekeeping thread of its own runs the clock, merges and retention, another
+// seals when a lockdown says so.
 // Invariants: (1) lock state is read before any key. (2) The gate reports SEALED until the data
 // plane is complete, overdue shreds included. (3) The housekeeping thread never holds the state
 // mutex over I/O of the data plane.
@@ -90,6 +91,7 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   void Quarantine(partition::PartitionCatalog& catalog, PartitionId partition,
                   std::string_view why);
   void Housekeep(std::stop_token stop);
+  void SealOnLockdown(std::stop_token stop);
   absl::Status ForgetOldBatches(service::DataPlane& data);
   void RunMerges();
   void RunRetention();
@@ -125,6 +127,7 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   bool woken_ = false;
   incident::LockdownManager::Subscription lock_changes_;
   std::jthread housekeeping_;
+  std::jthread sealing_;
 };
 
 }  // namespace televault::daemon
