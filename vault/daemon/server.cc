@@ -25,6 +25,9 @@ namespace {
 
 constexpr size_t kQueuedCalls = 1'024;
 constexpr size_t kLockdownThreads = 4;
+constexpr size_t kUrgentThreads = 4;
+// Beyond those that may be answered at one time, so that the next one is refused at once.
+constexpr size_t kRefusingThreads = 2;
 constexpr int kHandshakeTimeoutMs = 10'000;
 constexpr int kMaxConcurrentStreams = 256;
 constexpr int kMaxMetadataBytes = 16 * 1024;
@@ -82,8 +85,12 @@ struct Server::Parts {
                  return opened.RecordGenerations();
                }}),
         pool(config.worker_threads, kQueuedCalls),
+        urgent_pool(kUrgentThreads, kQueuedCalls),
+        query_pool(config.queries_in_flight + kRefusingThreads, kQueuedCalls),
+        stream_pool(service::AuditServiceImpl::kMaxStreams + kRefusingThreads, kQueuedCalls),
+        recording_pool(1, kQueuedCalls),
         lockdown_pool(kLockdownThreads, kQueuedCalls),
-        query({front, pool}, opened, opened.streams(), opened.random(),
+        query({front, query_pool}, opened, opened.streams(), opened.random(),
               {.memory_bytes = config.query_memory_bytes == 0 ? limits::kDefaultQueryMemoryBytes
                                                               : config.query_memory_bytes,
                .in_flight = config.queries_in_flight}),
@@ -91,11 +98,12 @@ struct Server::Parts {
         otlp_logs({front, pool}, opened),
         catalog({front, pool}, opened),
         registrar(opened.control(), opened.random()),
-        access({front, pool}, opened, registrar),
-        audit({front, pool}, opened.journal(), opened.entries(), opened.vkey()),
-        incident({front, pool}, {front, lockdown_pool}, opened.streams()),
+        access({front, pool}, {front, urgent_pool}, opened, registrar),
+        audit({front, pool}, {front, stream_pool}, opened.journal(), opened.entries(),
+              opened.vkey()),
+        incident({front, urgent_pool}, {front, lockdown_pool}, recording_pool, opened.streams()),
         retention({front, pool}, opened),
-        operations({front, pool}, opened) {}
+        operations({front, urgent_pool}, opened) {}
 
   std::vector<grpc::Service*> Services() {
     return {&query, &ingest,   &otlp_logs, &catalog,   &access,
@@ -106,7 +114,11 @@ struct Server::Parts {
   const auth::PolicyTable policies;
   service::Front front;
   WorkPool pool;
-  WorkPool lockdown_pool;
+  WorkPool urgent_pool;
+  WorkPool query_pool;
+  WorkPool stream_pool;
+  WorkPool recording_pool;
+  WorkPool lockdown_pool;  // goes first: it hands on to recording_pool
   service::QueryServiceImpl query;
   service::IngestServiceImpl ingest;
   service::OtlpLogsServiceImpl otlp_logs;

@@ -13,7 +13,8 @@ namespace televault::daemon {
 
 // The gRPC side of the daemon: listeners, services, health.
 // Refuses plaintext TCP and to start while a registered method has no policy.
-// Threads: gRPC's own; work runs on two pools, one of them for engaging lockdowns alone.
+// Threads: gRPC's own; work runs on pools that cannot hold each other up: general calls, queries,
+// long streams, what takes access away, and engaging lockdowns.
 class Server {
  public:
   static absl::StatusOr<std::unique_ptr<Server>> Start(const Config& config, Vault& vault);

@@ -176,7 +176,7 @@ grpc::ServerUnaryReactor* AccessServiceImpl::DisablePerson(grpc::CallbackServerC
                                                            const v1::DisablePersonRequest* request,
                                                            v1::DisablePersonResponse* response) {
   return ServeUnary<v1::DisablePersonRequest, v1::DisablePersonResponse>(
-      serving_, context, "/televault.v1.AccessService/DisablePerson", request, response,
+      urgent_, context, "/televault.v1.AccessService/DisablePerson", request, response,
       [this](Call& call, const v1::DisablePersonRequest& in, v1::DisablePersonResponse& out) {
         return registrar_.Disable(call, in, out);
       });
@@ -216,7 +216,7 @@ grpc::ServerUnaryReactor* AccessServiceImpl::RevokeToken(grpc::CallbackServerCon
                                                          const v1::RevokeTokenRequest* request,
                                                          v1::RevokeTokenResponse* response) {
   return ServeUnary<v1::RevokeTokenRequest, v1::RevokeTokenResponse>(
-      serving_, context, "/televault.v1.AccessService/RevokeToken", request, response,
+      urgent_, context, "/televault.v1.AccessService/RevokeToken", request, response,
       [this](Call& call, const v1::RevokeTokenRequest& in, v1::RevokeTokenResponse& out) {
         return registrar_.RevokeToken(call, in, out);
       });

@@ -10,8 +10,9 @@ namespace televault::service {
 // Persons, tokens, and access to rows on request.
 class AccessServiceImpl final : public v1::AccessService::CallbackService {
  public:
-  AccessServiceImpl(Serving serving, DataPlaneSource& data, Registrar& registrar)
-      : serving_(serving), data_(data), registrar_(registrar) {}
+  // `urgent` serves what takes access away: it must not wait behind those it is about.
+  AccessServiceImpl(Serving serving, Serving urgent, DataPlaneSource& data, Registrar& registrar)
+      : serving_(serving), urgent_(urgent), data_(data), registrar_(registrar) {}
 
   grpc::ServerUnaryReactor* EnrolPerson(grpc::CallbackServerContext* context,
                                         const v1::EnrolPersonRequest* request,
@@ -64,6 +65,7 @@ class AccessServiceImpl final : public v1::AccessService::CallbackService {
                        v1::RequestAccessResponse& response);
 
   Serving serving_;
+  Serving urgent_;
   DataPlaneSource& data_;
   Registrar& registrar_;
 };

@@ -1,6 +1,11 @@
 #include "vault/service/adapter.h"
 
+#include <algorithm>
 #include <chrono>
+#include <exception>
+#include <typeinfo>
+
+#include "vault/service/log.h"
 
 namespace televault::service {
 
@@ -25,6 +30,34 @@ Front::Arrival ArrivalOf(const grpc::CallbackServerContext& context, std::string
     return {found->second.data(), found->second.size()};
   };
   return arrival;
+}
+
+absl::Status Guarded(const std::function<absl::Status()>& work) {
+  try {
+    return work();
+  } catch (const std::exception& error) {
+    // Its text may hold a value: the type has to do.
+    Log(LogLevel::kError, "exception in a call", {{"type", typeid(error).name()}});
+    return absl::InternalError("the vault failed to carry this out; its log says more");
+  }
+}
+
+void RecordLater(WorkPool& recording, Front& front, std::shared_ptr<Call> call,
+                 const absl::Status& status, bool admitted) {
+  const std::string method = call->method;
+  const absl::Status queued = recording.Submit([&front, call = std::move(call), status, admitted] {
+    (void)Guarded([&]() -> absl::Status {
+      return admitted ? front.Conclude(*call, status).status() : front.RecordRefused(*call, status);
+    });
+  });
+  if (!queued.ok()) {
+    Log(LogLevel::kError, "an answered call is not recorded", {{"method", method}});
+  }
+}
+
+void BoundLifetime(Call& call) {
+  constexpr std::chrono::nanoseconds kLongest = std::chrono::hours(1);
+  call.deadline.nanos = std::min(call.deadline.nanos, call.started.nanos + kLongest.count());
 }
 
 void SendTrailing(grpc::CallbackServerContext& context, const Call& call) {

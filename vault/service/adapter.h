@@ -27,6 +27,18 @@ Front::Arrival ArrivalOf(const grpc::CallbackServerContext& context, std::string
 // Sets the trailing metadata that the call collected.
 void SendTrailing(grpc::CallbackServerContext& context, const Call& call);
 
+// Runs `work`; what a library throws past its wrapper becomes INTERNAL instead of ending the
+// process.
+absl::Status Guarded(const std::function<absl::Status()>& work);
+
+// Records the outcome of a call that was answered already. Where `recording` is full the journal
+// has stopped; that is logged, and the next start records the gap.
+void RecordLater(WorkPool& recording, Front& front, std::shared_ptr<Call> call,
+                 const absl::Status& status, bool admitted);
+
+// No stream lives longer than an hour: whoever wants more calls again, and is admitted again.
+void BoundLifetime(Call& call);
+
 // Answers one unary call: `handler` fills the response on a pool thread.
 template <class Request, class Response>
 grpc::ServerUnaryReactor* ServeUnary(
@@ -38,9 +50,11 @@ grpc::ServerUnaryReactor* ServeUnary(
       serving.pool.Submit([&front = serving.front, context, method, request, response,
                            handler = std::move(handler), reactor] {
         Call call;
-        const absl::Status status =
-            front.RunUnary(ArrivalOf(*context, method), response, call,
-                           [&](Call& admitted) { return handler(admitted, *request, *response); });
+        const absl::Status status = Guarded([&] {
+          return front.RunUnary(ArrivalOf(*context, method), response, call, [&](Call& admitted) {
+            return Guarded([&] { return handler(admitted, *request, *response); });
+          });
+        });
         // A refused call must not leave half an answer behind.
         if (!status.ok()) response->Clear();
         SendTrailing(*context, call);
@@ -50,26 +64,32 @@ grpc::ServerUnaryReactor* ServeUnary(
   return reactor;
 }
 
-// The same for a call that must be answered even while nothing can be recorded: the answer goes out
-// first, the entry follows on the same pool thread. `handler` may use the call's context only until
+// The same for a call that must be answered even while nothing can be recorded: admitted or
+// refused, the answer goes out first, and its entry follows on `recording`, so that a journal that
+// is stuck holds no thread of the call's own pool. `handler` may use the call's context only until
 // it returns.
 template <class Request, class Response>
 grpc::ServerUnaryReactor* ServeUnaryAnswerFirst(
-    const Serving& serving, grpc::CallbackServerContext* context, const char* method,
-    const Request* request, Response* response,
+    const Serving& serving, WorkPool& recording, grpc::CallbackServerContext* context,
+    const char* method, const Request* request, Response* response,
     std::function<absl::Status(Call&, const Request&, Response&)> handler) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   const absl::Status queued =
-      serving.pool.Submit([&front = serving.front, context, method, request, response,
+      serving.pool.Submit([&front = serving.front, &recording, context, method, request, response,
                            handler = std::move(handler), reactor] {
-        Call call;
-        absl::Status status = front.Begin(ArrivalOf(*context, method), call);
-        const bool admitted = status.ok();
-        if (admitted) status = handler(call, *request, *response);
+        auto call = std::make_shared<Call>();
+        bool admitted = false;
+        const absl::Status status = Guarded([&]() -> absl::Status {
+          TV_RETURN_IF_ERROR(front.Admit(ArrivalOf(*context, method), *call));
+          admitted = true;
+          return handler(*call, *request, *response);
+        });
         if (!status.ok()) response->Clear();
+        // The context is gone once the answer is.
+        call->cancelled = [] { return false; };
+        call->metadata = [](std::string_view) { return std::string_view(); };
         reactor->Finish(ToGrpc(status));
-        // Where this fails the journal has stopped; the next start records the gap.
-        if (admitted) (void)front.Conclude(call, status).status();
+        RecordLater(recording, front, std::move(call), status, admitted);
       });
   if (!queued.ok()) reactor->Finish(ToGrpc(queued));
   return reactor;
@@ -85,11 +105,12 @@ grpc::ServerWriteReactor<Response>* ServeStream(
   const absl::Status queued = serving.pool.Submit(
       [&front = serving.front, context, method, request, writer, handler = std::move(handler)] {
         Call call;
-        absl::Status status = front.Begin(ArrivalOf(*context, method), call);
-        if (status.ok()) {
+        const absl::Status status = Guarded([&]() -> absl::Status {
+          TV_RETURN_IF_ERROR(front.Begin(ArrivalOf(*context, method), call));
           call.cancelled = [writer] { return writer->cancelled(); };
-          status = handler(call, *request, *writer);
-        }
+          BoundLifetime(call);
+          return handler(call, *request, *writer);
+        });
         SendTrailing(*context, call);
         writer->Finish(status);
       });

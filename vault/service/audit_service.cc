@@ -176,7 +176,7 @@ grpc::ServerUnaryReactor* AuditServiceImpl::GetConsistencyProof(
 grpc::ServerWriteReactor<v1::TailEntriesResponse>* AuditServiceImpl::TailEntries(
     grpc::CallbackServerContext* context, const v1::TailEntriesRequest* request) {
   return ServeStream<v1::TailEntriesRequest, v1::TailEntriesResponse>(
-      serving_, context, "/televault.v1.AuditService/TailEntries", request,
+      streams_, context, "/televault.v1.AuditService/TailEntries", request,
       [this](Call& call, const auto& in, auto& writer) { return Tail(call, in, writer); });
 }
 
@@ -184,9 +184,11 @@ grpc::ServerWriteReactor<v1::TailEntriesResponse>* AuditServiceImpl::TailEntries
 absl::Status AuditServiceImpl::Tail(Call& call, const v1::TailEntriesRequest& request,
                                     StreamWriter<v1::TailEntriesResponse>& writer) {
   call.security_event = true;
-  const absl::Status filter = audit::CheckFilter(request.filter());
-  TV_RETURN_IF_ERROR(serving_.front.Conclude(call, filter).status());
-  TV_RETURN_IF_ERROR(filter);
+  const auto slot = slots_.Take(call.principal.accessor);
+  absl::Status may = slot.status();
+  if (may.ok()) may = audit::CheckFilter(request.filter());
+  TV_RETURN_IF_ERROR(serving_.front.Conclude(call, may).status());
+  TV_RETURN_IF_ERROR(may);
   writer.SetCheck([&] { return serving_.front.StillValid(call); });
   uint64_t next = std::min(request.start_index(), journal_.Head().tree_size);
   while (!call.cancelled() && serving_.front.clock().Mono() < call.deadline) {
@@ -211,7 +213,7 @@ absl::Status AuditServiceImpl::Tail(Call& call, const v1::TailEntriesRequest& re
 grpc::ServerWriteReactor<v1::ExportLeavesResponse>* AuditServiceImpl::ExportLeaves(
     grpc::CallbackServerContext* context, const v1::ExportLeavesRequest* request) {
   return ServeStream<v1::ExportLeavesRequest, v1::ExportLeavesResponse>(
-      serving_, context, "/televault.v1.AuditService/ExportLeaves", request,
+      streams_, context, "/televault.v1.AuditService/ExportLeaves", request,
       [this](Call& call, const auto& in, auto& writer) { return Export(call, in, writer); });
 }
 
@@ -221,7 +223,8 @@ absl::Status AuditServiceImpl::Export(Call& call, const v1::ExportLeavesRequest&
   const auto head = NewestSigned(journal_);
   const uint64_t newest = head.ok() ? head->size : 0;
   const uint64_t size = request.size() == 0 ? newest : request.size();
-  absl::Status range = head.status();
+  const auto slot = slots_.Take(call.principal.accessor);
+  absl::Status range = slot.ok() ? head.status() : slot.status();
   if (range.ok() && (request.first_index() > size || size > newest)) {
     range = absl::InvalidArgumentError("first_index is at most size, size at most " +
                                        std::to_string(newest));
@@ -232,6 +235,9 @@ absl::Status AuditServiceImpl::Export(Call& call, const v1::ExportLeavesRequest&
   writer.SetCheck([&] { return serving_.front.StillValid(call); });
   uint64_t next = request.first_index();
   do {
+    if (serving_.front.clock().Mono() >= call.deadline) {
+      return absl::DeadlineExceededError("the export took too long; go on from the last leaf");
+    }
     v1::ExportLeavesResponse response;
     response.set_first_index(next);
     TV_ASSIGN_OR_RETURN(

@@ -4,6 +4,7 @@
 #include "vault/crypto/audit_sealer.h"
 #include "vault/service/adapter.h"
 #include "vault/service/entry_reader.h"
+#include "vault/service/stream_slots.h"
 #include "vault/store/journal.h"
 
 namespace televault::service {
@@ -11,8 +12,18 @@ namespace televault::service {
 // The audit trail, for auditors; proofs, for anybody with a token.
 class AuditServiceImpl final : public v1::AuditService::CallbackService {
  public:
-  AuditServiceImpl(Serving serving, store::Journal& journal, EntryReader& entries, std::string vkey)
-      : serving_(serving), journal_(journal), entries_(entries), vkey_(std::move(vkey)) {}
+  // As many as there may be at one time; `streams` needs a few threads more, to refuse with.
+  static constexpr size_t kMaxStreams = 16;
+  static constexpr size_t kMaxStreamsPerToken = 4;
+
+  // `streams` serves tails and exports, which may take long.
+  AuditServiceImpl(Serving serving, Serving streams, store::Journal& journal, EntryReader& entries,
+                   std::string vkey)
+      : serving_(serving),
+        streams_(streams),
+        journal_(journal),
+        entries_(entries),
+        vkey_(std::move(vkey)) {}
 
   grpc::ServerUnaryReactor* ListEntries(grpc::CallbackServerContext* context,
                                         const v1::ListEntriesRequest* request,
@@ -41,6 +52,8 @@ class AuditServiceImpl final : public v1::AuditService::CallbackService {
                       StreamWriter<v1::ExportLeavesResponse>& writer);
 
   Serving serving_;
+  Serving streams_;
+  StreamSlots slots_{kMaxStreams, kMaxStreamsPerToken};
   store::Journal& journal_;
   EntryReader& entries_;
   const std::string vkey_;

@@ -214,16 +214,17 @@ void Front::RefuseUnauthenticated(Call& call, const absl::Status& why) {
   }
 }
 
+absl::Status Front::RecordRefused(Call& call, const absl::Status& why) {
+  if (!absl::IsUnauthenticated(why)) return Conclude(call, why).status();
+  RefuseUnauthenticated(call, why);
+  return absl::OkStatus();
+}
+
 absl::Status Front::Begin(const Arrival& arrival, Call& call) {
   const absl::Status admitted = Admit(arrival, call);
   if (admitted.ok()) return admitted;
-  if (absl::IsUnauthenticated(admitted)) {
-    RefuseUnauthenticated(call, admitted);
-    return admitted;
-  }
-  const auto recorded = Conclude(call, admitted);
-  if (!recorded.ok() && !call.answer_unaudited) return recorded.status();
-  return admitted;
+  const absl::Status recorded = RecordRefused(call, admitted);
+  return recorded.ok() || call.answer_unaudited ? admitted : recorded;
 }
 
 absl::StatusOr<v1::AuditReceipt> Front::Conclude(Call& call, const absl::Status& outcome) {

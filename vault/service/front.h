@@ -59,6 +59,9 @@ class Front {
   // The parts of a streamed call, which records in several steps by itself. Begin admits it or
   // records the refusal; every admitted call must be concluded.
   absl::Status Begin(const Arrival& arrival, Call& call);
+  // The halves of Begin, for calls that are answered before anything is written.
+  absl::Status Admit(const Arrival& arrival, Call& call);
+  absl::Status RecordRefused(Call& call, const absl::Status& why);
   // Records the call's (last) entry and commits what the call holds; the receipt's proof goes into
   // call.trailing. `outcome` is the status the caller will see if recording works.
   absl::StatusOr<v1::AuditReceipt> Conclude(Call& call, const absl::Status& outcome);
@@ -91,7 +94,6 @@ class Front {
   incident::LockdownManager& lockdown() { return parts_.lockdown; }
 
  private:
-  absl::Status Admit(const Arrival& arrival, Call& call);
   absl::Status Authenticate(Call& call);
   absl::Status FinishOutside(Call& call);
   void RefuseUnauthenticated(Call& call, const absl::Status& why);

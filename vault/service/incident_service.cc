@@ -79,9 +79,9 @@ grpc::ServerUnaryReactor* IncidentServiceImpl::EngageLockdown(
     grpc::CallbackServerContext* context, const v1::EngageLockdownRequest* request,
     v1::EngageLockdownResponse* response) {
   return ServeUnaryAnswerFirst<v1::EngageLockdownRequest, v1::EngageLockdownResponse>(
-      urgent_, context, "/televault.v1.IncidentService/EngageLockdown", request, response,
-      [this](auto& call, const auto& in, auto& out) {
-        return Engage(urgent_.front, streams_, call, in, out);
+      engaging_, recording_, context, "/televault.v1.IncidentService/EngageLockdown", request,
+      response, [this](auto& call, const auto& in, auto& out) {
+        return Engage(engaging_.front, streams_, call, in, out);
       });
 }
 

@@ -9,9 +9,11 @@ namespace televault::service {
 // Lockdown. Works while sealed, in control mode and with a full disk.
 class IncidentServiceImpl final : public v1::IncidentService::CallbackService {
  public:
-  // `urgent` has a pool that serves nothing else: a lockdown never waits behind other calls.
-  IncidentServiceImpl(Serving serving, Serving urgent, StreamRegistry& streams)
-      : serving_(serving), urgent_(urgent), streams_(streams) {}
+  // `engaging` has a pool that serves nothing else and never waits for the journal: a lockdown does
+  // not wait behind other calls. What it did is recorded on `recording`.
+  IncidentServiceImpl(Serving serving, Serving engaging, WorkPool& recording,
+                      StreamRegistry& streams)
+      : serving_(serving), engaging_(engaging), recording_(recording), streams_(streams) {}
 
   grpc::ServerUnaryReactor* EngageLockdown(grpc::CallbackServerContext* context,
                                            const v1::EngageLockdownRequest* request,
@@ -28,7 +30,8 @@ class IncidentServiceImpl final : public v1::IncidentService::CallbackService {
 
  private:
   Serving serving_;
-  Serving urgent_;
+  Serving engaging_;
+  WorkPool& recording_;
   StreamRegistry& streams_;
 };
 

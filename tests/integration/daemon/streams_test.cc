@@ -43,5 +43,29 @@ TEST_F(StreamsTest, ATailEndsWhenItsPersonIsDisabled) {
   EXPECT_EQ(Refusal(Drain(*tail)), "UNAUTHENTICATED UNAUTHENTICATED");
 }
 
+TEST_F(StreamsTest, OneTokenHasFourTailsAndTheVaultGoesOnAnswering) {
+  const auto auditor = As(cast_.auditor);
+  std::vector<std::unique_ptr<client::MessageStream<v1::TailEntriesResponse>>> tails;
+  client::Call stream_call;
+  v1::TailEntriesResponse entry;
+  for (int i = 0; i < 4; ++i) {
+    TV_ASSERT_OK_AND_ASSIGN(auto tail, auditor->TailEntries({}, stream_call));
+    ASSERT_THAT(tail->Next(entry), IsOk());
+    tails.push_back(std::move(tail));
+  }
+  TV_ASSERT_OK_AND_ASSIGN(const auto fifth, auditor->TailEntries({}, stream_call));
+  EXPECT_EQ(Refusal(fifth->Next(entry)), "RESOURCE_EXHAUSTED OVERLOADED");
+  EXPECT_THAT(As(daemon_.alice())->GetStatus({}, call_), IsOk());
+}
+
+TEST_F(StreamsTest, ARefusedLockdownIsAnsweredAndRecorded) {
+  v1::EngageLockdownRequest request;
+  request.set_level(v1::LOCKDOWN_LEVEL_ALL);
+  request.set_reason("not mine to do");
+  EXPECT_EQ(Refusal(As(cast_.collector)->EngageLockdown(request, call_)),
+            "PERMISSION_DENIED DENIED");
+  EXPECT_THAT(AwaitEntry(*As(cast_.auditor), "EngageLockdown"), IsOk());
+}
+
 }  // namespace
 }  // namespace televault::testing
