@@ -54,6 +54,7 @@ inline constexpr size_t kMaxMessageBytes = 64 * MiB;
 inline constexpr size_t kMaxResultBatchBytes = 512 * KiB;
 inline constexpr size_t kMaxErrorTextBytes = 1 * KiB;
 inline constexpr size_t kMaxSqlBytes = 64 * KiB;
+inline constexpr size_t kMaxSqlTokens = 8'192;  // a parser stack of 4,096 operators: 1 MiB
 inline constexpr size_t kMaxManifestBytes = 256 * KiB;
 inline constexpr size_t kMaxReasonBytes = 1 * KiB;
 inline constexpr size_t kMaxNameBytes = 64;

@@ -98,7 +98,25 @@ absl::Status CheckText(std::string_view sql) {
   return absl::OkStatus();
 }
 
+// The parser recurses once per operator of a chain and has no bound of its own that fits a thread's
+// stack; the scanner does not recurse, so the tokens are counted first.
+absl::Status CheckTokens(const std::string& sql) {
+  const PgQueryScanResult scanned = pg_query_scan(sql.c_str());
+  const std::unique_ptr<const PgQueryScanResult, void (*)(const PgQueryScanResult*)> owner(
+      &scanned, [](const PgQueryScanResult* result) { pg_query_free_scan_result(*result); });
+  if (scanned.error != nullptr) return absl::OkStatus();  // the parser says it with a position
+  pg_query::ScanResult tokens;
+  if (!tokens.ParseFromArray(scanned.pbuf.data, static_cast<int>(scanned.pbuf.len)) ||
+      static_cast<size_t>(tokens.tokens_size()) > limits::kMaxSqlTokens) {
+    return SqlError(sql, -1,
+                    absl::StrCat("the text has more than ", limits::kMaxSqlTokens,
+                                 " words and signs; shorten it"));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<pg_query::ParseResult> ParseTree(const std::string& sql) {
+  TV_RETURN_IF_ERROR(CheckTokens(sql));
   const TreeResult result(pg_query_parse_protobuf(sql.c_str()));
   if (result->error != nullptr) {
     const int offset =

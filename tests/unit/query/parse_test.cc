@@ -144,5 +144,14 @@ TEST(BindTest, TimeRangeFollowsFromTheFilter) {
   EXPECT_EQ(plan.time_range().end.micros, kDay0 + 2 * kMicrosPerDay);
 }
 
+// A chain of operators fits the bound on bytes and used to overflow the parser's stack.
+TEST(Parse, LongChainsAreRefusedBeforeTheParserRecurses) {
+  for (const int operators : {5'000, 24'000, 32'000}) {
+    std::string sql = "SELECT count(*) FROM t WHERE 1";
+    for (int i = 0; i < operators && sql.size() < limits::kMaxSqlBytes - 3; ++i) sql += "+1";
+    EXPECT_THAT(Parse(sql + "=1"), HasReason(reason::kInvalidSql)) << operators;
+  }
+}
+
 }  // namespace
 }  // namespace televault::query

@@ -53,7 +53,12 @@ struct Bench {
     const auto plan = PlanOf(sql, disclosure);
     shown.status = plan.status();
     if (!plan.ok()) return shown;
-    ExecContext context{gate, {}, clock, deadline, &cancelled, memory_bytes};
+    ExecContext context{.gate = gate,
+                        .scope = {},
+                        .clock = clock,
+                        .deadline = deadline,
+                        .cancelled = &cancelled,
+                        .memory_bytes = memory_bytes};
     const auto sink = [&shown](v1::QueryBatch batch) {
       for (int row = 0; row < static_cast<int>(batch.rows()); ++row) {
         shown.rows.emplace_back();
