@@ -75,10 +75,9 @@ absl::Status CloseOpenIntents(const store::Journal& journal, service::EntryReade
   bool more = true;
   for (uint64_t end = journal.Head().tree_size; more && end > 0;) {
     const uint64_t begin = end > kLeavesPerRead ? end - kLeavesPerRead : 0;
-    TV_ASSIGN_OR_RETURN(const auto leaves, journal.ReadLeaves(LeafIndex(begin), end - begin));
+    TV_ASSIGN_OR_RETURN(const auto leaves, service::ReadLeafRange(journal, begin, end));
     for (uint64_t index = end; more && index-- > begin;) {
-      TV_ASSIGN_OR_RETURN(const auto entry,
-                          entries.Open(LeafIndex(index), leaves.at(index - begin)));
+      TV_ASSIGN_OR_RETURN(const auto entry, entries.Open(LeafIndex(index), leaves[index - begin]));
       if (entry.has_value()) more = Note(index, *entry, earlier_run, open);
     }
     end = begin;

@@ -52,11 +52,10 @@ absl::Status List(store::Journal& journal, EntryReader& entries,
   uint64_t scanned = 0;
   while (end > 0 && scanned < kMaxScannedPerCall) {
     const uint64_t begin = end > kLeavesPerRead ? end - kLeavesPerRead : 0;
-    TV_ASSIGN_OR_RETURN(const auto leaves, journal.ReadLeaves(LeafIndex(begin), end - begin));
+    TV_ASSIGN_OR_RETURN(const auto leaves, ReadLeafRange(journal, begin, end));
     for (uint64_t index = end; index-- > begin;) {
       ++scanned;
-      TV_ASSIGN_OR_RETURN(const auto entry,
-                          entries.Open(LeafIndex(index), leaves.at(index - begin)));
+      TV_ASSIGN_OR_RETURN(const auto entry, entries.Open(LeafIndex(index), leaves[index - begin]));
       if (!entry.has_value() || !audit::Matches(request.filter(), *entry)) continue;
       auto& out = *response.add_entries();
       out.set_index(index);
@@ -97,8 +96,9 @@ absl::Status Get(const store::Journal& journal, EntryReader& entries,
 absl::Status Inclusion(const store::Journal& journal, const v1::GetInclusionProofRequest& request,
                        v1::GetInclusionProofResponse& response) {
   TV_ASSIGN_OR_RETURN(std::string proof, ProofFor(journal, request.index()));
-  TV_ASSIGN_OR_RETURN(const auto leaves, journal.ReadLeaves(LeafIndex(request.index()), 1));
-  const audit::Hash hash = audit::LeafHash(AsBytes(leaves.at(0)));
+  TV_ASSIGN_OR_RETURN(const auto leaves,
+                      ReadLeafRange(journal, request.index(), request.index() + 1));
+  const audit::Hash hash = audit::LeafHash(AsBytes(leaves.front()));
   response.set_leaf_hash(hash.data(), hash.size());
   response.set_proof(std::move(proof));
   return absl::OkStatus();

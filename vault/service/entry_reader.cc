@@ -1,6 +1,8 @@
 #include "vault/service/entry_reader.h"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "audit/leaf.h"
 #include "vault/base/bytes.h"
@@ -12,6 +14,21 @@ constexpr size_t kScanLeaves = 256;
 
 }  // namespace
 
+absl::StatusOr<std::vector<std::string>> ReadLeafRange(const store::Journal& journal,
+                                                       uint64_t begin, uint64_t end) {
+  std::vector<std::string> leaves;
+  leaves.reserve(end - begin);
+  while (begin + leaves.size() < end) {
+    const uint64_t next = begin + leaves.size();
+    TV_ASSIGN_OR_RETURN(auto read, journal.ReadLeaves(LeafIndex(next), end - next));
+    if (read.empty()) {
+      return absl::DataLossError("the audit log has a gap at entry " + std::to_string(next));
+    }
+    std::move(read.begin(), read.end(), std::back_inserter(leaves));
+  }
+  return leaves;
+}
+
 // A key's leaf stands before the first entry under it, at most a day of entries back.
 absl::Status EntryReader::FindKeyLeaf(LeafIndex index) {
   TV_ASSIGN_OR_RETURN(const auto wanted_leaf, journal_.ReadLeaves(index, 1));
@@ -20,7 +37,7 @@ absl::Status EntryReader::FindKeyLeaf(LeafIndex index) {
   uint64_t end = index.value();
   while (end > 0) {
     const uint64_t begin = end > kScanLeaves ? end - kScanLeaves : 0;
-    TV_ASSIGN_OR_RETURN(const auto leaves, journal_.ReadLeaves(LeafIndex(begin), end - begin));
+    TV_ASSIGN_OR_RETURN(const auto leaves, ReadLeafRange(journal_, begin, end));
     for (size_t i = leaves.size(); i-- > 0;) {
       TV_ASSIGN_OR_RETURN(const audit::LeafView view, audit::ParseLeaf(AsBytes(leaves[i])));
       if (view.type != audit::LeafType::kKey || view.key_id != wanted.key_id) continue;

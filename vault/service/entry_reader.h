@@ -5,6 +5,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "televault/record/v1/audit.pb.h"
 #include "vault/base/status.h"
@@ -12,6 +13,11 @@
 #include "vault/store/journal.h"
 
 namespace televault::service {
+
+// Every leaf of [begin, end), also where they do not fit one read of the journal. DATA_LOSS where
+// the log has a gap.
+absl::StatusOr<std::vector<std::string>> ReadLeafRange(const store::Journal& journal,
+                                                       uint64_t begin, uint64_t end);
 
 // Opens entries of the log by index.
 // Refuses nothing of its own: who may read is decided before.
