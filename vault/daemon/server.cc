@@ -3,6 +3,7 @@
 #include <grpcpp/ext/health_check_service_server_builder_option.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
 #include <grpcpp/server_builder.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -34,6 +35,7 @@ constexpr int kMaxMetadataBytes = 16 * 1024;
 constexpr int kKeepaliveMs = 60'000;
 constexpr int kKeepaliveTimeoutMs = 20'000;
 constexpr int kMaxConnectionAgeMs = 3'600'000;
+constexpr size_t kTransportMemoryBytes = size_t{512} << 20;
 constexpr int kSocketMode = 0660;
 constexpr size_t kMaxPemBytes = 1 << 20;
 
@@ -54,6 +56,8 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> TlsCredentials(const Tl
 void SetLimits(grpc::ServerBuilder& builder) {
   builder.SetMaxReceiveMessageSize(static_cast<int>(limits::kMaxMessageBytes));
   builder.SetMaxSendMessageSize(static_cast<int>(limits::kMaxMessageBytes));
+  // Bounds what unread and half-read messages may take, whoever sends them.
+  builder.SetResourceQuota(grpc::ResourceQuota("televault").Resize(kTransportMemoryBytes));
   // Two daemons on one port would split the clients between them.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeTimeoutMs);

@@ -196,7 +196,10 @@ absl::Status Vault::OpenEngine() {
       TV_RETURN_IF_ERROR(RecordEvent("daemon.adopt", config_.adopt_reason));
     }
     // What is overdue goes before anybody can ask, sealed or not.
-    TV_RETURN_IF_ERROR(ShredWhileSealed(*keyring_, *lockdown_));
+    if (const absl::Status status = ShredWhileSealed(*keyring_, *lockdown_); !status.ok()) {
+      // Readers refuse what is overdue; housekeeping tries again. Lockdown must not wait for it.
+      Log(LogLevel::kError, "shred failed", {{"why", MessageOf(status)}});
+    }
   }
   return absl::OkStatus();
 }
@@ -231,7 +234,8 @@ absl::StatusOr<std::shared_ptr<service::DataPlane>> Vault::BuildDataPlane() {
       service::DataPlane{.store = *engine_.store, .meta = *meta_});
   const VaultId vault = identity_.vault;
   data->catalog = std::make_unique<catalog::Catalog>(*meta_);
-  data->access = std::make_unique<service::AccessDesk>(*meta_, around_.random);
+  data->access = std::make_unique<service::AccessDesk>(*meta_, around_.random,
+                                                       service::VotesThatCount(*control_));
   {
     // Let go of before the purge below: what a view still sees stays on disk.
     TV_ASSIGN_OR_RETURN(const auto view, engine_.store->Pin());

@@ -36,24 +36,6 @@ auth::Digest ToDigest(const std::string& bytes) {
   return digest;
 }
 
-auth::GrantView GrantOf(const record::v1::AccessRequestRecord& record) {
-  const auth::Tally tally = auth::Count(BallotOf(record));
-  auth::GrantView grant;
-  grant.id = record.id();
-  grant.dataset = record.dataset();
-  grant.purpose = record.purpose();
-  grant.person = record.requested_by();
-  grant.token = record.token();
-  grant.query_digest = ToDigest(record.query_digest());
-  grant.policy_digest = ToDigest(record.policy_digest());
-  grant.approvals = tally.approvals;
-  grant.approved_at_us = record.approved_at_us();
-  grant.expires_at_us = record.approved_at_us() == 0 ? record.lapses_at_us() : GrantEnd(record);
-  grant.denied = tally.state == auth::BallotState::kDenied;
-  grant.revoked = record.revoked();
-  return grant;
-}
-
 absl::Status NoSuchRequest() {
   return absl::NotFoundError("no such access request; `televault access list` shows those you see");
 }
@@ -78,9 +60,28 @@ absl::Status AccessDesk::Load(const store::View& view) {
   return absl::OkStatus();
 }
 
-v1::AccessState AccessDesk::StateOf(const record::v1::AccessRequestRecord& record, WallTime now) {
+auth::GrantView AccessDesk::GrantOf(const record::v1::AccessRequestRecord& record) const {
+  const auth::Tally tally = auth::Count(BallotOf(record), may_count_);
+  auth::GrantView grant;
+  grant.id = record.id();
+  grant.dataset = record.dataset();
+  grant.purpose = record.purpose();
+  grant.person = record.requested_by();
+  grant.token = record.token();
+  grant.query_digest = ToDigest(record.query_digest());
+  grant.policy_digest = ToDigest(record.policy_digest());
+  grant.approvals = tally.approvals;
+  grant.approved_at_us = record.approved_at_us();
+  grant.expires_at_us = record.approved_at_us() == 0 ? record.lapses_at_us() : GrantEnd(record);
+  grant.denied = tally.state == auth::BallotState::kDenied;
+  grant.revoked = record.revoked();
+  return grant;
+}
+
+v1::AccessState AccessDesk::StateOf(const record::v1::AccessRequestRecord& record,
+                                    WallTime now) const {
   if (record.revoked()) return v1::ACCESS_STATE_REVOKED;
-  switch (auth::Count(BallotOf(record)).state) {
+  switch (auth::Count(BallotOf(record), may_count_).state) {
     case auth::BallotState::kDenied:
       return v1::ACCESS_STATE_DENIED;
     case auth::BallotState::kApproved:
@@ -156,7 +157,7 @@ absl::StatusOr<AccessDesk::Change> AccessDesk::CastVote(std::string_view id,
   vote.set_person(voter.person);
   vote.set_approve(approve);
   vote.set_at_us(now.micros);
-  if (auth::Count(BallotOf(record)).state == auth::BallotState::kApproved) {
+  if (auth::Count(BallotOf(record), may_count_).state == auth::BallotState::kApproved) {
     record.set_approved_at_us(now.micros);
   }
   return Changed(std::move(record));
@@ -210,7 +211,7 @@ std::optional<auth::GrantView> AccessDesk::FindGrant(std::string_view token,
 }
 
 v1::AccessRequest AccessDesk::ToWire(const record::v1::AccessRequestRecord& record, bool with_text,
-                                     WallTime now) {
+                                     WallTime now) const {
   v1::AccessRequest wire;
   wire.set_id(record.id());
   wire.set_state(StateOf(record, now));

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "auth/approval.h"
@@ -30,7 +31,10 @@ namespace televault::service {
 // only once it is durable. (3) History stays readable after a grant is over.
 class AccessDesk {
  public:
-  AccessDesk(const store::MetaStore& meta, Random& random) : meta_(meta), random_(random) {}
+  // Whether a person's vote still counts: enrolled and not disabled since.
+  using MayCount = std::function<bool(std::string_view person)>;
+  AccessDesk(const store::MetaStore& meta, Random& random, MayCount may_count)
+      : meta_(meta), random_(random), may_count_(std::move(may_count)) {}
 
   absl::Status Load(const store::View& view);
 
@@ -73,16 +77,18 @@ class AccessDesk {
   std::optional<auth::GrantView> FindGrant(std::string_view token, const auth::Digest& query_digest,
                                            std::string_view id, WallTime now) const;
 
-  static v1::AccessState StateOf(const record::v1::AccessRequestRecord& record, WallTime now);
+  v1::AccessState StateOf(const record::v1::AccessRequestRecord& record, WallTime now) const;
   // The wire form. `with_text`: the viewer may see the query with its literals and parameters.
-  static v1::AccessRequest ToWire(const record::v1::AccessRequestRecord& record, bool with_text,
-                                  WallTime now);
+  v1::AccessRequest ToWire(const record::v1::AccessRequestRecord& record, bool with_text,
+                           WallTime now) const;
 
  private:
+  auth::GrantView GrantOf(const record::v1::AccessRequestRecord& record) const;
   absl::StatusOr<Change> Changed(record::v1::AccessRequestRecord record);
 
   const store::MetaStore& meta_;
   Random& random_;
+  const MayCount may_count_;
   mutable std::mutex mu_;  // guards records_
   std::map<std::string, record::v1::AccessRequestRecord, std::less<>> records_;
 };

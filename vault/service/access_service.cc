@@ -28,8 +28,12 @@ bool Approves(const Call& call) {
   return auth::CapabilitiesOf(call.principal.roles).Has(v1::CAPABILITY_APPROVE_ACCESS);
 }
 
-// Requests are their requester's and the approvers' business.
+// Requests are their requester's and the approvers' business, within the datasets of the token.
 bool MaySeeRequest(const Call& call, const record::v1::AccessRequestRecord& record) {
+  const auto& bound = call.principal.datasets;
+  if (!bound.empty() && std::find(bound.begin(), bound.end(), record.dataset()) == bound.end()) {
+    return false;
+  }
   return record.requested_by() == call.principal.person || Approves(call);
 }
 
@@ -57,10 +61,10 @@ absl::Status ListRequests(DataPlaneSource& source, const Call& call,
   std::erase_if(records, [&](const auto& record) {
     return !MaySeeRequest(call, record) ||
            (request.state() != v1::ACCESS_STATE_UNSPECIFIED &&
-            request.state() != AccessDesk::StateOf(record, call.now));
+            request.state() != data->access->StateOf(record, call.now));
   });
   response.set_next_page_token(EachOnPage(records, page, [&](const auto& record) {
-    *response.add_requests() = AccessDesk::ToWire(record, true, call.now);
+    *response.add_requests() = data->access->ToWire(record, true, call.now);
   }));
   return absl::OkStatus();
 }
@@ -70,18 +74,20 @@ absl::Status GetRequest(DataPlaneSource& source, const Call& call,
                         v1::GetAccessRequestResponse& response) {
   TV_ASSIGN_OR_RETURN(const auto data, source.Data());
   TV_ASSIGN_OR_RETURN(const auto record, FindVisible(*data, call, request.id()));
-  *response.mutable_request() = AccessDesk::ToWire(record, true, call.now);
+  *response.mutable_request() = data->access->ToWire(record, true, call.now);
   return absl::OkStatus();
 }
 
-absl::Status Vote(DataPlaneSource& source, Call& call, const v1::VoteAccessRequest& request,
-                  v1::VoteAccessResponse& response) {
+absl::Status Vote(Front& front, DataPlaneSource& source, Call& call,
+                  const v1::VoteAccessRequest& request, v1::VoteAccessResponse& response) {
   TV_ASSIGN_OR_RETURN(const auto data, source.Data());
+  TV_ASSIGN_OR_RETURN(const auto asked, FindVisible(*data, call, request.id()));
+  TV_RETURN_IF_ERROR(front.DecideCall(call, asked.dataset(), asked.purpose()));
   (*call.entry.mutable_details())["vote"] = request.approve() ? "approve" : "deny";
   TV_ASSIGN_OR_RETURN(
       AccessDesk::Change change,
       data->access->CastVote(request.id(), call.principal, request.approve(), call.now));
-  *response.mutable_request() = AccessDesk::ToWire(change.record, true, call.now);
+  *response.mutable_request() = data->access->ToWire(change.record, true, call.now);
   Take(call, std::move(change));
   return absl::OkStatus();
 }
@@ -91,7 +97,7 @@ absl::Status Revoke(DataPlaneSource& source, Call& call, const v1::RevokeAccessR
   TV_ASSIGN_OR_RETURN(const auto data, source.Data());
   TV_RETURN_IF_ERROR(FindVisible(*data, call, request.id()).status());
   TV_ASSIGN_OR_RETURN(AccessDesk::Change change, data->access->Revoke(request.id(), call.now));
-  *response.mutable_request() = AccessDesk::ToWire(change.record, true, call.now);
+  *response.mutable_request() = data->access->ToWire(change.record, true, call.now);
   Take(call, std::move(change));
   return absl::OkStatus();
 }
@@ -137,7 +143,7 @@ absl::Status AccessServiceImpl::Request(Call& call, const v1::RequestAccessReque
   asked.approvals_needed = call.decision.approvals_needed;
   TV_ASSIGN_OR_RETURN(AccessDesk::Change change,
                       data->access->Request(call.principal, std::move(asked), call.now));
-  *response.mutable_request() = AccessDesk::ToWire(change.record, true, call.now);
+  *response.mutable_request() = data->access->ToWire(change.record, true, call.now);
   Take(call, std::move(change));
   return absl::OkStatus();
 }
@@ -277,7 +283,7 @@ grpc::ServerUnaryReactor* AccessServiceImpl::VoteAccess(grpc::CallbackServerCont
   return ServeUnary<v1::VoteAccessRequest, v1::VoteAccessResponse>(
       serving_, context, "/televault.v1.AccessService/VoteAccess", request, response,
       [this](Call& call, const v1::VoteAccessRequest& in, v1::VoteAccessResponse& out) {
-        return Vote(data_, call, in, out);
+        return Vote(serving_.front, data_, call, in, out);
       });
 }
 

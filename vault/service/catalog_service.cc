@@ -114,6 +114,7 @@ absl::Status CatalogServiceImpl::Apply(Call& call, const v1::ApplyDatasetRequest
       catalog::PreparedApply prepared,
       data->catalog->PrepareApply(request.manifest(), call.principal.person, call.now));
   call.entry.set_dataset(prepared.dataset);
+  TV_RETURN_IF_ERROR(serving_.front.DecideCall(call, prepared.dataset));
   auto& details = *call.entry.mutable_details();
   details["old_digest"] = ToHex(AsBytes(prepared.old_digest));
   details["new_digest"] = ToHex(AsBytes(prepared.new_digest));

@@ -306,8 +306,8 @@ absl::Status Front::RunUnary(const Arrival& arrival, google::protobuf::Message* 
   return absl::OkStatus();
 }
 
-incident::VoteCounts Front::VoteCounts() const {
-  return [&control = parts_.control](std::string_view name) {
+incident::VoteCounts VotesThatCount(const control::ControlStore& control) {
+  return [&control](std::string_view name) {
     const auto person = control.FindPerson(name);
     return person.has_value() && !person->confirmed_by().empty() && !person->disabled();
   };

@@ -20,6 +20,9 @@ class Message;
 
 namespace televault::service {
 
+// Whether a person's earlier vote still counts: enrolled and not disabled since.
+incident::VoteCounts VotesThatCount(const control::ControlStore& control);
+
 // The way of every call: authenticate → decide → gate → run → record → answer.
 // Refuses a method without a policy, a call without a deadline, an answer without a durable entry
 // (but for calls that must work when nothing can be written: Call::answer_unaudited).
@@ -82,8 +85,7 @@ class Front {
   // expired, not disabled. For calls that wait or stream; one look-up.
   absl::Status StillValid(const Call& call) const;
 
-  // Whether a person's earlier vote still counts: enrolled and not disabled since.
-  incident::VoteCounts VoteCounts() const;
+  incident::VoteCounts VoteCounts() const { return VotesThatCount(parts_.control); }
 
   // Decides about the call as such once it is known which dataset and purpose it touches: the
   // token's binding and scoped lockdowns.

@@ -86,6 +86,18 @@ absl::Status MayConfirm(const Call& call, auth::BallotKind kind, const std::stri
                     reason::kDenied);
 }
 
+// Two persons means two persons: a service proposes nothing that needs a second one.
+absl::Status RefuseService(const Call& call) {
+  if (!call.principal.service) return absl::OkStatus();
+  return WithReason(
+      absl::PermissionDeniedError("a service cannot propose this: it takes two persons"),
+      reason::kDenied);
+}
+
+bool TakesTwoPersons(const std::vector<std::string>& roles) {
+  return auth::NeedsConfirmation(roles) || auth::CombinesDuties(roles);
+}
+
 absl::Status CheckTokenRequest(const v1::CreateTokenRequest& request,
                                const std::vector<std::string>& roles) {
   TV_RETURN_IF_ERROR(auth::ValidateRoles(roles));
@@ -132,6 +144,7 @@ NewToken MakeToken(const std::vector<std::string>& roles, Random& random) {
 absl::Status Registrar::Enrol(Call& call, const v1::EnrolPersonRequest& request,
                               v1::EnrolPersonResponse& response) {
   (*call.entry.mutable_details())["person"] = request.name();
+  TV_RETURN_IF_ERROR(RefuseService(call));
   if (control_.FindPerson(request.name()).has_value()) {
     return absl::AlreadyExistsError("this person is known already; see `televault person list`");
   }
@@ -198,6 +211,7 @@ absl::Status Registrar::CreateToken(Call& call, const v1::CreateTokenRequest& re
   details["person"] = request.person();
   details["roles"] = absl::StrJoin(roles, ",");
   TV_RETURN_IF_ERROR(CheckTokenRequest(request, roles));
+  if (TakesTwoPersons(roles)) TV_RETURN_IF_ERROR(RefuseService(call));
   const auto person = control_.FindPerson(request.person());
   if (!person.has_value()) return NoSuchPerson();
   if (person->disabled() || person->confirmed_by().empty()) {
@@ -217,7 +231,7 @@ absl::Status Registrar::CreateToken(Call& call, const v1::CreateTokenRequest& re
   token.set_max_expires_at_us(call.now.micros + static_cast<int64_t>(max_ttl_s) * 1'000'000);
   token.set_created_by(call.principal.person);
   token.set_parent(call.principal.accessor);
-  token.set_pending(auth::NeedsConfirmation(roles));
+  token.set_pending(TakesTwoPersons(roles));
   if (!token.pending()) token.set_active_since_us(call.now.micros);
   token.set_limited_uses(request.max_uses() > 0);
   token.set_uses_left(request.max_uses());

@@ -1,5 +1,7 @@
 #include "vault/service/retention_service.h"
 
+#include <algorithm>
+
 #include "vault/service/paging.h"
 #include "vault/service/wire_time.h"
 
@@ -23,7 +25,19 @@ std::string NameOf(const catalog::Catalog& catalog, DatasetId id) {
   return dataset.ok() ? (*dataset)->name : std::to_string(id.value());
 }
 
+// A token that is bound to datasets sees those only.
+bool Bound(const Call& call, const std::string& dataset) {
+  const auto& datasets = call.principal.datasets;
+  return !datasets.empty() &&
+         std::find(datasets.begin(), datasets.end(), dataset) == datasets.end();
+}
+
 absl::Status Run(DataPlaneSource& source, v1::RunRetentionResponse& response, Call& call) {
+  if (!call.principal.datasets.empty()) {
+    return WithReason(absl::PermissionDeniedError(
+                          "retention runs over every dataset; this token is bound to some"),
+                      reason::kDenied);
+  }
   TV_ASSIGN_OR_RETURN(const auto data, source.Data());
   call.security_event = true;  // deleting must work on a full disk
   TV_ASSIGN_OR_RETURN(const retention::RunReport report, data->retention->RunOnce());
@@ -46,6 +60,8 @@ absl::Status List(DataPlaneSource& source, const v1::ListPartitionsRequest& requ
     TV_ASSIGN_OR_RETURN(const auto dataset, data->catalog->Find(request.dataset()));
     std::erase_if(all, [&](const auto& info) { return info.id.dataset != dataset->id; });
   }
+  std::erase_if(
+      all, [&](const auto& info) { return Bound(call, NameOf(*data->catalog, info.id.dataset)); });
   response.set_next_page_token(EachOnPage(all, page, [&](const partition::PartitionInfo& info) {
     auto& out = *response.add_partitions();
     out.set_dataset(NameOf(*data->catalog, info.id.dataset));
@@ -80,7 +96,8 @@ v1::DeletionReceipt ToWire(const record::v1::PartitionRecord& record, const std:
   return receipt;
 }
 
-absl::Status ListReceiptsOf(DataPlaneSource& source, const v1::ListReceiptsRequest& request,
+absl::Status ListReceiptsOf(DataPlaneSource& source, const Call& call,
+                            const v1::ListReceiptsRequest& request,
                             v1::ListReceiptsResponse& response) {
   TV_ASSIGN_OR_RETURN(const Page page, ParsePage(request.page_size(), request.page_token()));
   TV_ASSIGN_OR_RETURN(const auto data, source.Data());
@@ -91,6 +108,9 @@ absl::Status ListReceiptsOf(DataPlaneSource& source, const v1::ListReceiptsReque
     std::erase_if(records,
                   [&](const auto& record) { return record.dataset_id() != dataset->id.value(); });
   }
+  std::erase_if(records, [&](const auto& record) {
+    return Bound(call, NameOf(*data->catalog, DatasetId(record.dataset_id())));
+  });
   response.set_next_page_token(EachOnPage(records, page, [&](const auto& record) {
     *response.add_receipts() =
         ToWire(record, NameOf(*data->catalog, DatasetId(record.dataset_id())),
@@ -122,7 +142,9 @@ grpc::ServerUnaryReactor* RetentionServiceImpl::ListReceipts(grpc::CallbackServe
                                                              v1::ListReceiptsResponse* response) {
   return ServeUnary<v1::ListReceiptsRequest, v1::ListReceiptsResponse>(
       serving_, context, "/televault.v1.RetentionService/ListReceipts", request, response,
-      [this](auto&, const auto& in, auto& out) { return ListReceiptsOf(data_, in, out); });
+      [this](auto& call, const auto& in, auto& out) {
+        return ListReceiptsOf(data_, call, in, out);
+      });
 }
 
 }  // namespace televault::service

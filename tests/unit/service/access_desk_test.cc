@@ -16,7 +16,7 @@ using televault::testing::SimStore;
 TEST(AccessDeskTest, WhoVotesSeesTheParametersAlsoAfterARestart) {
   Machine machine;
   Process process(machine, std::make_unique<SimStore>(std::make_shared<SimDisk>(1)));
-  AccessDesk desk(process.meta, machine.random);
+  AccessDesk desk(process.meta, machine.random, nullptr);
   AccessDesk::Asked asked;
   asked.sql = "SELECT text FROM d WHERE subject = $1 AND number > $2";
   asked.parameters.resize(2);
@@ -33,15 +33,15 @@ TEST(AccessDeskTest, WhoVotesSeesTheParametersAlsoAfterARestart) {
   unit.mutations.push_back(std::move(change.mutation));
   ASSERT_THAT(process.journal.Commit(std::move(unit)), IsOk());
 
-  AccessDesk restarted(process.meta, machine.random);
+  AccessDesk restarted(process.meta, machine.random, nullptr);
   TV_ASSERT_OK_AND_ASSIGN(const auto view, process.store.Pin());
   ASSERT_THAT(restarted.Load(*view), IsOk());
   TV_ASSERT_OK_AND_ASSIGN(const auto record, restarted.Find(change.record.id()));
-  const auto wire = AccessDesk::ToWire(record, true, machine.clock.Wall());
+  const auto wire = desk.ToWire(record, true, machine.clock.Wall());
   ASSERT_EQ(wire.parameters_size(), 2);
   EXPECT_EQ(wire.parameters(0).string_value(), "subject-7");
   EXPECT_EQ(wire.parameters(1).int_value(), 41);
-  EXPECT_EQ(AccessDesk::ToWire(record, false, machine.clock.Wall()).parameters_size(), 0)
+  EXPECT_EQ(desk.ToWire(record, false, machine.clock.Wall()).parameters_size(), 0)
       << "literals are for the requester and the approvers";
 }
 
