@@ -70,7 +70,7 @@ void Ledger::CheckBatch(const Batch& batch, const Answer& answer, const Reading&
     const auto found = answer.find({batch.number, day});
     const WallTime deadline = DeadlineOf(day, reading.ttl_days);
     if (found == answer.end()) {
-      if (reading.after < deadline) ++missing;
+      if (reading.after + kEndsEarly < deadline) ++missing;
       continue;
     }
     if (deadline <= reading.before) {

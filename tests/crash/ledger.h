@@ -15,6 +15,9 @@
 
 namespace televault::crash {
 
+// How much earlier than its deadline a day may end for readers after a restart: docs/adr/0021.
+inline constexpr microseconds kEndsEarly{10'000'000};
+
 // What one batch put into one day.
 struct Part {
   uint64_t rows = 0;

@@ -49,7 +49,8 @@ Fate FateOf(const absl::Status& status, const std::string& what, Ledger& ledger)
   const client::Error error = client::ErrorOf(status);
   if (IsGone(error)) return Fate::kGone;
   for (const std::string_view expected :
-       {reason::kLockedDown, reason::kSealed, reason::kStaleLockEpoch, reason::kOverloaded}) {
+       {reason::kLockedDown, reason::kSealed, reason::kStaleLockEpoch, reason::kOverloaded,
+        reason::kExpired}) {
     if (error.reason == expected) return Fate::kRefused;
   }
   ledger.Breach(absl::StrCat(what, ": ", status.ToString(), " (", error.reason, ")"));
@@ -87,10 +88,11 @@ absl::StatusOr<Answer> ReadBatches(client::Vault& vault, bool rows, Ledger& ledg
   return answer;
 }
 
-absl::Status SendBatch(client::Vault& vault, const Batch& batch, WallTime now, Ledger& ledger) {
+absl::Status SendBatch(client::Vault& vault, const Batch& batch, const VaultUnderTest& clock,
+                       Ledger& ledger) {
   client::Call call;
   TV_ASSIGN_OR_RETURN(const auto response, vault.Append(batch.request, call));
-  NoteAppended(batch, response, now, ledger);
+  NoteAppended(batch, response, clock.Now(), ledger);
   return absl::OkStatus();
 }
 
@@ -100,7 +102,7 @@ void NoteAppended(const Batch& batch, const v1::AppendResponse& response, WallTi
   uint64_t live = 0;
   for (const auto& [day, part] : batch.parts) {
     total += part.rows;
-    if (EndOf(Day(day + kTtlDays)) > now) live += part.rows;
+    if (EndOf(Day(day + kTtlDays)) > now + kEndsEarly) live += part.rows;
   }
   // A day may have expired on the way.
   if (response.accepted() != total && response.accepted() != live) {
@@ -192,7 +194,7 @@ void Load::Append(Random& random) {
   while (Going()) {
     const Batch batch = NewBatch(random);
     const uint64_t held = ledger_.Held(v1::LOCKDOWN_LEVEL_ALL);
-    const absl::Status status = SendBatch(*collector, batch, vault_.Now(), ledger_);
+    const absl::Status status = SendBatch(*collector, batch, vault_, ledger_);
     if (status.ok() && held != 0 && ledger_.Held(v1::LOCKDOWN_LEVEL_ALL) == held) {
       ledger_.Breach(absl::StrCat("batch ", batch.number, " was taken during a lockdown"));
     }

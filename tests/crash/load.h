@@ -15,8 +15,9 @@ namespace televault::crash {
 // What came of a call on a vault that may be killed or locked at any moment.
 enum class Fate { kOk, kRefused, kGone };
 
-// Refused: by lockdown, sealing or a state that changed meanwhile. Anything that neither a kill nor
-// a lockdown explains is a breach, an answer that never came above all.
+// Refused: by lockdown, sealing, a day that ended on the way or a state that changed meanwhile.
+// Anything that neither a kill nor a lockdown explains is a breach, an answer that never came above
+// all.
 Fate FateOf(const absl::Status& status, const std::string& what, Ledger& ledger);
 
 // Sums of every batch and day, by an aggregate query of `anna` or, with a grant, a row query of
@@ -26,10 +27,12 @@ absl::StatusOr<Answer> ReadBatches(client::Vault& vault, bool rows, Ledger& ledg
 // The query that a grant of `ines` names.
 extern const char kRowSql[];
 
+// `now`: after the answer came.
 void NoteAppended(const Batch& batch, const v1::AppendResponse& response, WallTime now,
                   Ledger& ledger);
 // Sends `batch` and notes the answer.
-absl::Status SendBatch(client::Vault& vault, const Batch& batch, WallTime now, Ledger& ledger);
+absl::Status SendBatch(client::Vault& vault, const Batch& batch, const VaultUnderTest& clock,
+                       Ledger& ledger);
 
 // Lifts `id` by two responders, none of whom engaged it.
 absl::Status Lift(client::Vault& proposer, client::Vault& approver, const std::string& id,
