@@ -65,7 +65,7 @@ TEST(ZoneMapTest, OnlyNullsMeansNoBounds) {
 
 TEST(SubjectFilterTest, NeverMissesASubjectAndRarelyInventsOne) {
   Dictionary subjects;
-  const auto subject = [](int i) {
+  const auto subject = [](int64_t i) {
     std::string text = std::to_string(i * 7919);
     text.resize(16, '#');
     return text;
