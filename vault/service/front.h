@@ -87,6 +87,9 @@ class Front {
 
   incident::VoteCounts VoteCounts() const { return VotesThatCount(parts_.control); }
 
+  // What is kept outside the journal has changed: makes the anchor follow.
+  absl::Status ChangedOutside() { return parts_.changed_outside(); }
+
   // Decides about the call as such once it is known which dataset and purpose it touches: the
   // token's binding and scoped lockdowns.
   absl::Status DecideCall(Call& call, std::string_view dataset = {}, std::string_view purpose = {});

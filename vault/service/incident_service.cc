@@ -59,6 +59,9 @@ absl::Status Engage(Front& front, StreamRegistry& streams, Call& call,
   response.set_lock_epoch(engaged.lock_epoch.value());
   response.set_durable(engaged.durable);
   response.set_streams_cut(streams.CutRefused());
+  // An older lock file put back is told by the anchor: it must know before the answer does. Where
+  // it cannot be written the lockdown stands all the same, and housekeeping tries again.
+  (void)front.ChangedOutside();
   return absl::OkStatus();
 }
 
