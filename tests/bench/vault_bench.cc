@@ -139,7 +139,7 @@ class Bench {
     const auto start = Steady::now();
     std::vector<std::jthread> clients;
     for (auto& mine : batches) {
-      clients.emplace_back([this, &mine, &left] { Stream(mine, left); });
+      clients.emplace_back([this, &mine, &left, seed = random()] { Stream(mine, left, seed); });
     }
     clients.clear();
     const double seconds = SecondsSince(start);
@@ -150,9 +150,9 @@ class Bench {
           Thousands(sent / seconds) + " events/s");
   }
 
-  void Stream(std::vector<v1::AppendRequest>& batches, std::atomic<uint64_t>& left) {
+  void Stream(std::vector<v1::AppendRequest>& batches, std::atomic<uint64_t>& left, uint64_t seed) {
     const auto vault = daemon_.As(people_.collector);
-    Random random(std::random_device{}());
+    Random random(seed);
     client::Appender appender(
         {}, [&vault] { return vault->OpenAppendStream({.timeout = std::chrono::minutes(10)}); },
         [](client::milliseconds) { std::this_thread::yield(); },

@@ -11,7 +11,6 @@
 #include "vault/base/crash_point.h"
 #include "vault/base/limits.h"
 #include "vault/control/control_file.h"
-#include "vault/crypto/hash.h"
 
 namespace televault::control {
 namespace {
@@ -80,10 +79,6 @@ uint64_t BucketOf(std::string_view verifier) {
 
 }  // namespace
 
-TokenVerifier VerifierOf(std::string_view token_text) {
-  return crypto::PlainHash32(AsBytes(token_text));
-}
-
 struct ControlStore::Index {
   explicit Index(ControlRecord content)
       : record(std::make_shared<const ControlRecord>(std::move(content))) {
@@ -131,12 +126,12 @@ std::shared_ptr<const ControlStore::Index> ControlStore::index() const {
   return index_;
 }
 
-std::optional<TokenRecord> ControlStore::FindByVerifier(const TokenVerifier& verifier) const {
+std::optional<TokenRecord> ControlStore::FindByVerifier(const auth::TokenVerifier& verifier) const {
   const auto current = index();
   const auto [first, last] = current->by_verifier.equal_range(BucketOf(AsText(verifier)));
   std::optional<TokenRecord> found;
   for (auto it = first; it != last; ++it) {
-    if (crypto::EqualSecrets(AsBytes(it->second->verifier()), verifier)) found = *it->second;
+    if (auth::SameVerifier(verifier, AsBytes(it->second->verifier()))) found = *it->second;
   }
   return found;
 }
@@ -266,7 +261,7 @@ absl::Status CheckNewToken(ControlRecord& record, const TokenRecord& token) {
 
 absl::Status ControlStore::AddToken(TokenRecord token) {
   if (token.accessor().empty() || token.accessor().size() > limits::kMaxNameBytes ||
-      token.verifier().size() != sizeof(TokenVerifier)) {
+      token.verifier().size() != sizeof(auth::TokenVerifier)) {
     return absl::InvalidArgumentError("a token has an accessor and a verifier of 32 bytes");
   }
   if (token.expires_at_us() <= token.created_at_us() ||

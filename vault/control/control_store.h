@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "auth/token.h"
 #include "televault/record/v1/state.pb.h"
 #include "vault/base/file_system.h"
 #include "vault/base/ids.h"
@@ -19,10 +20,6 @@
 #include "vault/base/time.h"
 
 namespace televault::control {
-
-// BLAKE2b-256 of a token's text; all that is ever kept of it.
-using TokenVerifier = std::array<uint8_t, 32>;
-TokenVerifier VerifierOf(std::string_view token_text);
 
 class ControlFile;
 
@@ -57,7 +54,7 @@ class ControlStore {
   // --- lookups ---
   // Revoked, pending and expired ones too: the caller audits why it refuses. Verifiers are compared
   // in constant time.
-  std::optional<record::v1::TokenRecord> FindByVerifier(const TokenVerifier& verifier) const;
+  std::optional<record::v1::TokenRecord> FindByVerifier(const auth::TokenVerifier& verifier) const;
   std::optional<record::v1::TokenRecord> FindToken(std::string_view accessor) const;
   std::optional<record::v1::PersonRecord> FindPerson(std::string_view name) const;
   std::vector<record::v1::TokenRecord> Tokens() const;

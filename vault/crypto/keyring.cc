@@ -380,13 +380,16 @@ absl::StatusOr<SecretRef> Keyring::MetaKey() const {
   return OpenKey(MetaKeyIdentity(), wrapped);
 }
 
-absl::StatusOr<SecretRef> Keyring::SubjectSalt(DatasetId dataset, int64_t period) {
-  const std::string identity = SaltIdentity(dataset, period);
+template <class Keys>
+absl::StatusOr<SecretRef> Keyring::FindOrMake(Keys KeyringContent::*keys,
+                                              const typename Keys::key_type& id,
+                                              const std::string& identity, size_t limit,
+                                              const char* full) {
   std::optional<WrappedKey> wrapped;
   const auto find = [&] {
     const std::lock_guard lock(mu_);
-    const auto found = state_->content.salts.find({dataset, period});
-    if (found != state_->content.salts.end()) wrapped = found->second;
+    const Keys& all = state_->content.*keys;
+    if (const auto found = all.find(id); found != all.end()) wrapped = found->second;
   };
   find();
   if (!wrapped.has_value()) {
@@ -395,16 +398,19 @@ absl::StatusOr<SecretRef> Keyring::SubjectSalt(DatasetId dataset, int64_t period
     find();
     if (!wrapped.has_value()) {
       KeyringContent content = Copy();
-      if (content.salts.size() >= limits::kMaxSubjectSalts) {
-        return absl::ResourceExhaustedError("the keyring holds its limit of subject salts");
-      }
+      if ((content.*keys).size() >= limit) return absl::ResourceExhaustedError(full);
       wrapped.emplace();
       WrapNew(*kek, identity, *wrapped);
-      content.salts[{dataset, period}] = *wrapped;
+      (content.*keys)[id] = *wrapped;
       TV_RETURN_IF_ERROR(Commit(std::move(content), /*new_slot=*/false));
     }
   }
   return OpenKey(identity, *wrapped);
+}
+
+absl::StatusOr<SecretRef> Keyring::SubjectSalt(DatasetId dataset, int64_t period) {
+  return FindOrMake(&KeyringContent::salts, {dataset, period}, SaltIdentity(dataset, period),
+                    limits::kMaxSubjectSalts, "the keyring holds its limit of subject salts");
 }
 
 std::vector<int64_t> Keyring::LiveSaltPeriods(DatasetId dataset) const {
@@ -417,30 +423,8 @@ std::vector<int64_t> Keyring::LiveSaltPeriods(DatasetId dataset) const {
 }
 
 absl::StatusOr<SecretRef> Keyring::BlockedSubjectKey(DatasetId dataset) {
-  const std::string identity = ErasureKeyIdentity(dataset);
-  std::optional<WrappedKey> wrapped;
-  const auto find = [&] {
-    const std::lock_guard lock(mu_);
-    const auto found = state_->content.erasure_keys.find(dataset);
-    if (found != state_->content.erasure_keys.end()) wrapped = found->second;
-  };
-  find();
-  if (!wrapped.has_value()) {
-    const std::lock_guard write_lock(write_mu_);
-    TV_ASSIGN_OR_RETURN(const SecretRef kek, Kek());
-    find();
-    if (!wrapped.has_value()) {
-      KeyringContent content = Copy();
-      if (content.erasure_keys.size() >= limits::kMaxDatasets) {
-        return absl::ResourceExhaustedError("the keyring holds its limit of datasets");
-      }
-      wrapped.emplace();
-      WrapNew(*kek, identity, *wrapped);
-      content.erasure_keys[dataset] = *wrapped;
-      TV_RETURN_IF_ERROR(Commit(std::move(content), /*new_slot=*/false));
-    }
-  }
-  return OpenKey(identity, *wrapped);
+  return FindOrMake(&KeyringContent::erasure_keys, dataset, ErasureKeyIdentity(dataset),
+                    limits::kMaxDatasets, "the keyring holds its limit of datasets");
 }
 
 // --- audit epochs ---

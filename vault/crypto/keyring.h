@@ -176,6 +176,12 @@ class Keyring {
   absl::Status Commit(KeyringContent content, bool new_slot);
   absl::Status FinishDestruction();
   KeyringContent Copy() const;
+  // The key of that id in one of the content's maps, made and stored durably when it is new;
+  // RESOURCE_EXHAUSTED with the text `full` at the limit.
+  template <class Keys>
+  absl::StatusOr<SecretRef> FindOrMake(Keys KeyringContent::*keys,
+                                       const typename Keys::key_type& id,
+                                       const std::string& identity, size_t limit, const char* full);
   // Opens or returns a cached key; UNAVAILABLE/SEALED.
   absl::StatusOr<SecretRef> OpenKey(const std::string& identity, Bytes wrapped) const;
   absl::StatusOr<DataKeyRef> OpenDataKey(const SecretRef& kek, PartitionId partition, KeyId id,

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "vault/base/bytes.h"
+#include "vault/base/check.h"
 #include "vault/service/wire_time.h"
 
 namespace televault::service {
@@ -126,7 +127,7 @@ absl::StatusOr<AccessDesk::Change> AccessDesk::Request(const auth::Principal& by
   record.set_requested_by(by.person);
   record.set_token(by.accessor);
   record.set_sql(std::move(asked.sql));
-  for (v1::Value& value : asked.parameters) *record.add_parameters() = std::move(value);
+  for (const v1::Value& value : asked.parameters) value.SerializeToString(record.add_parameters());
   record.set_normalized_sql(std::move(asked.normalized_sql));
   record.set_fingerprint(std::move(asked.fingerprint));
   record.set_query_digest(asked.query_digest.data(), asked.query_digest.size());
@@ -222,7 +223,9 @@ v1::AccessRequest AccessDesk::ToWire(const record::v1::AccessRequestRecord& reco
   wire.set_normalized_sql(record.normalized_sql());
   if (with_text) {
     wire.set_sql(record.sql());
-    *wire.mutable_parameters() = record.parameters();
+    for (const std::string& value : record.parameters()) {
+      TV_CHECK(wire.add_parameters()->ParseFromString(value));  // stored by Request, sealed since
+    }
     wire.set_reason(record.reason());
   }
   wire.set_fingerprint(record.fingerprint());

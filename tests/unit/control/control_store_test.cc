@@ -28,7 +28,7 @@ TokenRecord Token(const std::string& accessor, const std::string& person,
                   const std::string& parent = "") {
   TokenRecord token;
   token.set_accessor(accessor);
-  token.set_verifier(std::string(AsText(VerifierOf("text of " + accessor))));
+  token.set_verifier(std::string(AsText(auth::VerifierOf("text of " + accessor))));
   token.set_person(person);
   token.set_parent(parent);
   token.set_created_at_us(kNow.micros);
@@ -70,12 +70,12 @@ TEST_F(ControlStoreTest, FindsTokensByTheirTextAfterAPowerCut) {
   ASSERT_THAT(Create()->AddToken(Token("t1", "alice")), IsOk());
   fs_.PowerCut();
   TV_ASSERT_OK_AND_ASSIGN(const auto store, Open());
-  const auto found = store->FindByVerifier(VerifierOf("text of t1"));
+  const auto found = store->FindByVerifier(auth::VerifierOf("text of t1"));
   ASSERT_TRUE(found.has_value());
   EXPECT_EQ(found->accessor(), "t1");
-  EXPECT_FALSE(store->FindByVerifier(VerifierOf("text of t2")).has_value());
+  EXPECT_FALSE(store->FindByVerifier(auth::VerifierOf("text of t2")).has_value());
   // The same bucket, another verifier.
-  TokenVerifier close = VerifierOf("text of t1");
+  auth::TokenVerifier close = auth::VerifierOf("text of t1");
   close[31] ^= 1;
   EXPECT_FALSE(store->FindByVerifier(close).has_value());
   EXPECT_TRUE(store->FindPerson("bob").has_value());
