@@ -47,9 +47,6 @@ std::string_view NextStep(const client::Error& error) {
   if (error.code == absl::StatusCode::kUnauthenticated) {
     return "Give a valid token with --token-file or TELEVAULT_TOKEN_FILE.";
   }
-  if (error.code == absl::StatusCode::kPermissionDenied) {
-    return error.from_call ? "Use a token whose role and purposes allow it." : "";
-  }
   if (error.code == absl::StatusCode::kDeadlineExceeded && error.from_call) {
     return "Give it longer with --timeout, or ask for less.";
   }

@@ -30,18 +30,23 @@ constexpr std::array kReasons = {
     ReasonEntry{Reason::kPurposeMissing, "PURPOSE_MISSING",
                 "the call must name one purpose of the dataset's manifest"},
     ReasonEntry{Reason::kPurposeNotInToken, "PURPOSE_NOT_IN_TOKEN",
-                "the token does not carry this purpose"},
+                "the token does not carry this purpose; use or ask for a token that does"},
     ReasonEntry{Reason::kUnknownDataset, "UNKNOWN_DATASET", kNoSuchDataset},
     ReasonEntry{Reason::kReviewOverdue, "REVIEW_OVERDUE",
                 "the dataset's review date has passed: it is read-only until its owner applies a "
                 "reviewed manifest"},
-    ReasonEntry{Reason::kPurposeNotInDataset, "PURPOSE_NOT_IN_DATASET",
-                "the dataset's manifest does not declare this purpose"},
+    ReasonEntry{
+        Reason::kPurposeNotInDataset, "PURPOSE_NOT_IN_DATASET",
+        "the dataset's manifest does not declare this purpose; see `televault dataset show`"},
     ReasonEntry{Reason::kRoleNotInDataset, "ROLE_NOT_IN_DATASET", kNoSuchDataset},
-    ReasonEntry{Reason::kPurposeNotInRole, "PURPOSE_NOT_IN_ROLE",
-                "the dataset's manifest does not give this purpose to the token's role"},
-    ReasonEntry{Reason::kUnknownField, "UNKNOWN_FIELD",
-                "the query touches a field that the dataset's manifest does not declare"},
+    ReasonEntry{
+        Reason::kPurposeNotInRole, "PURPOSE_NOT_IN_ROLE",
+        "the dataset's manifest does not give this purpose to the token's role; see `televault "
+        "dataset show`"},
+    ReasonEntry{
+        Reason::kUnknownField, "UNKNOWN_FIELD",
+        "the query touches a field that the dataset's manifest does not declare; see `televault "
+        "dataset show`"},
     ReasonEntry{Reason::kPurposeNotInField, "PURPOSE_NOT_IN_FIELD",
                 "the query touches a field that does not serve this purpose; see `televault "
                 "dataset show`"},

@@ -168,8 +168,7 @@ void DeclareTail(CLI::App& verb, TailArgs& args) {
 
 void PrintEntry(Context& context, const v1::IndexedEntry& entry) {
   if (context.format() == OutputFormat::kTable) {
-    context.out() << entry.index() << "  " << FormatRfc3339(WallTime{entry.entry().time_us()})
-                  << "  " << Printable(audit::Sentence(entry.entry())) << '\n'
+    context.out() << entry.index() << "  " << Printable(audit::Sentence(entry.entry())) << '\n'
                   << std::flush;
   } else {
     context.out() << Dump(FromEntry(entry), -1) << '\n' << std::flush;

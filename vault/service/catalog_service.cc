@@ -44,7 +44,7 @@ v1::DatasetSummary SummaryOf(const catalog::Dataset& dataset,
   summary.set_question(dataset.manifest.why.question);
   if (dataset.manifest.when.ttl) summary.set_ttl(FormatDuration(*dataset.manifest.when.ttl));
   if (dataset.manifest.why.review_by) {
-    *summary.mutable_review_by() = ToWireTime(EndOf(*dataset.manifest.why.review_by));
+    summary.set_review_by(FormatDay(*dataset.manifest.why.review_by));
   }
   for (const auto& info : partitions.List(dataset.id, Day(std::numeric_limits<int32_t>::min()),
                                           Day(std::numeric_limits<int32_t>::max()))) {

@@ -68,7 +68,7 @@ v1::Token ToWire(const record::v1::TokenRecord& token, WallTime now) {
   wire.set_created_by(token.created_by());
   wire.set_parent(token.parent());
   wire.set_confirmed_by(token.confirmed_by());
-  wire.set_uses_left(token.uses_left());
+  if (token.limited_uses()) wire.set_uses_left(token.uses_left());
   wire.set_combined_duties(token.combined_duties());
   return wire;
 }

@@ -46,6 +46,12 @@ TEST(ExplainTest, SaysWhatHappenedWhyAndWhatNext) {
   EXPECT_NE(Explain(client::FromWire(14, "no such socket", "")).find("--addr"), std::string::npos);
 }
 
+TEST(ExplainTest, ARefusalSaysOnlyWhatTheVaultSaid) {
+  EXPECT_EQ(
+      Explain(FromVault(absl::StatusCode::kPermissionDenied, "DENIED", "whoever asked waits")),
+      "Denied: whoever asked waits. (DENIED)");
+}
+
 TEST(ExplainTest, TheVaultsTextCannotCommandTheTerminal) {
   const std::string text = Explain(FromVault(absl::StatusCode::kInternal, "X", "a\x1b[2Jb\nc"));
   EXPECT_EQ(text.find('\x1b'), std::string::npos);
