@@ -44,6 +44,7 @@ std::string BytesOrText(const FieldDescriptor& field, const std::string& value) 
 
 Json Single(const Message& message, const FieldDescriptor& field) {
   const Reflection& r = *message.GetReflection();
+  if (field.has_presence() && !r.HasField(message, &field)) return Json();
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_INT32:
       return r.GetInt32(message, &field);
@@ -64,7 +65,7 @@ Json Single(const Message& message, const FieldDescriptor& field) {
     case FieldDescriptor::CPPTYPE_STRING:
       return BytesOrText(field, r.GetString(message, &field));
     case FieldDescriptor::CPPTYPE_MESSAGE:
-      return r.HasField(message, &field) ? ToJson(r.GetMessage(message, &field)) : Json();
+      return ToJson(r.GetMessage(message, &field));
   }
   return Json();
 }

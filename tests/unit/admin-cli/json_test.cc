@@ -41,6 +41,13 @@ TEST(JsonTest, TimesAreRfc3339AndReceiptsAreShort) {
   EXPECT_EQ(Dump(json["receipt"], -1), R"({"index":5,"intent_index":0,"size":0})");
 }
 
+TEST(JsonTest, WhatIsAbsentIsNotZero) {
+  v1::Token token;
+  EXPECT_TRUE(ToJson(token)["uses_left"].is_null());
+  token.set_uses_left(0);
+  EXPECT_EQ(ToJson(token)["uses_left"], 0);
+}
+
 TEST(JsonTest, BytesThatAreNotUtf8DoNotEndTheProgram) {
   EXPECT_EQ(Dump(Json("\xff"), -1), "\"\xef\xbf\xbd\"");
 }
