@@ -11,11 +11,10 @@
 #include "absl/strings/str_format.h"
 
 #include "admin-cli/output/json.h"
+#include "vault/base/bytes.h"
 
 namespace televault::cli {
 namespace {
-
-absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size()}; }
 
 constexpr std::array<std::pair<std::string_view, v1::LockdownLevel>, 5> kLevels = {{
     {"none", v1::LOCKDOWN_LEVEL_NONE},

@@ -3,13 +3,12 @@
 #include "absl/strings/str_cat.h"
 
 #include "admin-cli/output/text.h"
+#include "vault/base/bytes.h"
 #include "vault/client/error.h"
 #include "vault/client/retry.h"
 
 namespace televault::cli {
 namespace {
-
-absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size()}; }
 
 // True where the vault refused the request for what it says, not for the state the vault is in.
 bool RequestAtFault(absl::StatusCode code) {

@@ -7,11 +7,16 @@
 #include <string_view>
 #include <type_traits>
 
+#include "absl/strings/string_view.h"
+
 #include "vault/base/status.h"
 
 namespace televault {
 
 using Bytes = std::span<const uint8_t>;
+
+// Debian's absl has a string_view of its own.
+constexpr absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size()}; }
 
 inline Bytes AsBytes(std::string_view text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};

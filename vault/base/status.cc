@@ -3,12 +3,12 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 
+#include "vault/base/bytes.h"
+
 namespace televault {
 namespace {
 
 constexpr char kReasonUrl[] = "televault.v1/reason";
-
-absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size()}; }
 
 }  // namespace
 

@@ -7,10 +7,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 
+#include "vault/base/bytes.h"
+
 namespace televault {
 namespace {
-
-absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size()}; }
 
 struct Unit {
   std::string_view suffix;

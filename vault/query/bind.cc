@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "vault/base/bytes.h"
 #include "vault/base/limits.h"
 #include "vault/query/binder.h"
 
@@ -10,8 +11,6 @@ namespace televault::query {
 namespace {
 
 using ast::Kind;
-
-absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size()}; }
 
 bool HasAggregate(const ast::Expr& expr) {
   if (expr.kind == Kind::kAggregate) return true;

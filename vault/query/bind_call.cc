@@ -2,26 +2,14 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "vault/base/bytes.h"
 #include "vault/query/binder.h"
 #include "vault/query/calendar.h"
 
 // Functions and aggregates.
 namespace televault::query {
-namespace {
 
 using ast::Kind;
-
-absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size()}; }
-
-Expr Node(Op op, SqlType type, std::vector<ExprPtr> args) {
-  Expr expr;
-  expr.op = op;
-  expr.type = type;
-  expr.args = std::move(args);
-  return expr;
-}
-
-}  // namespace
 
 absl::StatusOr<ExprPtr> Binder::BindFunction(const ast::Expr& expr) {
   struct Signature {
@@ -57,14 +45,14 @@ absl::StatusOr<ExprPtr> Binder::BindFunction(const ast::Expr& expr) {
   }
   if (expr.name == "abs" && args.size() == 1 && IsNumeric(args[0]->type)) {
     const SqlType type = args[0]->type;
-    return Finish(Node(Op::kAbs, type, std::move(args)), expr.location);
+    return Finish(MakeNode(Op::kAbs, type, std::move(args)), expr.location);
   }
   for (const Signature& signature : kSignatures) {
     if (signature.name != expr.name || signature.args.size() != args.size()) continue;
     for (size_t i = 0; i < args.size(); ++i) {
       TV_ASSIGN_OR_RETURN(args[i], Coerce(args[i], signature.args[i], expr.location));
     }
-    Expr call = Node(signature.op, signature.result, {});
+    Expr call = MakeNode(signature.op, signature.result, {});
     if (signature.op == Op::kDateTrunc) {
       const Expr& unit = *args[0];
       const auto parsed =

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "vault/base/bytes.h"
 #include "vault/query/binder.h"
 #include "vault/query/calendar.h"
 #include "vault/query/evaluate.h"
@@ -13,8 +14,6 @@ namespace televault::query {
 namespace {
 
 using ast::Kind;
-
-absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size()}; }
 
 SqlType TypeOf(catalog::FieldType type) {
   switch (type) {
@@ -106,14 +105,6 @@ bool CanCast(SqlType from, SqlType to) {
   }
 }
 
-Expr Node(Op op, SqlType type, std::vector<ExprPtr> args) {
-  Expr expr;
-  expr.op = op;
-  expr.type = type;
-  expr.args = std::move(args);
-  return expr;
-}
-
 std::optional<Op> OperatorOf(const std::string& name) {
   const std::pair<std::string_view, Op> operators[] = {
       {"+", Op::kAdd}, {"-", Op::kSub},   {"*", Op::kMul},    {"/", Op::kDiv}, {"%", Op::kMod},
@@ -153,7 +144,7 @@ std::optional<Scalar> ReadLiteral(const std::string& text, SqlType type) {
   Scalar source;
   source.null = false;
   source.s = text;
-  Expr cast = Node(Op::kCast, type, {MakeConstant(source, SqlType::kText)});
+  Expr cast = MakeNode(Op::kCast, type, {MakeConstant(source, SqlType::kText)});
   Evaluator evaluator(false, nullptr);
   Rows one;
   one.count = 1;
@@ -168,6 +159,14 @@ std::string_view NameOf(SqlType type) {
   constexpr std::string_view kNames[] = {"null", "boolean",   "integer",  "double precision",
                                          "text", "timestamp", "interval", "list of text"};
   return kNames[static_cast<size_t>(type)];
+}
+
+Expr MakeNode(Op op, SqlType type, std::vector<ExprPtr> args) {
+  Expr expr;
+  expr.op = op;
+  expr.type = type;
+  expr.args = std::move(args);
+  return expr;
 }
 
 ExprPtr MakeConstant(Scalar value, SqlType type) {
@@ -222,7 +221,7 @@ absl::StatusOr<ExprPtr> Binder::Coerce(ExprPtr expr, SqlType type, int location)
   }
   if (expr->type == type) return expr;
   if (expr->type == SqlType::kInt && type == SqlType::kDouble) {
-    return Finish(Node(Op::kCast, type, {std::move(expr)}), location);
+    return Finish(MakeNode(Op::kCast, type, {std::move(expr)}), location);
   }
   return Refuse(location, absl::StrCat("a ", ToAbsl(NameOf(type)), " is needed here, not a ",
                                        ToAbsl(NameOf(expr->type)), "; cast it with ::"));
@@ -395,20 +394,20 @@ absl::StatusOr<ExprPtr> Binder::BindOperator(const ast::Expr& expr) {
       return Refuse(expr.location, "a sign stands before numbers and intervals only");
     }
     if (*op == Op::kAdd) return args[0];
-    return Finish(Node(Op::kNeg, type, std::move(args)), expr.location);
+    return Finish(MakeNode(Op::kNeg, type, std::move(args)), expr.location);
   }
   if (*op == Op::kLike || *op == Op::kILike) {
     for (ExprPtr& arg : args) {
       TV_ASSIGN_OR_RETURN(arg, Coerce(arg, SqlType::kText, expr.location));
     }
-    return Finish(Node(*op, SqlType::kBool, std::move(args)), expr.location);
+    return Finish(MakeNode(*op, SqlType::kBool, std::move(args)), expr.location);
   }
   if (*op >= Op::kEq) {
     TV_RETURN_IF_ERROR(Unify(args, 0, 1, expr.location));
     if (args[0]->type == SqlType::kTextList) {
       return Refuse(expr.location, "list fields cannot be compared; IS NULL is possible");
     }
-    return Finish(Node(*op, SqlType::kBool, std::move(args)), expr.location);
+    return Finish(MakeNode(*op, SqlType::kBool, std::move(args)), expr.location);
   }
   return BindArithmetic(expr, *op, std::move(args));
 }
@@ -432,7 +431,7 @@ absl::StatusOr<ExprPtr> Binder::BindArithmetic(const ast::Expr& expr, Op op,
   if (IsNumeric(left) && IsNumeric(right)) {
     TV_RETURN_IF_ERROR(Unify(args, 0, 1, at));
     const SqlType type = args[0]->type;
-    return Finish(Node(op, type, std::move(args)), at);
+    return Finish(MakeNode(op, type, std::move(args)), at);
   }
   if (left == SqlType::kTimestamp && right == SqlType::kInterval && additive) {
     return BindTimeShift(expr, op, std::move(args[0]), std::move(args[1]));
@@ -442,7 +441,8 @@ absl::StatusOr<ExprPtr> Binder::BindArithmetic(const ast::Expr& expr, Op op,
   }
   const bool difference = left == SqlType::kTimestamp && right == left && op == Op::kSub;
   const bool interval_sum = left == SqlType::kInterval && right == left && additive;
-  if (difference || interval_sum) return Finish(Node(op, SqlType::kInterval, std::move(args)), at);
+  if (difference || interval_sum)
+    return Finish(MakeNode(op, SqlType::kInterval, std::move(args)), at);
   const bool product = op == Op::kMul && ((left == SqlType::kInterval && IsNumeric(right)) ||
                                           (right == SqlType::kInterval && IsNumeric(left)));
   const bool quotient = op == Op::kDiv && left == SqlType::kInterval && IsNumeric(right);
@@ -453,21 +453,21 @@ absl::StatusOr<ExprPtr> Binder::BindArithmetic(const ast::Expr& expr, Op op,
   if (quotient) {
     TV_ASSIGN_OR_RETURN(args[1], Coerce(args[1], SqlType::kDouble, at));
   }
-  return Finish(Node(op, SqlType::kInterval, std::move(args)), at);
+  return Finish(MakeNode(op, SqlType::kInterval, std::move(args)), at);
 }
 
 absl::StatusOr<ExprPtr> Binder::BindTimeShift(const ast::Expr& expr, Op op, ExprPtr time,
                                               ExprPtr interval) {
   const bool calendar = interval->op == Op::kConst && interval->value.months != 0;
   if (calendar) {
-    Expr months = Node(Op::kAddMonths, SqlType::kTimestamp, {std::move(time)});
+    Expr months = MakeNode(Op::kAddMonths, SqlType::kTimestamp, {std::move(time)});
     months.value.months = op == Op::kSub ? -interval->value.months : interval->value.months;
     TV_ASSIGN_OR_RETURN(time, Finish(std::move(months), expr.location));
     Scalar rest = interval->value;
     rest.months = 0;
     interval = MakeConstant(rest, SqlType::kInterval);
   }
-  return Finish(Node(op, SqlType::kTimestamp, {std::move(time), std::move(interval)}),
+  return Finish(MakeNode(op, SqlType::kTimestamp, {std::move(time), std::move(interval)}),
                 expr.location);
 }
 
@@ -477,7 +477,7 @@ absl::StatusOr<ExprPtr> Binder::BindLogic(const ast::Expr& expr) {
     TV_ASSIGN_OR_RETURN(
         args[0], Coerce(args[0], args[0]->type == SqlType::kNull ? SqlType::kText : args[0]->type,
                         expr.location));
-    return Finish(Node(Op::kIsNull, SqlType::kBool, std::move(args)), expr.location);
+    return Finish(MakeNode(Op::kIsNull, SqlType::kBool, std::move(args)), expr.location);
   }
   for (ExprPtr& arg : args) {
     TV_ASSIGN_OR_RETURN(arg, Coerce(arg, SqlType::kBool, expr.location));
@@ -486,7 +486,7 @@ absl::StatusOr<ExprPtr> Binder::BindLogic(const ast::Expr& expr) {
                 : expr.kind == Kind::kOr  ? Op::kOr
                 : expr.kind == Kind::kNot ? Op::kNot
                                           : Op::kIsBool;
-  Expr logic = Node(op, SqlType::kBool, std::move(args));
+  Expr logic = MakeNode(op, SqlType::kBool, std::move(args));
   logic.value.i = expr.int_value;
   return Finish(std::move(logic), expr.location);
 }
@@ -498,7 +498,7 @@ absl::StatusOr<ExprPtr> Binder::BindUniform(const ast::Expr& expr, Op op, SqlTyp
     return Refuse(expr.location, "list fields cannot be compared; IS NULL is possible");
   }
   const SqlType type = result == SqlType::kNull ? args[0]->type : result;
-  return Finish(Node(op, type, std::move(args)), expr.location);
+  return Finish(MakeNode(op, type, std::move(args)), expr.location);
 }
 
 absl::StatusOr<ExprPtr> Binder::BindCase(const ast::Expr& expr) {
@@ -517,7 +517,7 @@ absl::StatusOr<ExprPtr> Binder::BindCase(const ast::Expr& expr) {
   args.push_back(results.back());
   const SqlType type = results.back()->type;
   if (type == SqlType::kTextList) return Refuse(expr.location, "CASE cannot give a list");
-  return Finish(Node(Op::kCase, type, std::move(args)), expr.location);
+  return Finish(MakeNode(Op::kCase, type, std::move(args)), expr.location);
 }
 
 absl::StatusOr<ExprPtr> Binder::BindCast(const ast::Expr& expr) {
@@ -534,13 +534,13 @@ absl::StatusOr<ExprPtr> Binder::BindCast(const ast::Expr& expr) {
   if (open || args[0]->type == *type) {
     TV_ASSIGN_OR_RETURN(cast, Coerce(args[0], *type, expr.location));
   } else if (CanCast(args[0]->type, *type)) {
-    TV_ASSIGN_OR_RETURN(cast, Finish(Node(Op::kCast, *type, std::move(args)), expr.location));
+    TV_ASSIGN_OR_RETURN(cast, Finish(MakeNode(Op::kCast, *type, std::move(args)), expr.location));
   } else {
     return Refuse(expr.location, absl::StrCat("a ", ToAbsl(NameOf(args[0]->type)),
                                               " cannot be cast to ", ToAbsl(NameOf(*type))));
   }
   if (expr.name != "date") return cast;
-  Expr day = Node(Op::kDateTrunc, SqlType::kTimestamp, {std::move(cast)});
+  Expr day = MakeNode(Op::kDateTrunc, SqlType::kTimestamp, {std::move(cast)});
   day.unit = TimeUnit::kDay;
   return Finish(std::move(day), expr.location);
 }

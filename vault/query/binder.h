@@ -68,6 +68,8 @@ class Binder {
 
 // Typed literals.
 ExprPtr MakeConstant(Scalar value, SqlType type);
+// Not bound yet: Finish() does that.
+Expr MakeNode(Op op, SqlType type, std::vector<ExprPtr> args);
 
 // The part of `where` that bounds event_time, other int-like columns and the subject.
 void ExtractBounds(internal::BoundQuery& bound);

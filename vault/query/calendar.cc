@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
+#include "vault/base/bytes.h"
 #include "vault/base/time.h"
 
 namespace televault::query {
@@ -17,8 +18,6 @@ namespace {
 using std::chrono::days;
 using std::chrono::sys_days;
 using std::chrono::year_month_day;
-
-absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size()}; }
 
 constexpr int64_t kSecond = 1'000'000;
 

@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
+#include "vault/base/bytes.h"
 #include "vault/base/check.h"
 #include "vault/query/calendar.h"
 #include "vault/query/evaluate.h"
@@ -15,8 +16,6 @@
 
 namespace televault::query {
 namespace {
-
-absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size()}; }
 
 // Marks rows where either argument is NULL.
 void UniteNulls(Vector& out, const Vector& a, const Vector& b) {

@@ -4,13 +4,13 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "vault/base/bytes.h"
+
 namespace televault::query {
 namespace {
 
 using ast::Expr;
 using ast::Kind;
-
-absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size()}; }
 
 // Names are quoted always: what stands between the quotes cannot be mistaken for syntax.
 std::string Quoted(std::string_view name) {

@@ -8,14 +8,13 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
+#include "vault/base/bytes.h"
 #include "vault/base/limits.h"
 #include "vault/query/normalize.h"
 #include "vault/query/parse_tree.h"
 
 namespace televault::query {
 namespace {
-
-absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size()}; }
 
 // The tree has up to three messages per level of our own bound.
 constexpr int kMaxTreeDepth = static_cast<int>(limits::kMaxExpressionDepth) * 6;

@@ -4,13 +4,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
+#include "vault/base/bytes.h"
 #include "vault/query/binder.h"
 #include "vault/query/calendar.h"
 
 namespace televault::query {
 namespace {
-
-absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size()}; }
 
 absl::Status Deny(std::string_view message) {
   return WithReason(absl::PermissionDeniedError(ToAbsl(message)), reason::kDenied);
