@@ -78,11 +78,14 @@ class DistinctAccumulator final : public Accumulator {
   size_t groups_ = 0;
 };
 
-// sum and avg over int-like values: exact in 128 bits, so the order of rows does not matter.
-class IntSumAccumulator final : public Accumulator {
+int64_t ValueAt(const Vector& arg, size_t row, __int128 /*sum*/) { return arg.IntAt(row); }
+double ValueAt(const Vector& arg, size_t row, double /*sum*/) { return arg.DoubleAt(row); }
+
+// Sums and counts of the values of each group; what sum and avg answer from.
+template <class Sum>
+class SumAccumulator : public Accumulator {
  public:
-  IntSumAccumulator(SqlType type, bool average, bool controlled)
-      : type_(type), average_(average), controlled_(controlled) {}
+  SumAccumulator(bool average, bool controlled) : average_(average), controlled_(controlled) {}
   void Resize(size_t groups) override {
     sums_.resize(groups, 0);
     counts_.resize(groups, 0);
@@ -91,17 +94,31 @@ class IntSumAccumulator final : public Accumulator {
     const Vector& arg = *slice.arg;
     for (size_t i = 0; i < slice.rows; ++i) {
       if (arg.IsNull(i)) continue;
-      sums_[slice.groups[i]] += arg.IntAt(i);
+      sums_[slice.groups[i]] += ValueAt(arg, i, Sum{});
       ++counts_[slice.groups[i]];
     }
   }
   void Merge(const Accumulator& other, const std::vector<uint32_t>& map) override {
-    const auto& from = static_cast<const IntSumAccumulator&>(other);
+    const auto& from = static_cast<const SumAccumulator&>(other);
     for (size_t g = 0; g < map.size(); ++g) {
       sums_[map[g]] += from.sums_[g];
       counts_[map[g]] += from.counts_[g];
     }
   }
+  size_t bytes() const override { return sums_.capacity() * (sizeof(Sum) + sizeof(int64_t)); }
+
+ protected:
+  const bool average_;
+  const bool controlled_;
+  WipedVector<Sum> sums_;
+  WipedVector<int64_t> counts_;
+};
+
+// Over int-like values: exact in 128 bits, so the order of rows does not matter.
+class IntSumAccumulator final : public SumAccumulator<__int128> {
+ public:
+  IntSumAccumulator(SqlType type, bool average, bool controlled)
+      : SumAccumulator(average, controlled), type_(type) {}
   absl::StatusOr<Answer> Finish() override {
     Answer answer;
     answer.values = Vector::Make(type_, sums_.size(), true);
@@ -121,39 +138,14 @@ class IntSumAccumulator final : public Accumulator {
     }
     return answer;
   }
-  size_t bytes() const override { return sums_.capacity() * 24; }
 
  private:
   const SqlType type_;
-  const bool average_;
-  const bool controlled_;
-  WipedVector<__int128> sums_;
-  WipedVector<int64_t> counts_;
 };
 
-class DoubleSumAccumulator final : public Accumulator {
+class DoubleSumAccumulator final : public SumAccumulator<double> {
  public:
-  DoubleSumAccumulator(bool average, bool controlled)
-      : average_(average), controlled_(controlled) {}
-  void Resize(size_t groups) override {
-    sums_.resize(groups, 0);
-    counts_.resize(groups, 0);
-  }
-  void Add(const Slice& slice) override {
-    const Vector& arg = *slice.arg;
-    for (size_t i = 0; i < slice.rows; ++i) {
-      if (arg.IsNull(i)) continue;
-      sums_[slice.groups[i]] += arg.DoubleAt(i);
-      ++counts_[slice.groups[i]];
-    }
-  }
-  void Merge(const Accumulator& other, const std::vector<uint32_t>& map) override {
-    const auto& from = static_cast<const DoubleSumAccumulator&>(other);
-    for (size_t g = 0; g < map.size(); ++g) {
-      sums_[map[g]] += from.sums_[g];
-      counts_[map[g]] += from.counts_[g];
-    }
-  }
+  using SumAccumulator::SumAccumulator;
   absl::StatusOr<Answer> Finish() override {
     Answer answer;
     answer.values = Vector::Make(SqlType::kDouble, sums_.size(), true);
@@ -169,13 +161,6 @@ class DoubleSumAccumulator final : public Accumulator {
     }
     return answer;
   }
-  size_t bytes() const override { return sums_.capacity() * 16; }
-
- private:
-  const bool average_;
-  const bool controlled_;
-  WipedVector<double> sums_;
-  WipedVector<int64_t> counts_;
 };
 
 // Sample standard deviation after Welford; merged after Chan, Golub and LeVeque.

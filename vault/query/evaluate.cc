@@ -124,6 +124,21 @@ std::vector<uint32_t> Evaluator::Filter(const Expr& predicate, const Rows& rows)
   return selected;
 }
 
+absl::StatusOr<Rows> Evaluator::Select(const ExprPtr& where, uint32_t begin, uint32_t count,
+                                       std::vector<uint32_t>& selected) {
+  Rows rows;
+  rows.begin = begin;
+  rows.count = count;
+  if (where == nullptr) return rows;
+  selected = Filter(*where, rows);
+  TV_RETURN_IF_ERROR(status());
+  // A slice that is kept whole needs no copies.
+  if (selected.size() == count) return rows;
+  rows.selection = selected.data();
+  rows.count = static_cast<uint32_t>(selected.size());
+  return rows;
+}
+
 Vector Evaluator::Evaluate(const Expr& expr, const Rows& rows) {
   if (rows.count == 0) {
     Vector none = Vector::Make(expr.type, 0, false);

@@ -46,6 +46,11 @@ class Evaluator {
   // The rows of `rows` on which `predicate` is true, ascending.
   std::vector<uint32_t> Filter(const Expr& predicate, const Rows& rows);
 
+  // `count` rows of the unit from `begin`, or those on which `where` (null = all) is true; the
+  // answer borrows `selected`. Fails as status() says.
+  absl::StatusOr<Rows> Select(const ExprPtr& where, uint32_t begin, uint32_t count,
+                              std::vector<uint32_t>& selected);
+
   // OK, or INVALID_ARGUMENT that says what failed, never on which value.
   absl::Status status() const;
 

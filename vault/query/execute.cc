@@ -214,16 +214,8 @@ absl::Status Execution::RunRows() {
     store.Keep(order);
   };
   const auto work = [&](uint32_t begin, uint32_t count) -> absl::StatusOr<size_t> {
-    Rows rows;
-    rows.begin = begin;
-    rows.count = count;
     std::vector<uint32_t> selected;
-    if (bound_.where != nullptr) {
-      selected = evaluator.Filter(*bound_.where, rows);
-      TV_RETURN_IF_ERROR(evaluator.status());
-      rows.selection = selected.data();
-      rows.count = static_cast<uint32_t>(selected.size());
-    }
+    TV_ASSIGN_OR_RETURN(const Rows rows, evaluator.Select(bound_.where, begin, count, selected));
     if (rows.count == 0) return held_;
     if (bound_.order_by.empty()) {
       TV_RETURN_IF_ERROR(StreamRows(evaluator, rows));

@@ -66,18 +66,8 @@ void GroupWorker::NumberSubjects(const Rows& rows) {
 }
 
 absl::Status GroupWorker::Process(uint32_t begin, uint32_t count) {
-  Rows rows;
-  rows.begin = begin;
-  rows.count = count;
   std::vector<uint32_t> selected;
-  if (bound_.where != nullptr) {
-    selected = evaluator_.Filter(*bound_.where, rows);
-    TV_RETURN_IF_ERROR(evaluator_.status());
-    if (selected.size() < count) {
-      rows.selection = selected.data();
-      rows.count = static_cast<uint32_t>(selected.size());
-    }
-  }
+  TV_ASSIGN_OR_RETURN(const Rows rows, evaluator_.Select(bound_.where, begin, count, selected));
   if (rows.count == 0) return absl::OkStatus();
   group_numbers_.assign(rows.count, 0);
   std::vector<Vector> keys;
