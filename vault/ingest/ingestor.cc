@@ -114,10 +114,16 @@ void CheckSubjects(const Draft& draft, const catalog::Dataset& dataset, Verdicts
   }
 }
 
+// One dataset's part of an OTLP export.
+struct OtlpPart {
+  v1::AppendRequest request;
+  std::vector<uint32_t> positions;  // per event: its place in the export, from 0
+  std::vector<std::pair<size_t, std::string>> unreadable;  // event → what would be right
+};
+
 // Fills in what only OTLP leaves open: declared types, mapped names, who takes what.
-v1::AppendRequest RequestOf(const mapping::ParsedRecords& parsed, const catalog::Dataset& dataset,
-                            bool take_unnamed,
-                            std::vector<std::pair<size_t, std::string>>& unreadable) {
+OtlpPart PartOf(const mapping::ParsedRecords& parsed, const catalog::Dataset& dataset,
+                bool take_unnamed) {
   mapping::Shape shape;
   for (const catalog::Field& field : dataset.schema.fields) {
     shape.emplace_back(field.name, field.type);
@@ -125,35 +131,47 @@ v1::AppendRequest RequestOf(const mapping::ParsedRecords& parsed, const catalog:
   const auto mine = [&](const std::string& name) {
     return name == dataset.name || (name.empty() && take_unnamed);
   };
-  v1::AppendRequest request;
-  v1::Rows& rows = *request.mutable_rows();
+  OtlpPart part;
+  v1::Rows& rows = *part.request.mutable_rows();
+  const auto place = [&](uint64_t number) {
+    part.positions.push_back(static_cast<uint32_t>(number - 1));
+  };
   auto error = parsed.errors.begin();
   const auto take_errors = [&](uint64_t before) {
     for (; error != parsed.errors.end() && error->number < before; ++error) {
       if (!mine(error->dataset)) continue;
-      unreadable.emplace_back(rows.events_size(), error->message);
+      part.unreadable.emplace_back(rows.events_size(), error->message);
       rows.add_events();
+      place(error->number);
     }
   };
   for (mapping::Record record : parsed.records) {
     take_errors(record.number);
     if (!mine(record.dataset)) continue;
     const absl::Status coerced = mapping::CoerceRecord(shape, record);
-    if (!coerced.ok()) unreadable.emplace_back(rows.events_size(), coerced.message());
+    if (!coerced.ok()) part.unreadable.emplace_back(rows.events_size(), coerced.message());
     mapping::ToEvent(record, shape, *rows.add_events());
+    place(record.number);
   }
   take_errors(UINT64_MAX);
-  return request;
+  return part;
 }
 
 }  // namespace
 
-std::vector<std::string> OtlpDatasets(const OtlpLogsRequest& request) {
-  std::set<std::string> names;
+std::vector<OtlpShare> OtlpShares(const OtlpLogsRequest& request,
+                                  const std::string& default_dataset) {
+  std::map<std::string, bool> shares;
+  const auto add = [&](const std::string& name) {
+    bool& take_unnamed = shares[name.empty() ? default_dataset : name];
+    take_unnamed = take_unnamed || name.empty();
+  };
   const mapping::ParsedRecords parsed = mapping::RecordsOf(request, {});
-  for (const mapping::Record& record : parsed.records) names.insert(record.dataset);
-  for (const mapping::RecordError& error : parsed.errors) names.insert(error.dataset);
-  return {names.begin(), names.end()};
+  for (const mapping::Record& record : parsed.records) add(record.dataset);
+  for (const mapping::RecordError& error : parsed.errors) add(error.dataset);
+  std::vector<OtlpShare> result;
+  for (const auto& [name, take_unnamed] : shares) result.push_back({name, take_unnamed});
+  return result;
 }
 
 Ingestor::SchemaPtr Ingestor::SchemaOf(const catalog::Dataset& dataset) {
@@ -257,23 +275,24 @@ absl::StatusOr<PreparedAppend> Ingestor::PrepareOtlp(const OtlpLogsRequest& requ
   mapping::OtlpNames names;
   names.attributes = source->attributes;
   if (manifest.what.subject) names.subject_attribute = manifest.what.subject->id_field;
-  std::vector<std::pair<size_t, std::string>> unreadable;
-  const v1::AppendRequest append =
-      RequestOf(mapping::RecordsOf(request, names), *dataset, take_unnamed, unreadable);
-  TV_RETURN_IF_ERROR(CheckRequest(append));
+  const OtlpPart part = PartOf(mapping::RecordsOf(request, names), *dataset, take_unnamed);
+  TV_RETURN_IF_ERROR(CheckRequest(part.request));
   PreparedAppend prepared;
   prepared.dataset = dataset;
-  Verdicts verdicts(static_cast<size_t>(append.rows().events_size()));
-  for (const auto& [index, message] : unreadable) {
+  Verdicts verdicts(part.positions.size());
+  for (const auto& [index, message] : part.unreadable) {
     verdicts.Reject(index, Rule::kUnreadable, "", message);
   }
   const SchemaPtr schema = SchemaOf(*dataset);
-  Draft draft = DraftFromRows(*dataset, *schema, append, verdicts);
+  Draft draft = DraftFromRows(*dataset, *schema, part.request, verdicts);
   const absl::Status status =
       Store(std::move(draft), *schema, source->name, now, verdicts, prepared);
   if (!status.ok()) {
     Abandoned(prepared);
     return status;
+  }
+  for (v1::Reject& reject : *prepared.response.mutable_rejects()) {
+    reject.set_index(part.positions[reject.index()]);
   }
   return prepared;
 }

@@ -75,7 +75,8 @@ class Ingestor {
                                          WallTime now);
 
   // The log records of `request` that belong to `dataset`: named by televault.dataset, or unnamed
-  // where `take_unnamed`. Events are counted among those, in order.
+  // where `take_unnamed`. The response counts those; its rejects are numbered over all records of
+  // the request.
   absl::StatusOr<PreparedAppend> PrepareOtlp(const OtlpLogsRequest& request, DatasetPtr dataset,
                                              bool take_unnamed, WallTime now);
 
@@ -109,7 +110,15 @@ class Ingestor {
   std::map<DatasetId, std::pair<std::string, SchemaPtr>> schemas_;  // by manifest digest
 };
 
-// The names in televault.dataset of the request's log records, each once; "" stands for none.
-std::vector<std::string> OtlpDatasets(const OtlpLogsRequest& request);
+// What of one export goes to one dataset.
+struct OtlpShare {
+  std::string dataset;        // "": records without a name, and there is no default
+  bool take_unnamed = false;  // also the records without televault.dataset
+};
+
+// The datasets of the request's log records, each once, so that no record is in two shares. Records
+// without televault.dataset go to `default_dataset`, also where others name it.
+std::vector<OtlpShare> OtlpShares(const OtlpLogsRequest& request,
+                                  const std::string& default_dataset);
 
 }  // namespace televault::ingest

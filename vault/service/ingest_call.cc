@@ -72,11 +72,20 @@ void AddRejects(const v1::AppendResponse& result,
   partial.set_error_message(std::move(text));
 }
 
-// The dataset for records that name none.
-absl::StatusOr<std::string> DefaultDataset(const Call& call) {
-  if (call.principal.datasets.size() == 1) return call.principal.datasets.front();
-  return absl::InvalidArgumentError(
-      "no dataset: set the attribute televault.dataset, or use a token for one dataset");
+// The dataset for records that name none; "" where the token is not for exactly one.
+std::string DefaultDataset(const Call& call) {
+  return call.principal.datasets.size() == 1 ? call.principal.datasets.front() : std::string();
+}
+
+absl::StatusOr<ingest::PreparedAppend> PrepareShare(Front& front, DataPlane& data, Call& call,
+                                                    const ingest::OtlpLogsRequest& request,
+                                                    const ingest::OtlpShare& share) {
+  if (share.dataset.empty()) {
+    return absl::InvalidArgumentError(
+        "no dataset: set the attribute televault.dataset, or use a token for one dataset");
+  }
+  TV_ASSIGN_OR_RETURN(catalog::DatasetPtr dataset, DecideAppend(front, data, call, share.dataset));
+  return data.ingestor->PrepareOtlp(request, std::move(dataset), share.take_unnamed, call.now);
 }
 
 }  // namespace
@@ -100,22 +109,15 @@ absl::Status ExportLogs(
   TV_ASSIGN_OR_RETURN(const auto data, source.Data());
   Prepared batches;
   std::string names;
-  for (const std::string& named : ingest::OtlpDatasets(request)) {
-    std::string name = named;
-    if (named.empty()) {
-      TV_ASSIGN_OR_RETURN(name, DefaultDataset(call));
-    }
-    auto dataset = DecideAppend(front, *data, call, name);
-    auto prepared = dataset.ok() ? data->ingestor->PrepareOtlp(request, std::move(*dataset),
-                                                               named.empty(), call.now)
-                                 : dataset.status();
+  for (const ingest::OtlpShare& share : ingest::OtlpShares(request, DefaultDataset(call))) {
+    auto prepared = PrepareShare(front, *data, call, request, share);
     if (!prepared.ok()) {
       for (const auto& batch : batches) data->ingestor->Abandoned(*batch);
       return prepared.status();
     }
     batches.push_back(std::make_shared<ingest::PreparedAppend>(std::move(*prepared)));
     AddRejects(batches.back()->response, response);
-    names += (names.empty() ? "" : ",") + name;
+    names += (names.empty() ? "" : ",") + share.dataset;
   }
   if (batches.size() > 1) (*call.entry.mutable_details())["datasets"] = names;
   Take(call, data, batches);
