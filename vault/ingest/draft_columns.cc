@@ -44,8 +44,10 @@ absl::Status CheckShape(const v1::ColumnData& in, block::PhysicalType type, size
 
 class ColumnReader {
  public:
-  ColumnReader(const FieldCheck& check, const v1::ColumnData& in, size_t rows, Verdicts& verdicts)
-      : check_(check), in_(in), rows_(rows), verdicts_(verdicts) {}
+  // `sizes` has one entry per event; each value is added to its event's.
+  ColumnReader(const FieldCheck& check, const v1::ColumnData& in, std::vector<uint64_t>& sizes,
+               Verdicts& verdicts)
+      : check_(check), in_(in), rows_(sizes.size()), sizes_(sizes), verdicts_(verdicts) {}
 
   absl::StatusOr<block::Column> Run() {
     TV_RETURN_IF_ERROR(CheckShape(in_, check_.physical(), rows_));
@@ -77,12 +79,16 @@ class ColumnReader {
   void Refuse(size_t row, Rule rule) {
     verdicts_.Reject(row, rule, check_.field().name, check_.Message(rule));
   }
+  void Count(size_t row, size_t bytes) { sizes_[row] += in_.name().size() + bytes; }
   void Ints() {
     column_.ints.assign(in_.ints().begin(), in_.ints().end());
     for (size_t i = 0; i < rows_; ++i) {
       if (column_.IsNull(i)) {
         column_.ints[i] = 0;
-      } else if (const auto verdict = check_.CheckInt(column_.ints[i]); !verdict.ok) {
+        continue;
+      }
+      Count(i, sizeof(int64_t));
+      if (const auto verdict = check_.CheckInt(column_.ints[i]); !verdict.ok) {
         Refuse(i, verdict.rule);
       }
     }
@@ -92,7 +98,10 @@ class ColumnReader {
     for (size_t i = 0; i < rows_; ++i) {
       if (column_.IsNull(i)) {
         column_.doubles[i] = 0;
-      } else if (const auto verdict = check_.CheckDouble(column_.doubles[i]); !verdict.ok) {
+        continue;
+      }
+      Count(i, sizeof(double));
+      if (const auto verdict = check_.CheckDouble(column_.doubles[i]); !verdict.ok) {
         Refuse(i, verdict.rule);
         column_.doubles[i] = 0;
       }
@@ -118,13 +127,16 @@ class ColumnReader {
         if (!is_list) column_.codes[i] = 0;
         continue;
       }
+      size_t bytes = 0;
       for (size_t k = begin; k < end; ++k) {
         if (column_.codes[k] >= verdicts.size()) {
           return Malformed(in_.name(), "a code is not in the dictionary");
         }
         const FieldCheck::Verdict& verdict = verdicts[column_.codes[k]];
+        bytes += in_.dictionary(static_cast<int>(column_.codes[k])).size();
         if (!all_good && !verdict.ok) Refuse(i, verdict.rule);
       }
+      Count(i, bytes);
     }
     return absl::OkStatus();
   }
@@ -132,6 +144,7 @@ class ColumnReader {
   const FieldCheck& check_;
   const v1::ColumnData& in_;
   const size_t rows_;
+  std::vector<uint64_t>& sizes_;
   Verdicts& verdicts_;
   block::Column column_;
 };
@@ -166,6 +179,16 @@ absl::Status TakeSubjects(const v1::Columns& in, size_t rows, Draft& draft) {
   return absl::OkStatus();
 }
 
+void CheckSizes(const Draft& draft, uint32_t max_bytes, std::vector<uint64_t>& sizes,
+                Verdicts& verdicts) {
+  for (size_t i = 0; i < draft.rows; ++i) {
+    if (!draft.subject_codes.empty()) sizes[i] += draft.subjects[draft.subject_codes[i]].size();
+    if (sizes[i] <= max_bytes) continue;
+    verdicts.Reject(i, Rule::kTooLarge, "",
+                    absl::StrCat("an event of this dataset has at most ", max_bytes, " bytes"));
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<Draft> DraftFromColumns(const catalog::Dataset& dataset,
@@ -187,6 +210,7 @@ absl::StatusOr<Draft> DraftFromColumns(const catalog::Dataset& dataset,
   if (static_cast<size_t>(in.columns_size()) > limits::kMaxColumns) {
     return absl::InvalidArgumentError(absl::StrCat("more than ", limits::kMaxColumns, " columns"));
   }
+  std::vector<uint64_t> sizes(draft.rows, sizeof(int64_t));  // the time
   for (const v1::ColumnData& column : in.columns()) {
     const uint32_t* index = schema.Find(column.name());
     if (index == nullptr) {
@@ -195,7 +219,7 @@ absl::StatusOr<Draft> DraftFromColumns(const catalog::Dataset& dataset,
     }
     if (draft.columns[*index].rows != 0) return Malformed(column.name(), "stands twice");
     TV_ASSIGN_OR_RETURN(draft.columns[*index],
-                        ColumnReader(schema.checks[*index], column, draft.rows, verdicts).Run());
+                        ColumnReader(schema.checks[*index], column, sizes, verdicts).Run());
   }
   for (size_t c = 0; c < schema.checks.size(); ++c) {
     const FieldCheck& check = schema.checks[c];
@@ -206,6 +230,7 @@ absl::StatusOr<Draft> DraftFromColumns(const catalog::Dataset& dataset,
     }
   }
   TV_RETURN_IF_ERROR(TakeSubjects(in, draft.rows, draft));
+  CheckSizes(draft, dataset.manifest.what.max_record_bytes, sizes, verdicts);
   return draft;
 }
 

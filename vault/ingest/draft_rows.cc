@@ -155,15 +155,23 @@ class RowsReader {
                                     dataset_.manifest.what.max_record_bytes, " bytes"));
       return;
     }
-    const v1::Consent* consent = event.has_consent()      ? &event.consent()
-                                 : request_.has_consent() ? &request_.consent()
-                                                          : nullptr;
-    draft_.strip_subject[i] = CheckConsent(dataset_.manifest, consent, i, verdicts_) ? 1 : 0;
+    draft_.strip_subject[i] = Consented(i, event) ? 1 : 0;
     if (!verdicts_.Alive(i)) return;
     Fields(i, event);
     if (!verdicts_.Alive(i)) return;
     Time(i, event);
     Identity(i, event);
+  }
+
+  // An event's own consent replaces the batch's; a signal against tracking on either counts.
+  bool Consented(size_t i, const v1::Event& event) {
+    if (!event.has_consent()) {
+      const v1::Consent* batch = request_.has_consent() ? &request_.consent() : nullptr;
+      return CheckConsent(dataset_.manifest, batch, i, verdicts_);
+    }
+    v1::Consent consent = event.consent();
+    if (request_.consent().do_not_track()) consent.set_do_not_track(true);
+    return CheckConsent(dataset_.manifest, &consent, i, verdicts_);
   }
 
   void Fields(size_t i, const v1::Event& event) {

@@ -184,7 +184,8 @@ class Mapper {
     record.consent_version = m_.consent_version;
     if (!m_.consent.empty()) {
       const json* version = Follow(event, consent_);
-      if (version != nullptr && version->is_number_unsigned() &&
+      // 0 stands for a subject that was never asked.
+      if (version != nullptr && version->is_number_unsigned() && version->get<uint64_t>() > 0 &&
           version->get<uint64_t>() <= UINT32_MAX) {
         record.consent_version = version->get<uint32_t>();
       }

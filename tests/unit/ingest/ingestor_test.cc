@@ -154,6 +154,16 @@ TEST_F(DoorTest, HonoursDoNotTrackAsTheManifestSays) {
   EXPECT_EQ(RuleFor(request, Dataset({{"do_not_track: true", "do_not_track: false"}})), "");
 }
 
+// The sender's --do-not-track was lost where records carry their own consent.
+TEST_F(DoorTest, HonoursTheBatchsDoNotTrackWhereEventsCarryTheirOwnConsent) {
+  v1::AppendRequest request = Good(1);
+  *request.mutable_rows()->mutable_events(0)->mutable_consent() = request.consent();
+  request.mutable_consent()->Clear();
+  EXPECT_EQ(RuleFor(request), "");
+  request.mutable_consent()->set_do_not_track(true);
+  EXPECT_EQ(RuleFor(request), "DO_NOT_TRACK");
+}
+
 TEST_F(DoorTest, AnOptOutCountsInAnOptOutDataset) {
   const DatasetPtr dataset = Dataset({{"model: opt_in", "model: opt_out"}});
   v1::AppendRequest request = Good(1);
@@ -319,6 +329,22 @@ class ColumnsTest : public DoorTest {
     return request;
   }
 };
+
+TEST_F(ColumnsTest, KeepTheBoundOfARecord) {
+  v1::AppendRequest request = Columns(3);
+  v1::ColumnData& version = *request.mutable_columns()->add_columns();
+  version.set_name("version");
+  version.add_dictionary("1.2.3");
+  version.add_dictionary("1.2." + std::string(200, '3'));
+  for (const uint32_t code : {0, 1, 0}) version.add_codes(code);
+  const DatasetPtr dataset = Dataset(
+      {{"max_record_bytes: 8192", "max_record_bytes: 128"}, {"max_len: 16", "max_len: 400"}});
+  TV_ASSERT_OK_AND_ASSIGN(const v1::AppendResponse response, Append(request, dataset));
+  EXPECT_EQ(response.accepted(), 2u);
+  ASSERT_EQ(response.rejects_size(), 1);
+  EXPECT_EQ(response.rejects(0).index(), 1u);
+  EXPECT_EQ(response.rejects(0).rule(), "TOO_LARGE");
+}
 
 TEST_F(ColumnsTest, AreKeptLikeRows) {
   v1::AppendRequest request = Columns(1'000);

@@ -22,6 +22,18 @@ constexpr char kSmall[] =
     "source: s\npath: /in\nevents: /batch\ntime: {pointer: /t, format: unix_ms}\n"
     "dataset: d\nfields: {n: /deep/n}\nsubject: /who\n";
 
+TEST(Source, TakesNoConsentFromANoticeThatWasNeverShown) {
+  TV_ASSERT_OK_AND_ASSIGN(const SourceMapping mapping,
+                          ParseSourceMapping(std::string(kSmall) + "consent: /notice\n"));
+  TV_ASSERT_OK_AND_ASSIGN(
+      const ParsedRecords parsed,
+      ApplyMapping(mapping, R"({"batch":[{"t":1,"notice":0},{"t":1,"notice":1},{"t":1}]})"));
+  ASSERT_EQ(parsed.records.size(), 3u);
+  EXPECT_EQ(parsed.records[0].consent_version, std::nullopt);
+  EXPECT_EQ(parsed.records[1].consent_version, 1u);
+  EXPECT_EQ(parsed.records[2].consent_version, std::nullopt);
+}
+
 TEST(Source, MapsTheRecordedGatsbyEvents) {
   TV_ASSERT_OK_AND_ASSIGN(const SourceMapping mapping, ParseSourceMapping(Gatsby()));
   const auto requests = testing::ReadRecording("gatsby-telemetry-4.13.1");
