@@ -4,10 +4,17 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 
+#include "audit/encoding.h"
 #include "vault/base/limits.h"
 #include "vault/mapping/text.h"
 
 namespace televault::mapping {
+namespace {
+
+constexpr char kTooLong[] = "longer than 1 MiB; is a quote missing?";
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
+}  // namespace
 
 CsvReader::CsvReader(FlatNames names, Shape shape)
     : names_(std::move(names)), shape_(std::move(shape)) {}
@@ -15,6 +22,7 @@ CsvReader::CsvReader(FlatNames names, Shape shape)
 absl::Status CsvReader::Feed(std::string_view bytes, ParsedRecords& out) {
   TV_RETURN_IF_ERROR(failed_);
   for (const char c : bytes) {
+    if (IsOfMark(c)) continue;
     // CR LF is one line end.
     const bool second_half = after_cr_ && c == '\n';
     after_cr_ = c == '\r' && state_ != State::kQuoted;
@@ -28,16 +36,27 @@ absl::Status CsvReader::Feed(std::string_view bytes, ParsedRecords& out) {
   return absl::OkStatus();
 }
 
+// True while the file so far is the start of a byte order mark, which no cell has.
+bool CsvReader::IsOfMark(char c) {
+  if (mark_bytes_ == kByteOrderMark.size()) return false;
+  if (c == kByteOrderMark[mark_bytes_]) {
+    ++mark_bytes_;
+    return true;
+  }
+  for (const char seen : kByteOrderMark.substr(0, mark_bytes_)) TakesByte(seen);
+  mark_bytes_ = kByteOrderMark.size();
+  return false;
+}
+
 // True while `c` belongs to the cell; false where it ends the cell (',') or the record.
 bool CsvReader::TakesByte(char c) {
   const bool separator = c == ',' || c == '\n' || c == '\r';
   if (state_ != State::kQuoted && separator) return false;
   if (++record_bytes_ > limits::MiB) {
-    record_error_ = "longer than 1 MiB; is a quote missing?";
+    // Only the end of the record is looked for, by the same rules: what stands inside its quotes
+    // must not pass for records of its own.
+    record_error_ = kTooLong;
     cell_.text.clear();
-    // Without the rest of the cell: from here on only its end is looked for.
-    if (state_ == State::kQuoted) state_ = State::kPlain;
-    return true;
   }
   switch (state_) {
     case State::kCellStart:
@@ -130,6 +149,10 @@ absl::Status CsvReader::TakeHeader(std::vector<Cell> cells) {
                                                      " has to have 1 to ", limits::kMaxNameBytes,
                                                      " bytes"));
     }
+    if (!audit::IsUtf8(cell.text)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("header: name ", names.size() + 1, " is not UTF-8: convert the file"));
+    }
     if (std::find(names.begin(), names.end(), cell.text) != names.end()) {
       return absl::InvalidArgumentError(
           absl::StrCat("header: name ", names.size() + 1, " stands twice"));
@@ -148,6 +171,10 @@ absl::StatusOr<Record> CsvReader::TakeRecord(uint64_t number, std::vector<Cell> 
   Record record;
   record.number = number;
   for (size_t i = 0; i < cells.size(); ++i) {
+    if (!audit::IsUtf8(cells[i].text)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("column ", header_[i], ": is not UTF-8: convert the file"));
+    }
     FieldValue value;
     if (!cells[i].text.empty() || cells[i].quoted) value = std::move(cells[i].text);
     const auto type = std::find_if(shape_.begin(), shape_.end(),

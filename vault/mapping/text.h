@@ -29,11 +29,14 @@ absl::StatusOr<Record> ParseNdjsonLine(std::string_view line, uint64_t number,
 ParsedRecords ParseNdjson(std::string_view text, const FlatNames& names, const Shape& shape);
 
 // Reads RFC 4180 CSV piece by piece: the first record is the header, quoted cells may hold line
-// breaks, an empty unquoted cell is NULL, list cells are separated by ';'.
+// breaks, an empty unquoted cell is NULL, list cells are separated by ';'. A byte order mark before
+// the header is skipped.
 // Refuses: a header with an empty or repeated name, more than limits::kMaxColumns columns, a record
-// with another number of cells, records over 1 MiB.  Threads: one.  Borrows: nothing.
-// Invariants: (1) each record is reported exactly once, as Record or RecordError.
-// Failure: a bad header is an error of every later call.
+// with another number of cells, a record over 1 MiB, cells that are not UTF-8.
+// Threads: one.  Borrows: nothing.
+// Invariants: (1) each record is reported exactly once, as Record or RecordError. (2) Nothing
+// inside a quoted cell is ever read as a record. Failure: a bad header is an error of every later
+// call.
 class CsvReader {
  public:
   CsvReader(FlatNames names, Shape shape);
@@ -50,6 +53,7 @@ class CsvReader {
   };
   enum class State { kCellStart, kPlain, kQuoted, kQuoteInQuoted };
 
+  bool IsOfMark(char c);
   bool TakesByte(char c);
   void EndCell();
   absl::Status EndRecord(ParsedRecords& out);
@@ -62,6 +66,7 @@ class CsvReader {
   std::vector<Cell> cells_;
   Cell cell_;
   State state_ = State::kCellStart;
+  size_t mark_bytes_ = 0;  // of a byte order mark; all of it: looked for no more
   size_t record_bytes_ = 0;
   uint64_t line_ = 1;
   uint64_t record_line_ = 1;

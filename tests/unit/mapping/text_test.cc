@@ -114,6 +114,47 @@ TEST(Csv, RefusesABadHeader) {
   }
 }
 
+// Over its bound a quoted cell was closed, and its next lines were stored as events.
+TEST(Csv, NeverReadsTheLinesOfALongCellAsRecords) {
+  const std::string cell = std::string(1024 * 1024, 'x') + "\nforged\n\"\"\nforged too\n";
+  TV_ASSERT_OK_AND_ASSIGN(const ParsedRecords parsed,
+                          ParseCsv("a\n1\n\"" + cell + "\"\n2\n", {}, {}));
+  ASSERT_EQ(parsed.records.size(), 2u);
+  EXPECT_EQ(std::get<std::string>(parsed.records[1].fields[0].second), "2");
+  ASSERT_EQ(parsed.errors.size(), 1u);
+  EXPECT_EQ(parsed.errors[0].number, 3u);
+}
+
+// A foreign byte made the batch impossible to encode and ended the import.
+TEST(Csv, RefusesTheRecordWithAForeignByteAndTakesTheOthers) {
+  TV_ASSERT_OK_AND_ASSIGN(const ParsedRecords parsed,
+                          ParseCsv("a,b\n1,caf\xE9\n2,caf\xC3\xA9\n", {}, {}));
+  ASSERT_EQ(parsed.records.size(), 1u);
+  EXPECT_EQ(parsed.records[0].number, 3u);
+  ASSERT_EQ(parsed.errors.size(), 1u);
+  EXPECT_EQ(parsed.errors[0].number, 2u);
+  EXPECT_EQ(parsed.errors[0].message, "column b: is not UTF-8: convert the file");
+  EXPECT_THAT(ParseCsv("a,caf\xE9\n1,2\n", {}, {}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("name 2 is not UTF-8")));
+}
+
+TEST(Csv, SkipsAByteOrderMarkWhateverThePiecesAre) {
+  for (const size_t piece : {1, 2, 3, 100}) {
+    const std::string text = "\xEF\xBB\xBF\"a\",b\n1,2\n";
+    CsvReader reader({}, {});
+    ParsedRecords parsed;
+    for (size_t at = 0; at < text.size(); at += piece) {
+      ASSERT_TRUE(reader.Feed(std::string_view(text).substr(at, piece), parsed).ok());
+    }
+    ASSERT_TRUE(reader.Finish(parsed).ok());
+    ASSERT_EQ(parsed.records.size(), 1u);
+    EXPECT_EQ(parsed.records[0].fields[0].first, "a");
+  }
+  // Half a mark is no mark.
+  EXPECT_THAT(ParseCsv("\xEF\xBB,b\n1,2\n", {}, {}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("name 1 is not UTF-8")));
+}
+
 TEST(Csv, ReportsARecordWithoutEndOnce) {
   TV_ASSERT_OK_AND_ASSIGN(const ParsedRecords parsed,
                           ParseCsv("a\n1\n\"" + std::string(2 * 1024 * 1024, 'x'), {}, {}));
