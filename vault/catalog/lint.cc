@@ -25,7 +25,7 @@ constexpr std::array<std::string_view, 43> kSensitiveSegments = {
     "birthday",  "ssn",      "iban"};
 
 // Codes that guard what the engine itself relies on: no excuse counts.
-constexpr std::array<std::string_view, 2> kNoExcuse = {"E401", "E601"};
+constexpr std::array<std::string_view, 3> kNoExcuse = {"E305", "E401", "E601"};
 
 // An answer that only looks like one.
 bool IsEmptyAnswer(std::string_view text) {
@@ -218,6 +218,11 @@ class Rules {
       if (source.protocol == Protocol::kJson && source.map_file.empty()) {
         Add("E302", absl::StrCat("how.sources.", i), "a foreign source without a map",
             "map: the name of its mapping file");
+      }
+      if (source.event_ids) {
+        Add("E305", absl::StrCat("how.sources.", i, ".event_ids"),
+            "this version cannot keep each event id once in a dataset",
+            "leave event_ids out; re-sent batches are known by their batch_id");
       }
     }
     if (IsEmptyAnswer(m_.how.incident_contact)) {

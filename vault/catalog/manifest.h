@@ -98,7 +98,7 @@ struct SourceSpec {
   std::string map_file;  // json: the mapping file
   // otlp: attribute name → declared field, where the names differ.
   std::vector<std::pair<std::string, std::string>> attributes;
-  bool event_ids = false;  // events carry ids; the partition keeps each id once
+  bool event_ids = false;  // each id once in the dataset; refused by Lint, not available yet
 };
 
 struct RoleSpec {
