@@ -126,7 +126,7 @@ KeyringContent Keyring::Copy() const {
   return state_->content;
 }
 
-absl::Status Keyring::Commit(KeyringContent content, bool new_slot) {
+absl::Status Keyring::Commit(KeyringContent content, bool new_slot, const SecretRef& new_kek) {
   bool rotates = new_slot;
   {
     const std::lock_guard lock(mu_);
@@ -147,6 +147,9 @@ absl::Status Keyring::Commit(KeyringContent content, bool new_slot) {
           absl::StrCat("the keyring was not written: ", written.message()));
     }
     state_->content = std::move(content);
+    // Together with what it wraps, so that nobody tries the one with the other. Whoever sealed the
+    // vault meanwhile is not overruled.
+    if (new_kek != nullptr && state_->kek != nullptr) state_->kek = new_kek;
     state_->must_rotate = false;
     state_->leftovers = state_->leftovers || (rotates && state_->highest_slot > 1);
   }
@@ -242,25 +245,24 @@ absl::Status Keyring::ChangeRoot(const RootDescription& description, const Secre
   for (auto& [id, key] : content.salts) rewrap(SaltIdentity(id.first, id.second), key);
   for (auto& [id, key] : content.data_keys) rewrap(DataKeyIdentity(id.first, id.second), key.key);
   TV_RETURN_IF_ERROR(failure);
-  TV_RETURN_IF_ERROR(Commit(std::move(content), /*new_slot=*/true));
-  {
-    const std::lock_guard lock(mu_);
-    state_->kek = new_kek;
-  }
+  TV_RETURN_IF_ERROR(Commit(std::move(content), /*new_slot=*/true, new_kek));
   return FinishDestruction();
 }
 
 // --- data keys ---
 
-absl::StatusOr<DataKeyRef> Keyring::OpenDataKey(const SecretRef& kek, PartitionId partition,
-                                                KeyId id, Bytes wrapped) {
+absl::StatusOr<DataKeyRef> Keyring::DataKeyFor(PartitionId partition, KeyId id) {
   const DataKeyName name(partition, id);
+  SecretRef kek;
+  WrappedKey wrapped;
   {
     const std::lock_guard lock(mu_);
-    const auto held = state_->data_keys.find(name);
-    if (held != state_->data_keys.end()) {
-      if (DataKeyRef key = held->second.lock()) return key;
-    }
+    if (state_->kek == nullptr) return Sealed();
+    const auto found = state_->content.data_keys.find(name);
+    if (found == state_->content.data_keys.end()) return Gone("the data key");
+    if (DataKeyRef held = state_->HeldDataKey(name)) return held;
+    kek = state_->kek;
+    wrapped = found->second.key;
   }
   auto opened = OpenSecret(*kek, Use::kKeyringEntry, AsBytes(DataKeyIdentity(partition, id)),
                            wrapped, options_.vault);
@@ -270,6 +272,8 @@ absl::StatusOr<DataKeyRef> Keyring::OpenDataKey(const SecretRef& kek, PartitionI
   // Meanwhile shredded or sealed: the caller must not get what others are told is gone.
   if (!state_->content.data_keys.contains(name)) return Gone("the data key");
   if (state_->kek == nullptr) return Sealed();
+  // Of two that open it at once one wins: a second copy would be held without anybody knowing.
+  if (DataKeyRef held = state_->HeldDataKey(name)) return held;
   if (state_->data_keys.size() > 4 * kCachedDataKeys) {
     std::erase_if(state_->data_keys, [](const auto& entry) { return entry.second.expired(); });
   }
@@ -281,16 +285,15 @@ absl::StatusOr<DataKeyRef> Keyring::OpenDataKey(const SecretRef& kek, PartitionI
 
 absl::StatusOr<DataKeyRef> Keyring::EnsureDataKey(PartitionId partition, WallTime deadline) {
   for (int attempt = 0; attempt < 2; ++attempt) {
-    TV_ASSIGN_OR_RETURN(const SecretRef kek, Kek());
-    std::optional<std::pair<KeyId, WrappedKey>> current;
+    std::optional<KeyId> current;
     {
       const std::lock_guard lock(mu_);
       const auto [first, last] = KeysOf(state_->content, partition);
       if (first != last && std::prev(last)->second.deadline <= deadline) {
-        current = {std::prev(last)->first.second, std::prev(last)->second.key};
+        current = std::prev(last)->first.second;
       }
     }
-    if (current.has_value()) return OpenDataKey(kek, partition, current->first, current->second);
+    if (current.has_value()) return DataKeyFor(partition, *current);
     const std::pair<PartitionId, WallTime> wanted(partition, deadline);
     TV_RETURN_IF_ERROR(EnsureDataKeys({&wanted, 1}));
   }
@@ -322,12 +325,10 @@ absl::Status Keyring::EnsureDataKeys(std::span<const std::pair<PartitionId, Wall
 }
 
 absl::StatusOr<DataKeyRef> Keyring::RotateDataKey(PartitionId partition) {
-  WrappedDataKey key;
   KeyId id;
-  SecretRef kek;
   {
     const std::lock_guard write_lock(write_mu_);
-    TV_ASSIGN_OR_RETURN(kek, Kek());
+    TV_ASSIGN_OR_RETURN(const SecretRef kek, Kek());
     KeyringContent content = Copy();
     const auto [first, last] = KeysOf(content, partition);
     if (first == last) return Gone("the partition's key");
@@ -335,30 +336,17 @@ absl::StatusOr<DataKeyRef> Keyring::RotateDataKey(PartitionId partition) {
       return absl::ResourceExhaustedError("the keyring holds its limit of data keys");
     }
     id = KeyId(content.next_key_id++);
-    key.deadline = std::prev(last)->second.deadline;
+    WrappedDataKey key{std::prev(last)->second.deadline, {}};
     WrapNew(*kek, DataKeyIdentity(partition, id), key.key);
     content.data_keys.emplace(DataKeyName(partition, id), key);
     TV_RETURN_IF_ERROR(Commit(std::move(content), /*new_slot=*/false));
   }
-  return OpenDataKey(kek, partition, id, key.key);
-}
-
-absl::StatusOr<DataKeyRef> Keyring::DataKeyFor(PartitionId partition, KeyId id) {
-  TV_ASSIGN_OR_RETURN(const SecretRef kek, Kek());
-  WrappedKey wrapped;
-  {
-    const std::lock_guard lock(mu_);
-    const auto found = state_->content.data_keys.find({partition, id});
-    if (found == state_->content.data_keys.end()) return Gone("the data key");
-    wrapped = found->second.key;
-  }
-  return OpenDataKey(kek, partition, id, wrapped);
+  return DataKeyFor(partition, id);
 }
 
 // --- other keys ---
 
-absl::StatusOr<SecretRef> Keyring::OpenKey(const std::string& identity, Bytes wrapped) const {
-  const std::lock_guard lock(mu_);
+absl::StatusOr<SecretRef> Keyring::OpenKeyLocked(const std::string& identity, Bytes wrapped) const {
   if (state_->kek == nullptr) return Sealed();
   if (const auto found = state_->opened.find(identity); found != state_->opened.end()) {
     return found->second;
@@ -372,12 +360,8 @@ absl::StatusOr<SecretRef> Keyring::OpenKey(const std::string& identity, Bytes wr
 }
 
 absl::StatusOr<SecretRef> Keyring::MetaKey() const {
-  WrappedKey wrapped;
-  {
-    const std::lock_guard lock(mu_);
-    wrapped = state_->content.meta_key;
-  }
-  return OpenKey(MetaKeyIdentity(), wrapped);
+  const std::lock_guard lock(mu_);
+  return OpenKeyLocked(MetaKeyIdentity(), state_->content.meta_key);
 }
 
 template <class Keys>
@@ -385,27 +369,23 @@ absl::StatusOr<SecretRef> Keyring::FindOrMake(Keys KeyringContent::*keys,
                                               const typename Keys::key_type& id,
                                               const std::string& identity, size_t limit,
                                               const char* full) {
-  std::optional<WrappedKey> wrapped;
-  const auto find = [&] {
+  const auto open = [&]() -> std::optional<absl::StatusOr<SecretRef>> {
     const std::lock_guard lock(mu_);
     const Keys& all = state_->content.*keys;
-    if (const auto found = all.find(id); found != all.end()) wrapped = found->second;
+    const auto found = all.find(id);
+    if (found == all.end()) return std::nullopt;
+    return OpenKeyLocked(identity, found->second);
   };
-  find();
-  if (!wrapped.has_value()) {
-    const std::lock_guard write_lock(write_mu_);
-    TV_ASSIGN_OR_RETURN(const SecretRef kek, Kek());
-    find();
-    if (!wrapped.has_value()) {
-      KeyringContent content = Copy();
-      if ((content.*keys).size() >= limit) return absl::ResourceExhaustedError(full);
-      wrapped.emplace();
-      WrapNew(*kek, identity, *wrapped);
-      (content.*keys)[id] = *wrapped;
-      TV_RETURN_IF_ERROR(Commit(std::move(content), /*new_slot=*/false));
-    }
-  }
-  return OpenKey(identity, *wrapped);
+  if (auto key = open()) return *std::move(key);
+  const std::lock_guard write_lock(write_mu_);
+  TV_ASSIGN_OR_RETURN(const SecretRef kek, Kek());
+  if (auto key = open()) return *std::move(key);
+  KeyringContent content = Copy();
+  if ((content.*keys).size() >= limit) return absl::ResourceExhaustedError(full);
+  WrapNew(*kek, identity, (content.*keys)[id]);
+  TV_RETURN_IF_ERROR(Commit(std::move(content), /*new_slot=*/false));
+  // Nobody else writes meanwhile: it is there.
+  return *open();
 }
 
 absl::StatusOr<SecretRef> Keyring::SubjectSalt(DatasetId dataset, int64_t period) {
@@ -454,16 +434,12 @@ absl::StatusOr<AuditEpochInfo> Keyring::RotateAuditEpoch(WallTime now) {
 }
 
 absl::StatusOr<SecretRef> Keyring::AuditEpochPrivateKey(uint32_t epoch) const {
-  WrappedKey wrapped;
-  {
-    const std::lock_guard lock(mu_);
-    const auto found = state_->content.audit_epochs.find(epoch);
-    if (found == state_->content.audit_epochs.end() || found->second.shredded) {
-      return Gone("the private key of the audit epoch");
-    }
-    wrapped = found->second.private_key;
+  const std::lock_guard lock(mu_);
+  const auto found = state_->content.audit_epochs.find(epoch);
+  if (found == state_->content.audit_epochs.end() || found->second.shredded) {
+    return Gone("the private key of the audit epoch");
   }
-  return OpenKey(AuditEpochIdentity(epoch), wrapped);
+  return OpenKeyLocked(AuditEpochIdentity(epoch), found->second.private_key);
 }
 
 }  // namespace televault::crypto

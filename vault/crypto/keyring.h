@@ -173,19 +173,19 @@ class Keyring {
   explicit Keyring(KeyringOptions options);
 
   // With write_mu_ held:
-  absl::Status Commit(KeyringContent content, bool new_slot);
+  // `new_kek`: what the content is wrapped under from now on, null where that does not change.
+  absl::Status Commit(KeyringContent content, bool new_slot, const SecretRef& new_kek = nullptr);
   absl::Status FinishDestruction();
   KeyringContent Copy() const;
+  // Opens or returns a cached key; UNAVAILABLE/SEALED. mu_ is held since `wrapped` was found, so
+  // that it is neither put back after a shred nor opened with another KEK.
+  absl::StatusOr<SecretRef> OpenKeyLocked(const std::string& identity, Bytes wrapped) const;
   // The key of that id in one of the content's maps, made and stored durably when it is new;
   // RESOURCE_EXHAUSTED with the text `full` at the limit.
   template <class Keys>
   absl::StatusOr<SecretRef> FindOrMake(Keys KeyringContent::*keys,
                                        const typename Keys::key_type& id,
                                        const std::string& identity, size_t limit, const char* full);
-  // Opens or returns a cached key; UNAVAILABLE/SEALED.
-  absl::StatusOr<SecretRef> OpenKey(const std::string& identity, Bytes wrapped) const;
-  absl::StatusOr<DataKeyRef> OpenDataKey(const SecretRef& kek, PartitionId partition, KeyId id,
-                                         Bytes wrapped);
   // A fresh key wrapped under `kek`.
   void WrapNew(const SecretBytes& kek, const std::string& identity, std::span<uint8_t> out);
   // The KEK, or UNAVAILABLE/SEALED.

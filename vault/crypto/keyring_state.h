@@ -30,6 +30,12 @@ struct Keyring::State {
   std::unordered_map<std::string, SecretRef> opened;
   std::map<DataKeyName, std::weak_ptr<const DataKey>> data_keys;
   std::deque<DataKeyRef> recent;
+
+  // The opened copy that somebody holds, or null.
+  DataKeyRef HeldDataKey(const DataKeyName& name) const {
+    const auto held = data_keys.find(name);
+    return held == data_keys.end() ? nullptr : held->second.lock();
+  }
 };
 
 namespace internal {
