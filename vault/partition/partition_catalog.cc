@@ -38,7 +38,18 @@ PartitionInfo InfoOf(const record::v1::PartitionRecord& record) {
   return info;
 }
 
-void Subtract(uint64_t& value, uint64_t by) { value -= std::min(value, by); }
+// A merge may report that a micro-batch is gone before its writer reports that it came. The figures
+// count modulo 2^64, so that both together leave nothing; until then it is shown as nothing.
+void ClampShown(uint64_t& value) {
+  if (static_cast<int64_t>(value) < 0) value = 0;
+}
+
+PartitionInfo Shown(PartitionInfo info) {
+  ClampShown(info.hot_batches);
+  ClampShown(info.hot_rows);
+  ClampShown(info.hot_bytes);
+  return info;
+}
 
 }  // namespace
 
@@ -123,7 +134,7 @@ std::optional<PartitionInfo> PartitionCatalog::Find(PartitionId id) const {
   const std::lock_guard lock(mu_);
   const auto at = partitions_.find(id);
   if (at == partitions_.end()) return std::nullopt;
-  return at->second;
+  return Shown(at->second);
 }
 
 std::vector<PartitionInfo> PartitionCatalog::List(DatasetId dataset, Day first, Day last) const {
@@ -131,7 +142,7 @@ std::vector<PartitionInfo> PartitionCatalog::List(DatasetId dataset, Day first, 
   std::vector<PartitionInfo> found;
   for (auto at = partitions_.lower_bound({dataset, first}); at != partitions_.end(); ++at) {
     if (at->first > PartitionId{dataset, last}) break;
-    found.push_back(at->second);
+    found.push_back(Shown(at->second));
   }
   return found;
 }
@@ -140,7 +151,7 @@ std::vector<PartitionInfo> PartitionCatalog::All() const {
   const std::lock_guard lock(mu_);
   std::vector<PartitionInfo> found;
   found.reserve(partitions_.size());
-  for (const auto& [id, info] : partitions_) found.push_back(info);
+  for (const auto& [id, info] : partitions_) found.push_back(Shown(info));
   return found;
 }
 
@@ -190,15 +201,12 @@ void PartitionCatalog::OnRewritten(PartitionId id, const Rewrite& rewrite) {
   const auto found = partitions_.find(id);
   if (found == partitions_.end()) return;
   PartitionInfo& info = found->second;
-  Subtract(info.hot_batches, rewrite.hot_batches);
-  Subtract(info.hot_rows, rewrite.hot_rows);
-  Subtract(info.hot_bytes, rewrite.hot_bytes);
-  Subtract(info.blocks, rewrite.old_blocks);
-  Subtract(info.block_rows, rewrite.old_block_rows);
-  Subtract(info.block_bytes, rewrite.old_block_bytes);
-  info.blocks += rewrite.new_blocks;
-  info.block_rows += rewrite.new_block_rows;
-  info.block_bytes += rewrite.new_block_bytes;
+  info.hot_batches -= rewrite.hot_batches;
+  info.hot_rows -= rewrite.hot_rows;
+  info.hot_bytes -= rewrite.hot_bytes;
+  info.blocks += rewrite.new_blocks - rewrite.old_blocks;
+  info.block_rows += rewrite.new_block_rows - rewrite.old_block_rows;
+  info.block_bytes += rewrite.new_block_bytes - rewrite.old_block_bytes;
   info.oldest_hot = rewrite.at;
 }
 

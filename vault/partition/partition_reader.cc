@@ -176,6 +176,12 @@ absl::StatusOr<std::shared_ptr<const block::Footer>> PartitionReader::PinnedSnap
                       OpenFooter(context, unit.manifest->block, sealed.front()));
   auto shared = std::make_shared<const block::Footer>(std::move(footer));
   reader_.cache_->Insert(id, shared);
+  // Shredded while it was opened: whoever shreds forgets what is cached once the key is gone, and
+  // may have done so before this was.
+  if (const auto kept = reader_.keyring_.DataKeyFor(unit.partition, KeyOf(unit)); !kept.ok()) {
+    reader_.Forget(unit.partition);
+    return kept.status();
+  }
   return shared;
 }
 

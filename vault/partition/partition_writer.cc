@@ -72,6 +72,8 @@ absl::StatusOr<PartitionWriter::Target> PartitionWriter::FindTarget(PartitionId 
                                                                     WallTime now) {
   if (std::optional<PartitionInfo> known = catalog_.Find(id)) return Target{*known, false};
   const std::lock_guard lock(mu_);
+  // Again: it is known before it is no longer in opening_.
+  if (std::optional<PartitionInfo> known = catalog_.Find(id)) return Target{*known, false};
   // Two callers may open a partition at once: both commit the record of the first, unless the TTL
   // became shorter in between. The first may also have been given up, so its deadline is not more
   // than a bound.

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <limits>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,25 +30,30 @@ namespace televault::partition::testing {
 // A store whose process dies after a number of writes: later ones have no effect and fail. With
 // `apply_last` the write at which it dies still reaches the disk, but its caller hears of a
 // failure.
+// Threads: any.
 class MortalStore final : public store::Store {
  public:
   explicit MortalStore(std::unique_ptr<store::Store> inner) : inner_(std::move(inner)) {}
   void DieAfter(uint64_t writes, bool apply_last) {
+    const std::lock_guard lock(mu_);
     left_ = writes;
     apply_last_ = apply_last;
   }
-  bool died() const { return died_; }
+  bool died() const {
+    const std::lock_guard lock(mu_);
+    return died_;
+  }
+  // Called before every read of a block, to interleave. Set before threads start.
+  void BeforeReads(std::function<void()> call) { before_read_ = std::move(call); }
 
   absl::StatusOr<StoreEpoch> AcquireLease(StoreEpoch above) override {
     return inner_->AcquireLease(above);
   }
   store::CommitOutcome Commit(StoreEpoch epoch, const store::CommitBatch& batch) override {
-    const bool alive = Live();
-    if (alive || std::exchange(apply_now_, false)) {
-      const store::CommitOutcome outcome = inner_->Commit(epoch, batch);
-      if (alive) return outcome;
-    }
-    return store::CommitOutcome::kUnknown;
+    const Fate fate = Next();
+    if (fate == Fate::kLost) return store::CommitOutcome::kUnknown;
+    const store::CommitOutcome outcome = inner_->Commit(epoch, batch);
+    return fate == Fate::kDone ? outcome : store::CommitOutcome::kUnknown;
   }
   absl::StatusOr<std::unique_ptr<store::View>> Pin() override { return inner_->Pin(); }
   absl::Status PutBlock(const BlockId& id, std::span<const store::BlockChunk> chunks) override {
@@ -54,6 +61,7 @@ class MortalStore final : public store::Store {
   }
   absl::StatusOr<std::vector<std::string>> ReadBlock(const BlockId& id,
                                                      std::span<const uint16_t> columns) override {
+    if (before_read_) before_read_();
     absl::StatusOr<std::vector<std::string>> read = inner_->ReadBlock(id, columns);
     if (read.ok() && damage_ && !read->front().empty()) read->front()[0] ^= 1;
     return read;
@@ -73,28 +81,32 @@ class MortalStore final : public store::Store {
   void DamageReads(bool damage) { damage_ = damage; }
 
  private:
-  bool Live() {
+  // What becomes of a write: done and told, done and told as failed, not done.
+  enum class Fate { kDone, kUntold, kLost };
+
+  Fate Next() {
+    const std::lock_guard lock(mu_);
     if (left_ > 0) {
       --left_;
-      return true;
+      return Fate::kDone;
     }
-    if (!std::exchange(died_, true)) apply_now_ = apply_last_;
-    return false;
+    return !std::exchange(died_, true) && apply_last_ ? Fate::kUntold : Fate::kLost;
   }
   template <class Call>
   absl::Status Write(Call call) {
-    const bool alive = Live();
-    if (alive) return call();
-    if (std::exchange(apply_now_, false)) call().IgnoreError();
+    const Fate fate = Next();
+    if (fate == Fate::kDone) return call();
+    if (fate == Fate::kUntold) call().IgnoreError();
     return absl::UnavailableError("the process died");
   }
 
-  std::unique_ptr<store::Store> inner_;
+  const std::unique_ptr<store::Store> inner_;
+  std::function<void()> before_read_;
+  std::atomic<bool> damage_ = false;
+  mutable std::mutex mu_;  // guards all below
   uint64_t left_ = std::numeric_limits<uint64_t>::max();
   bool apply_last_ = false;
-  bool apply_now_ = false;
   bool died_ = false;
-  bool damage_ = false;
 };
 
 // Commits one unit at a time; the tree is another folder's business.
@@ -133,7 +145,7 @@ class DirectJournal final : public store::Journal {
   store::Store& store_;
   const StoreEpoch epoch_;
   std::atomic<uint64_t>& next_id_;
-  bool refuse_ = false;
+  std::atomic<bool> refuse_ = false;
 };
 
 class ClockGate final : public Gate {
