@@ -58,7 +58,8 @@ absl::StatusOr<RunReport> RetentionManager::RunOnce() {
       }
       ++report.shredded;
     }
-    if (info.state == partition::State::kPurged) continue;
+    // A batch that was prepared before the deadline may be committed after the purge.
+    if (info.state == partition::State::kPurged && info.rows() == 0) continue;
     if (const absl::Status status = Purge(info, now); !status.ok()) {
       problem(status);
       continue;

@@ -1,6 +1,9 @@
 #include "vault/retention/retention.h"
 
+#include <atomic>
 #include <gtest/gtest.h>
+#include <thread>
+#include <vector>
 
 #include "tests/unit/partition/partition_harness.h"
 
@@ -10,6 +13,7 @@ namespace {
 using partition::State;
 using partition::testing::Machine;
 using partition::testing::Process;
+using televault::testing::HasReason;
 using televault::testing::IsOk;
 using televault::testing::SimDisk;
 using televault::testing::SimStore;
@@ -36,7 +40,7 @@ class RetentionTest : public ::testing::Test {
 
   Machine machine_;
   Process process_{machine_, std::make_unique<SimStore>(std::make_shared<SimDisk>(1))};
-  const PartitionId today_ = machine_.Today();
+  PartitionId today_ = machine_.Today();
   std::optional<microseconds> ttl_;
   std::vector<std::string> methods_;
   std::function<void(const std::string& method)> on_leaf_;
@@ -86,6 +90,97 @@ TEST_F(RetentionTest, APurgeKeepsWhatOthersWroteIntoTheRecordMeanwhile) {
   ASSERT_EQ(report.purged, 1u);
   EXPECT_TRUE(Record().quarantined());
   EXPECT_EQ(Record().state(), record::v1::PARTITION_STATE_PURGED);
+}
+
+TEST_F(RetentionTest, ABatchThatIsCommittedAfterThePurgeIsPurgedToo) {
+  for (const bool restarted : {false, true}) {
+    ASSERT_THAT(process_.Append(today_, 0, 10), IsOk());
+    TV_ASSERT_OK_AND_ASSIGN(
+        partition::PreparedBatch late,
+        process_.writer.Prepare(today_, catalog::Schema(), Process::Rows(today_, 10, 10), {}));
+    machine_.clock.Advance(std::chrono::hours(24 * 3));
+    ASSERT_THAT(retention_.RunOnce(), IsOk());
+    ASSERT_EQ(process_.catalog->Find(today_)->state, State::kPurged);
+    store::CommitUnit unit;
+    unit.leaves.resize(1);
+    unit.mutations = std::move(late.mutations);
+    ASSERT_THAT(process_.journal.Commit(std::move(unit)), IsOk());
+    if (restarted) {
+      process_.catalog =
+          partition::PartitionCatalog::Open(process_.store, process_.meta, machine_.clock.Wall())
+              .value();
+    } else {
+      late.on_committed();
+    }
+    RetentionManager retention(WithGate(machine_.gate));
+    TV_ASSERT_OK_AND_ASSIGN(const RunReport report, retention.RunOnce());
+    EXPECT_EQ(report.purged, 1u);
+    size_t values = 0;
+    ASSERT_THAT(
+        process_.store.Pin().value()->Scan(store::Family::kHot, store::HotPrefix(today_), "",
+                                           [&](std::string_view, std::string_view) {
+                                             ++values;
+                                             return true;
+                                           }),
+        IsOk());
+    EXPECT_EQ(values, 0u) << "restarted " << restarted;
+    today_ = machine_.Today();
+  }
+}
+
+TEST_F(RetentionTest, RunsBesideWritersMergesAndReaders) {
+  ASSERT_THAT(process_.Append(today_, 0, 10), IsOk());
+  const WallTime deadline = process_.catalog->Find(today_)->deadline;
+  std::atomic<bool> purged{false};
+  std::atomic<int64_t> next{10};
+  std::atomic<int> reads{0};
+  std::vector<std::jthread> threads;
+  for (int writer = 0; writer < 2; ++writer) {
+    threads.emplace_back([&] {
+      while (!purged) {
+        const absl::Status appended = process_.Append(today_, next.fetch_add(10), 10);
+        if (!appended.ok()) {
+          EXPECT_THAT(appended, HasReason(reason::kExpired));
+        }
+      }
+    });
+  }
+  threads.emplace_back([&] {
+    while (!purged) {
+      const absl::Status merged = process_.merger.Merge(today_).status();
+      if (merged.ok() || absl::IsUnavailable(merged)) continue;
+      EXPECT_THAT(merged, HasReason(reason::kExpired));
+    }
+  });
+  for (int reader = 0; reader < 2; ++reader) {
+    threads.emplace_back([&] {
+      while (!purged) {
+        const bool late = machine_.clock.Wall() >= deadline;
+        const auto numbers = process_.Numbers(today_);
+        if (numbers.ok()) {
+          EXPECT_FALSE(late);
+        } else {
+          EXPECT_THAT(numbers, HasReason(reason::kExpired));
+        }
+        ++reads;
+      }
+    });
+  }
+  while (reads < 20) {
+    std::this_thread::yield();
+    EXPECT_THAT(retention_.RunOnce(), IsOk());
+  }
+  machine_.clock.SetWall(deadline);
+  while (process_.catalog->Find(today_)->state != State::kPurged) {
+    EXPECT_THAT(retention_.RunOnce(), IsOk());
+  }
+  purged = true;
+  threads.clear();
+  // What was under way when the purge came is gone after the next one.
+  ASSERT_THAT(retention_.RunOnce(), IsOk());
+  EXPECT_EQ(process_.catalog->Find(today_)->rows(), 0u);
+  EXPECT_TRUE(process_.store.ListBlocks()->empty());
+  EXPECT_FALSE(process_.catalog->Find(today_)->quarantined);
 }
 
 TEST_F(RetentionTest, AJumpOfTheClockShredsNothing) {
