@@ -52,13 +52,16 @@ absl::Status Engage(Front& front, StreamRegistry& streams, Call& call,
   options.incident = request.incident();
   options.engaged_by = call.principal.person;
   call.security_event = true;
+  // Before: a stream may see the lockdown while it is being written.
+  const uint64_t cut_before = streams.cut();
   TV_ASSIGN_OR_RETURN(const incident::Engaged engaged, front.lockdown().Engage(options));
   NoteLockdown(call, engaged.lockdown);
   (*call.entry.mutable_details())["durable"] = engaged.durable ? "true" : "false";
   *response.mutable_lockdown() = ToWire(engaged.lockdown);
   response.set_lock_epoch(engaged.lock_epoch.value());
   response.set_durable(engaged.durable);
-  response.set_streams_cut(streams.CutRefused());
+  streams.CutRefused();
+  response.set_streams_cut(static_cast<uint32_t>(streams.cut() - cut_before));
   // An older lock file put back is told by the anchor: it must know before the answer does. Where
   // it cannot be written the lockdown stands all the same, and housekeeping tries again.
   (void)front.ChangedOutside();

@@ -87,9 +87,11 @@ absl::Status QueryServiceImpl::RunQuery(Call& call, const v1::QueryRequest& requ
                        .valid_until_us = call.decision.valid_until_us,
                        .caller = [&] { return serving_.front.StillValid(call); }});
   writer.SetCheck([lease] { return lease->Check(); });
-  const StreamRegistry::Entry entry(
-      streams_, {[lease] { return lease->Check(); }, [&writer] { writer.Wake(); }});
-  return Execute(call, *admitted, **data, writer, scope, *lease);
+  StreamRegistry::Entry entry(streams_,
+                              {[lease] { return lease->Check(); }, [&writer] { writer.Wake(); }});
+  const absl::Status end = Execute(call, *admitted, **data, writer, scope, *lease);
+  entry.Ended(end);
+  return end;
 }
 
 absl::Status QueryServiceImpl::Execute(Call& call, const AdmittedQuery& admitted, DataPlane& data,

@@ -6,7 +6,8 @@ namespace televault::service {
 
 StreamRegistry::Entry::Entry(StreamRegistry& registry, Stream stream) : registry_(registry) {
   const std::lock_guard lock(registry_.mu_);
-  position_ = registry_.streams_.insert(registry_.streams_.end(), std::move(stream));
+  position_ =
+      registry_.streams_.insert(registry_.streams_.end(), Running{.stream = std::move(stream)});
 }
 
 StreamRegistry::Entry::~Entry() {
@@ -14,15 +15,24 @@ StreamRegistry::Entry::~Entry() {
   registry_.streams_.erase(position_);
 }
 
-uint32_t StreamRegistry::CutRefused() {
-  uint32_t cut = 0;
+void StreamRegistry::Entry::Ended(const absl::Status& end) {
+  if (ReasonOf(end) != reason::kLockedDown) return;
+  const std::lock_guard lock(registry_.mu_);
+  if (!std::exchange(position_->cut, true)) ++registry_.cut_;
+}
+
+void StreamRegistry::CutRefused() {
   const std::lock_guard lock(mu_);
-  for (Stream& stream : streams_) {
-    if (stream.check().ok()) continue;
-    ++cut;
-    stream.wake();
+  for (Running& running : streams_) {
+    if (running.stream.check().ok()) continue;
+    if (!std::exchange(running.cut, true)) ++cut_;
+    running.stream.wake();
   }
-  return cut;
+}
+
+uint64_t StreamRegistry::cut() const {
+  const std::lock_guard lock(mu_);
+  return cut_;
 }
 
 }  // namespace televault::service

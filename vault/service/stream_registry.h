@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <list>
 #include <mutex>
@@ -18,6 +19,13 @@ class StreamRegistry {
     std::function<void()> wake;           // the stream should look at the gate now
   };
 
+ private:
+  struct Running {
+    Stream stream;
+    bool cut = false;
+  };
+
+ public:
   // Takes the stream out when destroyed.
   class Entry {
    public:
@@ -26,17 +34,23 @@ class StreamRegistry {
     Entry(const Entry&) = delete;
     Entry& operator=(const Entry&) = delete;
 
+    // How the stream ended: one that saw a lockdown before CutRefused came to it was cut as well.
+    void Ended(const absl::Status& end);
+
    private:
     StreamRegistry& registry_;
-    std::list<Stream>::iterator position_;
+    std::list<Running>::iterator position_;
   };
 
-  // Wakes every stream that the gate no longer lets go on; returns how many.
-  uint32_t CutRefused();
+  // Wakes every stream that the gate no longer lets go on.
+  void CutRefused();
+  // Streams that were cut since the start, each counted once.
+  uint64_t cut() const;
 
  private:
-  std::mutex mu_;  // guards streams_
-  std::list<Stream> streams_;
+  mutable std::mutex mu_;  // guards all below
+  std::list<Running> streams_;
+  uint64_t cut_ = 0;
 };
 
 }  // namespace televault::service
