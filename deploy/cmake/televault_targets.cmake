@@ -1,11 +1,47 @@
 # One small target per folder.
 
-# televault_add_library(NAME SOURCES... [DEPS libs...])
+# Sanitized builds are made from nothing, and most of the time goes into reading the same headers:
+# there they are read once. Other builds do without, and notice what a file forgets to include.
+set(televault_common_headers
+    <algorithm> <array> <atomic> <condition_variable> <cstdint> <functional> <map> <memory> <mutex>
+    <optional> <set> <span> <string> <string_view> <thread> <utility> <vector>
+    <absl/status/status.h> <absl/status/statusor.h> <absl/strings/str_cat.h>
+    <google/protobuf/map_field_inl.h> <google/protobuf/timestamp.pb.h>)
+if(TELEVAULT_SANITIZE)
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/headers.cc CONTENT "")
+  foreach(owner televault_headers televault_test_headers)
+    add_library(${owner} OBJECT ${CMAKE_BINARY_DIR}/headers.cc)
+    target_link_libraries(${owner} PRIVATE televault_options)
+  endforeach()
+  target_link_libraries(televault_test_headers PRIVATE GTest::gtest GTest::gmock)
+  target_precompile_headers(televault_headers PRIVATE ${televault_common_headers})
+  target_precompile_headers(televault_test_headers PRIVATE ${televault_common_headers}
+                            <gmock/gmock.h> <gtest/gtest.h>)
+  # The code of tests is not optimised: that takes longer than running it. And it is a program's.
+  target_compile_options(televault_test_headers PRIVATE -O0 -fPIE)
+endif()
+
+# televault_test_options(NAME): what sanitized builds compile tests with.
+function(televault_test_options name)
+  if(TELEVAULT_SANITIZE)
+    target_link_libraries(${name} PRIVATE GTest::gtest GTest::gmock)
+    target_compile_options(${name} PRIVATE -O0 -fPIE)
+    target_precompile_headers(${name} REUSE_FROM televault_test_headers)
+  endif()
+endfunction()
+
+# televault_add_library(NAME SOURCES... [DEPS libs...] [PRECOMPILE headers...])
+# PRECOMPILE: read once for this library, in every build.
 function(televault_add_library name)
-  cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "DEPS;PRECOMPILE" ${ARGN})
   add_library(${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE televault_options PUBLIC ${ARG_DEPS})
   target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/proto)
+  if(ARG_PRECOMPILE)
+    target_precompile_headers(${name} PRIVATE ${ARG_PRECOMPILE})
+  elseif(TELEVAULT_SANITIZE)
+    target_precompile_headers(${name} REUSE_FROM televault_headers)
+  endif()
 endfunction()
 
 # televault_add_binary(NAME SOURCES... [DEPS libs...])
@@ -27,16 +63,16 @@ function(televault_add_test name)
                         GTest::gtest GTest::gmock GTest::gtest_main)
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/proto)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-  if(TELEVAULT_SANITIZE)
-    # Optimising the instrumented macros of a test takes longer than running them.
-    target_compile_options(${name} PRIVATE -O0)
-  endif()
+  televault_test_options(${name})
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   if(NOT ARG_LABELS)
     set(ARG_LABELS unit)
   endif()
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 300)
+  endif()
+  if(TELEVAULT_SANITIZE)
+    math(EXPR ARG_TIMEOUT "4 * ${ARG_TIMEOUT}")
   endif()
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
 endfunction()

@@ -31,7 +31,14 @@ check_pie_supported()
 if(TELEVAULT_SANITIZE)
   add_compile_options(-fsanitize=${TELEVAULT_SANITIZE} -fno-omit-frame-pointer
                       -fno-sanitize-recover=all)
+  # Some libraries ask their users for it; precompiled headers are shared by users and others.
+  add_compile_options(-pthread)
   add_link_options(-fsanitize=${TELEVAULT_SANITIZE})
+  if(TELEVAULT_SANITIZE MATCHES "thread")
+    # With this macro protobuf's headers add a member to every map field, which the distribution's
+    # library does not have. libstdc++ is told by its own name.
+    add_compile_options(-U__SANITIZE_THREAD__ -D_GLIBCXX_TSAN=1)
+  endif()
   if(TELEVAULT_SANITIZE MATCHES "undefined")
     # The distribution's RocksDB carries no type information for vptr to ask.
     add_compile_options(-fno-sanitize=vptr)

@@ -11,7 +11,7 @@
 // refusal is longer than an error text may be.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace televault;
-  static const catalog::Schema schema = testing::EventSchema();
+  static const catalog::Schema schema = televault::testing::EventSchema();
   const std::string_view sql(reinterpret_cast<const char*>(data), size);
   const auto parsed = query::Parse(sql);
   if (!parsed.ok()) {
