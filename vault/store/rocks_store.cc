@@ -29,6 +29,8 @@ namespace televault::store {
 namespace {
 
 constexpr size_t kPartitionPrefixBytes = 8;
+// Partitions whose last deletion is remembered before those that no view predates are forgotten.
+constexpr size_t kMaxHotDeletes = 4'096;
 constexpr char kFormatKey[] = "format";
 constexpr char kFormat[] = "televault.store.v1";
 constexpr char kLeaseKey[] = "lease";
@@ -150,6 +152,8 @@ class RocksView final : public View {
   const rocksdb::Snapshot* const snapshot_;
 };
 
+std::string ReservePath(const RocksStoreOptions& options) { return options.directory + "/reserve"; }
+
 class RocksStore final : public Store {
  public:
   RocksStore(const RocksStoreOptions& options, std::shared_ptr<Database> database,
@@ -160,8 +164,8 @@ class RocksStore final : public Store {
         cold_options_(cold_options),
         cold_(*database_->db, *database_->Handle(Family::kCold), cold_options_, options.fs,
               options.directory + "/build"),
-        reserve_(options.fs, {options.directory, options.directory + "/reserve",
-                              options.keep_free_bytes, options.reserve_bytes}) {}
+        reserve_(options.fs, {options.directory, ReservePath(options), options.keep_free_bytes,
+                              options.reserve_bytes}) {}
 
   absl::StatusOr<StoreEpoch> AcquireLease(StoreEpoch above) override;
   CommitOutcome Commit(StoreEpoch epoch, const CommitBatch& batch) override;
@@ -180,6 +184,7 @@ class RocksStore final : public Store {
 
  private:
   struct Traces;
+  void NoteHotDeletes(const CommitBatch& batch);
   absl::Status EraseHot(const std::string& prefix, EraseReport& report, Traces& traces);
   absl::Status RollLog(Traces& traces);
 
@@ -197,6 +202,10 @@ class RocksStore final : public Store {
   std::mutex erase_mu_;  // one ErasePartition at a time; guards lingering_
   // Files that were dropped but may still be on disk because something reads them.
   std::map<PartitionId, std::vector<std::string>> lingering_;
+  std::mutex deletes_mu_;  // guards hot_deletes_
+  // By partition prefix: views older than this may still see a deleted micro-batch. What was
+  // deleted before the store was opened no view can see.
+  std::map<std::string, uint64_t, std::less<>> hot_deletes_;
 };
 
 absl::StatusOr<StoreEpoch> RocksStore::AcquireLease(StoreEpoch above) {
@@ -239,9 +248,28 @@ CommitOutcome RocksStore::Commit(StoreEpoch epoch, const CommitBatch& batch) {
   TV_CRASH_POINT("store.before_commit");
   status = db().Write(write, &write_batch);
   TV_CRASH_POINT("store.after_commit");
-  if (status.ok()) return CommitOutcome::kOk;
+  if (status.ok()) {
+    NoteHotDeletes(batch);
+    return CommitOutcome::kOk;
+  }
   failed_ = status.IsCorruption() ? CommitOutcome::kCorrupt : CommitOutcome::kUnknown;
   return failed_;
+}
+
+void RocksStore::NoteHotDeletes(const CommitBatch& batch) {
+  const uint64_t now = db().GetLatestSequenceNumber();
+  const std::lock_guard lock(deletes_mu_);
+  if (hot_deletes_.size() > kMaxHotDeletes) {
+    uint64_t oldest_view = 0;
+    db().GetIntProperty(rocksdb::DB::Properties::kOldestSnapshotSequence, &oldest_view);
+    std::erase_if(hot_deletes_, [oldest_view](const auto& deleted) {
+      return oldest_view == 0 || deleted.second <= oldest_view;
+    });
+  }
+  for (const Mutation& mutation : batch.mutations) {
+    if (mutation.family != Family::kHot || mutation.value.has_value()) continue;
+    hot_deletes_[mutation.key.substr(0, kPartitionPrefixBytes)] = now;
+  }
 }
 
 absl::StatusOr<std::unique_ptr<View>> RocksStore::Pin() {
@@ -290,6 +318,10 @@ absl::StatusOr<EraseReport> RocksStore::ErasePartition(PartitionId partition) {
   reserve_.Refill();
   report.remaining = std::move(traces.why);
   report.complete = report.remaining.empty();
+  if (report.complete) {
+    const std::lock_guard deletes_lock(deletes_mu_);
+    hot_deletes_.erase(prefix);
+  }
   return report;
 }
 
@@ -310,10 +342,20 @@ absl::Status RocksStore::EraseHot(const std::string& prefix, EraseReport& report
   rocksdb::ColumnFamilyHandle* const hot = database_->Handle(Family::kHot);
   TV_RETURN_IF_ERROR(FromRocks(db().Flush(rocksdb::FlushOptions(), database_->handles),
                                "flushing before a purge"));
+  uint64_t views = 0;
   uint64_t oldest_view = 0;
-  const bool views = db().GetIntProperty(rocksdb::DB::Properties::kNumSnapshots, &oldest_view);
-  if (views && oldest_view > 0) {
-    traces.Add(absl::StrCat(oldest_view, " view(s) that may predate the deletion are still open"));
+  uint64_t deleted_at = 0;
+  {
+    const std::lock_guard lock(deletes_mu_);
+    if (const auto found = hot_deletes_.find(prefix); found != hot_deletes_.end()) {
+      deleted_at = found->second;
+    }
+  }
+  using Properties = rocksdb::DB::Properties;
+  const bool known = db().GetIntProperty(Properties::kNumSnapshots, &views) &&
+                     db().GetIntProperty(Properties::kOldestSnapshotSequence, &oldest_view);
+  if (!known || (views > 0 && oldest_view < deleted_at)) {
+    traces.Add("a view from before the deletion is still open");
   }
   const std::string end = PrefixEnd(prefix);
   std::vector<rocksdb::LiveFileMetaData> files;
@@ -427,8 +469,14 @@ absl::StatusOr<std::unique_ptr<Store>> OpenRocksStore(const RocksStoreOptions& o
     families.emplace_back(name, is_cold ? cold : FamilyOptions(cache, limits::kWriteBufferBytes));
   }
   rocksdb::DB* db = nullptr;
-  const rocksdb::Status status =
-      rocksdb::DB::Open(db_options, options.directory + "/db", families, &database->handles, &db);
+  const auto open = [&] {
+    return rocksdb::DB::Open(db_options, options.directory + "/db", families, &database->handles,
+                             &db);
+  };
+  rocksdb::Status status = open();
+  // Opening writes a log and a manifest: what is reserved for security events is for this, too, as
+  // there are none without it.
+  if (status.IsNoSpace() && options.fs.Remove(ReservePath(options)).ok()) status = open();
   database->db.reset(db);
   TV_RETURN_IF_ERROR(FromRocks(status, absl::StrCat("opening the store in ", options.directory)));
   TV_RETURN_IF_ERROR(CheckFormat(*database));

@@ -179,6 +179,26 @@ TEST_F(RocksStoreTest, AnErasureSaysWhoStillHoldsTheBytes) {
   EXPECT_FALSE(OnDisk(hot));
 }
 
+// A view that is always open somewhere must not postpone a purge, and its receipt, for ever.
+TEST_F(RocksStoreTest, AViewFromAfterTheDeletionHoldsNoErasureUp) {
+  const std::string hot = "hot-marker-5d2e";
+  ASSERT_EQ(store_->Commit(epoch_, {{{Family::kHot, HotKey(kMonday, 1), hot},
+                                     {Family::kHot, HotKey(kTuesday, 1), "tuesday"}}}),
+            CommitOutcome::kOk);
+  ASSERT_EQ(store_->Commit(epoch_, {{{Family::kHot, HotKey(kMonday, 1), std::nullopt}}}),
+            CommitOutcome::kOk);
+  TV_ASSERT_OK_AND_ASSIGN(const auto view, store_->Pin());
+  // Deletions of other partitions are nothing to Monday's view.
+  ASSERT_EQ(store_->Commit(epoch_, {{{Family::kHot, HotKey(kTuesday, 1), std::nullopt}}}),
+            CommitOutcome::kOk);
+  TV_ASSERT_OK_AND_ASSIGN(const EraseReport monday, store_->ErasePartition(kMonday));
+  EXPECT_TRUE(monday.complete) << monday.remaining;
+  EXPECT_FALSE(OnDisk(hot));
+  TV_ASSERT_OK_AND_ASSIGN(const EraseReport tuesday, store_->ErasePartition(kTuesday));
+  EXPECT_FALSE(tuesday.complete) << "the view is older than this deletion";
+  EXPECT_THAT(view->Get(Family::kHot, HotKey(kTuesday, 1)), IsOk());
+}
+
 TEST_F(RocksStoreTest, ACheckpointIsAStoreOfItsOwn) {
   ASSERT_EQ(Put("a", "x"), CommitOutcome::kOk);
   ASSERT_THAT(store_->PutBlock({kMonday, 2}, std::vector<BlockChunk>{{0, "block"}}), IsOk());
@@ -191,6 +211,18 @@ TEST_F(RocksStoreTest, ACheckpointIsAStoreOfItsOwn) {
   EXPECT_THAT(view->Get(Family::kMeta, "a"), IsOk());
   EXPECT_THAT(view->Get(Family::kMeta, "b"), StatusIs(absl::StatusCode::kNotFound));
   EXPECT_THAT(other->ReadBlock({kMonday, 2}, std::vector<uint16_t>{0}), IsOk());
+}
+
+// A daemon that stopped on a full disk did not start again, and then nothing could be locked down.
+TEST_F(RocksStoreTest, OpensOnAFullDiskByGivingUpTheReserve) {
+  store_.reset();
+  const std::string reserve = harness_.data() + "/reserve";
+  if (!harness_.disk().Exists(reserve)) {
+    TV_ASSERT_OK_AND_ASSIGN(const auto file,
+                            harness_.disk().OpenWritable(reserve, OpenMode::kTruncate, 0600));
+  }
+  harness_.disk().FailWrite(1, absl::ResourceExhaustedError("no space left on device"));
+  EXPECT_THAT(harness_.Open(), IsOk());
 }
 
 TEST_F(RocksStoreTest, TwoProcessesCannotHaveItOpen) {
