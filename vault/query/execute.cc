@@ -1,6 +1,7 @@
 #include "vault/query/execute.h"
 
 #include <algorithm>
+#include <exception>
 #include <numeric>
 #include <set>
 #include <thread>
@@ -270,7 +271,14 @@ absl::Status Execution::RunGroups() {
     std::vector<std::jthread> running;
     for (size_t t = 1; t < threads; ++t) {
       running.emplace_back([this, t, &workers] {
-        const absl::Status status = ScanShare(t, *workers[t]);
+        absl::Status status;
+        try {
+          status = ScanShare(t, *workers[t]);
+        } catch (const std::exception&) {
+          // Past the end of a thread it would end the process; the caller's is caught by whoever
+          // called.
+          status = absl::InternalError("a thread of the query failed, out of memory perhaps");
+        }
         if (!status.ok()) guard_.Fail(status);
       });
     }
