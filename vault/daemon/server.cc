@@ -27,6 +27,7 @@ namespace {
 constexpr size_t kQueuedCalls = 1'024;
 constexpr size_t kLockdownThreads = 4;
 constexpr size_t kUrgentThreads = 4;
+constexpr size_t kStatusThreads = 2;
 // Beyond those that may be answered at one time, so that the next one is refused at once.
 constexpr size_t kRefusingThreads = 2;
 constexpr int kHandshakeTimeoutMs = 10'000;
@@ -90,9 +91,11 @@ struct Server::Parts {
                }}),
         pool(config.worker_threads, kQueuedCalls),
         urgent_pool(kUrgentThreads, kQueuedCalls),
+        status_pool(kStatusThreads, kQueuedCalls),
         query_pool(config.queries_in_flight + kRefusingThreads, kQueuedCalls),
         stream_pool(service::AuditServiceImpl::kMaxStreams + kRefusingThreads, kQueuedCalls),
         recording_pool(1, kQueuedCalls),
+        answering_pool(1, kQueuedCalls),
         lockdown_pool(kLockdownThreads, kQueuedCalls),
         query({front, query_pool}, opened, opened.streams(), opened.random(),
               {.memory_bytes = config.query_memory_bytes == 0 ? limits::kDefaultQueryMemoryBytes
@@ -105,9 +108,10 @@ struct Server::Parts {
         access({front, pool}, {front, urgent_pool}, opened, registrar),
         audit({front, pool}, {front, stream_pool}, opened.journal(), opened.entries(),
               opened.vkey()),
-        incident({front, urgent_pool}, {front, lockdown_pool}, recording_pool, opened.streams()),
+        incident({front, urgent_pool}, {front, status_pool}, {front, lockdown_pool},
+                 {answering_pool, recording_pool}, opened.streams()),
         retention({front, pool}, opened),
-        operations({front, urgent_pool}, opened) {}
+        operations({front, urgent_pool}, {front, status_pool}, opened) {}
 
   std::vector<grpc::Service*> Services() {
     return {&query, &ingest,   &otlp_logs, &catalog,   &access,
@@ -119,10 +123,13 @@ struct Server::Parts {
   service::Front front;
   WorkPool pool;
   WorkPool urgent_pool;
+  WorkPool status_pool;
   WorkPool query_pool;
   WorkPool stream_pool;
+  // Each goes before the one above, which it hands on to.
   WorkPool recording_pool;
-  WorkPool lockdown_pool;  // goes first: it hands on to recording_pool
+  WorkPool answering_pool;
+  WorkPool lockdown_pool;
   service::QueryServiceImpl query;
   service::IngestServiceImpl ingest;
   service::OtlpLogsServiceImpl otlp_logs;

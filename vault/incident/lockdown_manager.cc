@@ -124,7 +124,12 @@ LockdownManager::LockdownManager(Options options)
       read_time_(std::max(options.clock.Wall(), options.high_water)),
       known_wall_(read_time_),
       known_mono_(options.clock.Mono()),
-      persisted_us_(options.high_water.micros) {
+      persisted_us_(options.high_water.micros),
+      writer_(
+          clock_, [this] { WriteWhatIsNot(); },
+          [follow = std::move(options.follow)] {
+            if (follow) follow();
+          }) {
   Start(options);
 }
 
@@ -305,7 +310,7 @@ void LockdownManager::AddLockdown(State& state, LockdownRecord& lockdown) const 
   *all.Add() = lockdown;
 }
 
-absl::StatusOr<Engaged> LockdownManager::Engage(const EngageOptions& options) {
+absl::StatusOr<Engaged> LockdownManager::Close(const EngageOptions& options) {
   TV_RETURN_IF_ERROR(auth::ValidateLockdown(options.level, options.scope, options.scope_name));
   if (options.reason.empty() || options.reason.size() > limits::kMaxReasonBytes) {
     return absl::InvalidArgumentError("a lockdown needs a reason of 1 to 1024 bytes");
@@ -317,11 +322,25 @@ absl::StatusOr<Engaged> LockdownManager::Engage(const EngageOptions& options) {
   Engaged engaged;
   engaged.lockdown = NewLockdown(options);
   engaged.lock_epoch = Publish(true, [&](State& next) { AddLockdown(next, engaged.lockdown); });
-  const std::lock_guard writing(write_mu_);
-  // Another call may have written this state already while this one waited.
-  engaged.durable =
-      durable_epoch_.load() >= engaged.lock_epoch.value() || WriteCurrentLocked().ok();
+  engaged.request = writer_.Request();
   return engaged;
+}
+
+bool LockdownManager::AwaitDurable(const Engaged& engaged, MonoTime until) {
+  writer_.Await(engaged.request, until);
+  return durable_epoch_.load() >= engaged.lock_epoch.value();
+}
+
+absl::StatusOr<Engaged> LockdownManager::Engage(const EngageOptions& options) {
+  TV_ASSIGN_OR_RETURN(Engaged engaged, Close(options));
+  engaged.durable = AwaitDurable(engaged, {clock_.Mono().nanos + kAnswerWait.count() * 1'000});
+  return engaged;
+}
+
+// On the writer's thread. A failure leaves durable() false, and Maintain() repeats it.
+void LockdownManager::WriteWhatIsNot() {
+  const std::lock_guard writing(write_mu_);
+  if (!durable()) WriteCurrentLocked().IgnoreError();
 }
 
 absl::Status LockdownManager::WriteLocked(const LockStateRecord& record) {
@@ -417,7 +436,11 @@ absl::Status LockdownManager::Apply(const LiftStep& step) {
   };
   // Held to the end: only Apply removes or alters a lockdown, so what was checked stays true while
   // others engage.
-  const std::lock_guard writing(write_mu_);
+  const std::unique_lock writing(write_mu_, kAnswerWait);
+  if (!writing.owns_lock()) {
+    return absl::UnavailableError(
+        "the lock file's device does not answer; the lockdown stands as before");
+  }
   LockStateRecord next = state()->record;
   next.set_lock_epoch(epoch().value() + 1);
   if (!take(next)) {
@@ -509,7 +532,10 @@ LockEpoch LockdownManager::WaitForChange(LockEpoch seen, std::stop_token stop) c
 
 absl::Status LockdownManager::Maintain() {
   const absl::Status high_water = PersistHighWater();
-  const std::lock_guard writing(write_mu_);
+  const std::unique_lock writing(write_mu_, kAnswerWait);
+  if (!writing.owns_lock()) {
+    return absl::UnavailableError("lock state: its device does not answer");
+  }
   if (!durable()) TV_RETURN_IF_ERROR(Annotate(WriteCurrentLocked(), "lock state"));
   return Annotate(high_water, "clock high-water");
 }

@@ -20,6 +20,7 @@
 #include "vault/base/gate.h"
 #include "vault/base/random.h"
 #include "vault/base/status.h"
+#include "vault/incident/state_writer.h"
 
 namespace televault::incident {
 
@@ -45,8 +46,10 @@ struct EngageOptions {
 struct Engaged {
   record::v1::LockdownRecord lockdown;
   LockEpoch lock_epoch;
-  // False: ENGAGED_NOT_DURABLE. In force, not on disk yet; Maintain() writes it.
+  // False: ENGAGED_NOT_DURABLE. In force, not on disk yet; it is still being written, or Maintain()
+  // writes it.
   bool durable = false;
+  uint64_t request = 0;  // what AwaitDurable waits for
 };
 
 // One step towards lifting, checked and not yet taken.
@@ -72,8 +75,8 @@ using VoteCounts = std::function<bool(std::string_view person)>;
 // Lockdown, sealing, control mode and read time: the gate that every use case asks.
 // Refuses to lift by itself, by restart or by one person; to be refused for lack of space, audit or
 // disk; to decide who may engage (auth does).
-// Threads: any. Check() and epoch() never wait for the disk. Listeners run on the thread that
-// changes the state, before it returns.
+// Threads: any. Check(), epoch(), Status() and Close() never wait for the disk: two threads of its
+// own write (StateWriter). Listeners run on the thread that changes the state, before it returns.
 // Borrows: clock, random.
 // Invariants: (1) the gate closes in memory before anything is written, and opens only after the
 // opening is durable. (2) epoch() changes with every change and before Engage() returns. (3) What
@@ -82,7 +85,8 @@ using VoteCounts = std::function<bool(std::string_view person)>;
 // (5) SteadyTime() never goes back, also not over a restart, and never goes faster than the
 // monotonic clock but for wall clock steps of up to kClockStep. ReadTime() is never earlier, and
 // never goes back until a restart (docs/adr/0024-a-jump-destroys-nothing.md).
-// Failure: a failed write leaves the gate closed and durable() false until Maintain() succeeds.
+// Failure: a failed write leaves the gate closed and durable() false until Maintain() succeeds; one
+// that hangs leaves it closed and durable() false for as long.
 class LockdownManager final : public Gate {
  public:
   struct Options {
@@ -96,6 +100,9 @@ class LockdownManager final : public Gate {
     // Persisted high-water of the read time, and how to persist a later one (may be empty).
     WallTime high_water;
     std::function<absl::Status(WallTime)> persist_high_water;
+    // Runs after each write of the lock state that a lockdown asked for, on a thread of its own
+    // (may be empty): tells the anchor. What it borrows lives until StopWriting().
+    std::function<void()> follow;
     // Starts locked at `all` whatever the file says, with this reason: after a restore.
     std::string lock_because;
     // The vault starts sealed until told otherwise.
@@ -121,9 +128,17 @@ class LockdownManager final : public Gate {
   std::string ClockWarning() const;
 
   // --- lockdown ---------------------------------------------------------------------------------
-  // Closes the gate, tells the listeners, then writes. INVALID_ARGUMENT is the only error. A repeat
-  // by the same person returns the lockdown in force. From kMaxScopedLockdowns on the scope is
-  // widened to everything: the answer says what was engaged.
+  // Closes the gate, tells the listeners and has it written, without waiting for that: durable is
+  // false. INVALID_ARGUMENT is the only error. A repeat by the same person returns the lockdown in
+  // force. From kMaxScopedLockdowns on the scope is widened to everything: the answer says what was
+  // engaged.
+  absl::StatusOr<Engaged> Close(const EngageOptions& options);
+  // Waits until the lockdown is on disk and has been followed, or both were tried, or `until`; says
+  // whether it is on disk.
+  bool AwaitDurable(const Engaged& engaged, MonoTime until);
+  // The answer to an engage waits this long for the disk, then says that it is not durable.
+  static constexpr microseconds kAnswerWait{2'000'000};
+  // Both, with kAnswerWait for the wait.
   absl::StatusOr<Engaged> Engage(const EngageOptions& options);
 
   // Checks one step of a lift without taking it, so that its audit record can be made durable
@@ -135,7 +150,8 @@ class LockdownManager final : public Gate {
   absl::StatusOr<LiftStep> PlanApproval(std::string_view lockdown_id, const auth::Principal& voter,
                                         const VoteCounts& counts) const;
   // Takes a planned step: durable first, then in memory. ABORTED: the lockdown changed since it was
-  // planned. UNAVAILABLE: not written; everything stands as before the step.
+  // planned. UNAVAILABLE: not written, or another write has hung for kAnswerWait;
+  // everything stands as before the step.
   absl::Status Apply(const LiftStep& step);
 
   // What decisions are made with; its epoch is the stored one. Never null.
@@ -175,7 +191,11 @@ class LockdownManager final : public Gate {
   LockEpoch WaitForChange(LockEpoch seen, std::stop_token stop) const;
 
   // To be called every second: writes what is not on disk yet, and moves the persisted high-water.
+  // UNAVAILABLE also where another write has hung for kAnswerWait.
   absl::Status Maintain();
+
+  // Ends the threads that write; what is engaged later is written by Maintain() alone.
+  void StopWriting() { writer_.Stop(); }
 
  private:
   struct State;
@@ -189,6 +209,7 @@ class LockdownManager final : public Gate {
   record::v1::LockdownRecord NewLockdown(const EngageOptions& options) const;
   absl::Status WriteLocked(const record::v1::LockStateRecord& record);  // write_mu_ is held
   absl::Status WriteCurrentLocked();                                    // write_mu_ is held
+  void WriteWhatIsNot();
   absl::Status PersistHighWater();
   std::shared_ptr<const State> state() const;
   absl::StatusOr<record::v1::LockdownRecord> Find(std::string_view lockdown_id) const;
@@ -197,8 +218,8 @@ class LockdownManager final : public Gate {
   Random& random_;
   const std::unique_ptr<LockStateStore> store_;
   const std::function<absl::Status(WallTime)> persist_high_water_;
-  std::mutex write_mu_;    // one writer of the store at a time; taken before mu_
-  mutable std::mutex mu_;  // guards state_
+  std::timed_mutex write_mu_;  // one writer of the store at a time; taken before mu_
+  mutable std::mutex mu_;      // guards state_
   mutable std::condition_variable_any changed_;
   std::shared_ptr<const State> state_;
   std::atomic<uint64_t> epoch_{0};
@@ -220,6 +241,7 @@ class LockdownManager final : public Gate {
   std::mutex listeners_mu_;  // guards listeners_; held while they run
   std::map<uint64_t, std::function<void(LockEpoch)>> listeners_;
   uint64_t next_listener_ = 1;
+  StateWriter writer_;  // last: its threads use the above
 };
 
 }  // namespace televault::incident

@@ -42,11 +42,25 @@ absl::Status Guarded(const std::function<absl::Status()>& work) {
   }
 }
 
+absl::Status ConcludeIfThrown(Front& front, Call& call,
+                              const std::function<absl::Status()>& handler) {
+  bool returned = false;
+  const absl::Status status = Guarded([&] {
+    absl::Status outcome = handler();
+    returned = true;
+    return outcome;
+  });
+  // Where this fails the next start records that the outcome is unknown.
+  if (!returned) (void)front.Conclude(call, status).status();
+  return status;
+}
+
 void RecordLater(WorkPool& recording, Front& front, std::shared_ptr<Call> call,
                  const absl::Status& status, bool admitted) {
   const std::string method = call->method;
   const absl::Status queued = recording.Submit([&front, call = std::move(call), status, admitted] {
     (void)Guarded([&]() -> absl::Status {
+      front.CountUse(*call);
       return admitted ? front.Conclude(*call, status).status() : front.RecordRefused(*call, status);
     });
   });

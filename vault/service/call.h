@@ -43,6 +43,11 @@ struct Call {
   // What is kept outside the journal (control file, lift of a lockdown) is changed here, after the
   // entry that says so is durable. An error is recorded as a second entry and answered.
   std::function<absl::Status()> after_recording;
+  // Of calls that are answered first: runs before the answer, on a pool where it may wait, within a
+  // bound of its own. Where that pool is full it is left out.
+  std::function<void()> before_answer;
+  // The call is answered before anything is written: the use of its token is counted afterwards.
+  bool answered_first = false;
   // The answer carries telemetry: withheld if the lock epoch moved since the decision.
   bool discloses = false;
   // Asks the gate again and renews decision.lock_epoch; set by handlers whose call discloses.

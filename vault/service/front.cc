@@ -105,13 +105,20 @@ absl::Status Front::Authenticate(Call& call) {
     return NotAuthenticated();
   }
   call.principal = PrincipalOf(*token, *person);
-  if (token->limited_uses()) {
+  if (token->limited_uses() && !call.answered_first) {
     if (const absl::Status used = parts_.control.UseOnce(token->accessor()); !used.ok()) {
       call.entry.set_reason("TOKEN_USED_UP");
       return NotAuthenticated();
     }
   }
   return absl::OkStatus();
+}
+
+void Front::CountUse(Call& call) {
+  if (!call.principal.authenticated()) return;
+  if (const absl::Status used = parts_.control.UseOnce(call.principal.accessor); !used.ok()) {
+    (*call.entry.mutable_details())["use_counted"] = "false";
+  }
 }
 
 absl::Status Front::StillValid(const Call& call) const {
@@ -286,13 +293,7 @@ absl::Status Front::RunUnary(const Arrival& arrival, google::protobuf::Message* 
   TV_RETURN_IF_ERROR(Begin(arrival, call));
   std::unique_lock alone(exclusive_, std::defer_lock);
   absl::Status outcome;
-  if (call.policy.exclusive()) {
-    alone.lock();
-    // What was decided before the wait may not hold any more.
-    call.now = parts_.lockdown.SteadyTime();
-    outcome = StillValid(call);
-    if (outcome.ok()) outcome = DecideCall(call);
-  }
+  if (call.policy.exclusive()) outcome = EnterAlone(call, alone);
   if (outcome.ok()) outcome = handler(call);
   TV_CHECK(!outcome.ok() || call.decision.allowed());
   auto receipt = Conclude(call, outcome);
@@ -304,6 +305,22 @@ absl::Status Front::RunUnary(const Arrival& arrival, google::protobuf::Message* 
   if (call.after_recording) TV_RETURN_IF_ERROR(FinishOutside(call));
   if (receipt.ok()) SetReceipt(*response, std::move(*receipt));
   return absl::OkStatus();
+}
+
+absl::Status Front::EnterAlone(Call& call, std::unique_lock<std::timed_mutex>& alone) {
+  // The rest is for the refusal and its entry.
+  if (!alone.try_lock_for((call.deadline - parts_.clock.Mono()) * 4 / 5)) {
+    call.entry.set_verdict(record::v1::VERDICT_DENY);
+    call.entry.set_reason(std::string(reason::kOverloaded));
+    return WithReason(
+        absl::UnavailableError("another change has been under way for as long as this call could "
+                               "wait; try again, with a later deadline"),
+        reason::kOverloaded);
+  }
+  // What was decided before the wait may not hold any more.
+  call.now = parts_.lockdown.SteadyTime();
+  TV_RETURN_IF_ERROR(StillValid(call));
+  return DecideCall(call);
 }
 
 incident::VoteCounts VotesThatCount(const control::ControlStore& control) {

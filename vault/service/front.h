@@ -28,7 +28,8 @@ incident::VoteCounts VotesThatCount(const control::ControlStore& control);
 // (but for calls that must work when nothing can be written: Call::answer_unaudited).
 // Threads: any. Borrows: everything handed in.
 // Invariants: (1) the decision that is enforced is the one that is recorded. (2) State changes of a
-// call and its entry are one commit. (3) Calls whose policy says `exclusive` run one at a time.
+// call and its entry are one commit. (3) Calls whose policy says `exclusive` run one at a time; who
+// waits for that until shortly before its deadline is refused.
 class Front {
  public:
   struct Parts {
@@ -65,6 +66,9 @@ class Front {
   // The halves of Begin, for calls that are answered before anything is written.
   absl::Status Admit(const Arrival& arrival, Call& call);
   absl::Status RecordRefused(Call& call, const absl::Status& why);
+  // Counts the use of the token of a call that was answered first. A use that cannot be counted is
+  // told in the entry and refuses nothing.
+  void CountUse(Call& call);
   // Records the call's (last) entry and commits what the call holds; the receipt's proof goes into
   // call.trailing. `outcome` is the status the caller will see if recording works.
   absl::StatusOr<v1::AuditReceipt> Conclude(Call& call, const absl::Status& outcome);
@@ -87,9 +91,6 @@ class Front {
 
   incident::VoteCounts VoteCounts() const { return VotesThatCount(parts_.control); }
 
-  // What is kept outside the journal has changed: makes the anchor follow.
-  absl::Status ChangedOutside() { return parts_.changed_outside(); }
-
   // Decides about the call as such once it is known which dataset and purpose it touches: the
   // token's binding and scoped lockdowns.
   absl::Status DecideCall(Call& call, std::string_view dataset = {}, std::string_view purpose = {});
@@ -101,11 +102,13 @@ class Front {
  private:
   absl::Status Authenticate(Call& call);
   absl::Status FinishOutside(Call& call);
+  // Waits for the exclusive lane, and decides again.
+  absl::Status EnterAlone(Call& call, std::unique_lock<std::timed_mutex>& alone);
   void RefuseUnauthenticated(Call& call, const absl::Status& why);
 
   Parts parts_;
   UnauthenticatedLog unauthenticated_;
-  std::mutex exclusive_;  // held from run to commit by calls whose policy says so
+  std::timed_mutex exclusive_;  // held from run to commit by calls whose policy says so
 };
 
 // The status a refused decision becomes.

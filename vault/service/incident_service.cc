@@ -52,19 +52,23 @@ absl::Status Engage(Front& front, StreamRegistry& streams, Call& call,
   options.incident = request.incident();
   options.engaged_by = call.principal.person;
   call.security_event = true;
-  // Before: a stream may see the lockdown while it is being written.
+  // Before: a stream may see the lockdown while the others are told.
   const uint64_t cut_before = streams.cut();
-  TV_ASSIGN_OR_RETURN(const incident::Engaged engaged, front.lockdown().Engage(options));
+  const MonoTime until{front.clock().Mono().nanos +
+                       incident::LockdownManager::kAnswerWait.count() * 1'000};
+  TV_ASSIGN_OR_RETURN(const incident::Engaged engaged, front.lockdown().Close(options));
   NoteLockdown(call, engaged.lockdown);
-  (*call.entry.mutable_details())["durable"] = engaged.durable ? "true" : "false";
+  (*call.entry.mutable_details())["durable"] = "false";
   *response.mutable_lockdown() = ToWire(engaged.lockdown);
   response.set_lock_epoch(engaged.lock_epoch.value());
-  response.set_durable(engaged.durable);
+  response.set_durable(false);
   streams.CutRefused();
   response.set_streams_cut(static_cast<uint32_t>(streams.cut() - cut_before));
-  // An older lock file put back is told by the anchor: it must know before the answer does. Where
-  // it cannot be written the lockdown stands all the same, and housekeeping tries again.
-  (void)front.ChangedOutside();
+  call.before_answer = [&front, &call, &response, engaged, until] {
+    if (!front.lockdown().AwaitDurable(engaged, until)) return;
+    (*call.entry.mutable_details())["durable"] = "true";
+    response.set_durable(true);
+  };
   return absl::OkStatus();
 }
 
@@ -85,7 +89,7 @@ grpc::ServerUnaryReactor* IncidentServiceImpl::EngageLockdown(
     grpc::CallbackServerContext* context, const v1::EngageLockdownRequest* request,
     v1::EngageLockdownResponse* response) {
   return ServeUnaryAnswerFirst<v1::EngageLockdownRequest, v1::EngageLockdownResponse>(
-      engaging_, recording_, context, "/televault.v1.IncidentService/EngageLockdown", request,
+      engaging_, answer_first_, context, "/televault.v1.IncidentService/EngageLockdown", request,
       response, [this](auto& call, const auto& in, auto& out) {
         return Engage(engaging_.front, streams_, call, in, out);
       });
@@ -95,7 +99,7 @@ grpc::ServerUnaryReactor* IncidentServiceImpl::GetLockdownStatus(
     grpc::CallbackServerContext* context, const v1::GetLockdownStatusRequest* request,
     v1::GetLockdownStatusResponse* response) {
   return ServeUnary<v1::GetLockdownStatusRequest, v1::GetLockdownStatusResponse>(
-      serving_, context, "/televault.v1.IncidentService/GetLockdownStatus", request, response,
+      status_, context, "/televault.v1.IncidentService/GetLockdownStatus", request, response,
       [this](auto&, const auto&, auto& out) {
         *out.mutable_status() = serving_.front.lockdown().Status();
         return absl::OkStatus();

@@ -9,11 +9,16 @@ namespace televault::service {
 // Lockdown. Works while sealed, in control mode and with a full disk.
 class IncidentServiceImpl final : public v1::IncidentService::CallbackService {
  public:
-  // `engaging` has a pool that serves nothing else and never waits for the journal: a lockdown does
-  // not wait behind other calls. What it did is recorded on `recording`.
-  IncidentServiceImpl(Serving serving, Serving engaging, WorkPool& recording,
-                      StreamRegistry& streams)
-      : serving_(serving), engaging_(engaging), recording_(recording), streams_(streams) {}
+  // `status` has a pool on which nothing waits for other calls. `engaging` has a pool that serves
+  // nothing else and never waits for a disk: a lockdown does not wait behind other calls, nor
+  // behind other lockdowns that are being written.
+  IncidentServiceImpl(Serving serving, Serving status, Serving engaging,
+                      const AnswerFirst& answer_first, StreamRegistry& streams)
+      : serving_(serving),
+        status_(status),
+        engaging_(engaging),
+        answer_first_(answer_first),
+        streams_(streams) {}
 
   grpc::ServerUnaryReactor* EngageLockdown(grpc::CallbackServerContext* context,
                                            const v1::EngageLockdownRequest* request,
@@ -30,8 +35,9 @@ class IncidentServiceImpl final : public v1::IncidentService::CallbackService {
 
  private:
   Serving serving_;
+  Serving status_;
   Serving engaging_;
-  WorkPool& recording_;
+  const AnswerFirst answer_first_;
   StreamRegistry& streams_;
 };
 

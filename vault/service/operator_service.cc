@@ -11,7 +11,7 @@ grpc::ServerUnaryReactor* OperatorServiceImpl::GetStatus(grpc::CallbackServerCon
                                                          const v1::GetStatusRequest* request,
                                                          v1::GetStatusResponse* response) {
   return ServeUnary<v1::GetStatusRequest, v1::GetStatusResponse>(
-      serving_, context, "/televault.v1.OperatorService/GetStatus", request, response,
+      status_, context, "/televault.v1.OperatorService/GetStatus", request, response,
       [this](Call&, const v1::GetStatusRequest&, v1::GetStatusResponse& out) {
         out = vault_.Status();
         return absl::OkStatus();

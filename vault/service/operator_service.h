@@ -23,7 +23,9 @@ class VaultControl {
 // Keys, sealing, the state of the daemon.
 class OperatorServiceImpl final : public v1::OperatorService::CallbackService {
  public:
-  OperatorServiceImpl(Serving serving, VaultControl& vault) : serving_(serving), vault_(vault) {}
+  // `status` has a pool on which nothing waits for other calls.
+  OperatorServiceImpl(Serving serving, Serving status, VaultControl& vault)
+      : serving_(serving), status_(status), vault_(vault) {}
 
   grpc::ServerUnaryReactor* GetStatus(grpc::CallbackServerContext* context,
                                       const v1::GetStatusRequest* request,
@@ -37,6 +39,7 @@ class OperatorServiceImpl final : public v1::OperatorService::CallbackService {
 
  private:
   Serving serving_;
+  Serving status_;
   VaultControl& vault_;
 };
 

@@ -2,9 +2,13 @@
 
 #include <array>
 #include <atomic>
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include "absl/strings/str_cat.h"
 
 #include "tests/unit/incident/lockdown_fixture.h"
 #include "vault/base/limits.h"
@@ -71,6 +75,80 @@ TEST_F(LockdownManagerTest, TheGateIsClosedBeforeAnythingIsWritten) {
   EXPECT_FALSE(open_during_write);
   EXPECT_TRUE(told_before_write) << "streams are cut without waiting for the disk";
   disk_.during_write = nullptr;
+}
+
+// A disk that hangs once held every caller, until no thread was left to close a gate.
+TEST_F(LockdownManagerTest, ADiskThatHangsHoldsUpNoLockdown) {
+  const auto manager = Open();
+  std::mutex mu;
+  std::condition_variable changed;
+  bool hangs = true;
+  disk_.during_write = [&] {
+    std::unique_lock lock(mu);
+    changed.wait(lock, [&] { return !hangs; });
+  };
+  // One thread closes all eight gates.
+  std::vector<Engaged> engaged;
+  const MonoTime until{clock_.Mono().nanos + 2'000'000'000};
+  for (int i = 0; i < 8; ++i) {
+    EngageOptions options = Everything(v1::LOCKDOWN_LEVEL_READS);
+    options.scope = v1::SCOPE_KIND_DATASET;
+    options.scope_name = absl::StrCat("dataset", i);
+    TV_ASSERT_OK_AND_ASSIGN(engaged.emplace_back(), manager->Close(options));
+    EXPECT_FALSE(Open(*manager, GateAccess::kRows, {.dataset = options.scope_name}));
+  }
+  EXPECT_EQ(manager->Status().lockdowns_size(), 8);
+  EXPECT_FALSE(manager->Status().durable());
+  // And another one answers them, in their order, each within its time.
+  std::vector<bool> durable;
+  std::jthread answers([&] {
+    for (const Engaged& one : engaged) durable.push_back(manager->AwaitDurable(one, until));
+  });
+  clock_.Advance(std::chrono::seconds(2));
+  answers.join();
+  EXPECT_THAT(durable, ::testing::ElementsAreArray(std::vector<bool>(8, false)));
+  {
+    const std::lock_guard lock(mu);
+    hangs = false;
+  }
+  changed.notify_all();
+  EXPECT_TRUE(manager->AwaitDurable(engaged.back(), {INT64_MAX}))
+      << "written once the disk answers";
+  EXPECT_EQ(disk_.content.lockdowns_size(), 8);
+}
+
+// The anchor may be on another device than the lock file.
+TEST_F(LockdownManagerTest, AnAnchorThatHangsKeepsNoLockdownFromTheDisk) {
+  std::mutex mu;
+  std::condition_variable changed;
+  bool hangs = true;
+  LockdownManager manager({.clock = clock_,
+                           .random = random_,
+                           .store = std::make_unique<FakeStore>(disk_),
+                           .follow =
+                               [&] {
+                                 std::unique_lock lock(mu);
+                                 changed.wait(lock, [&] { return !hangs; });
+                               },
+                           .sealed = false});
+  for (const char* dataset : {"cli_usage", "builds"}) {
+    EngageOptions options = Everything(v1::LOCKDOWN_LEVEL_READS);
+    options.scope = v1::SCOPE_KIND_DATASET;
+    options.scope_name = dataset;
+    TV_ASSERT_OK_AND_ASSIGN(const Engaged engaged, manager.Close(options));
+    const MonoTime until{clock_.Mono().nanos + 2'000'000'000};
+    bool durable = false;
+    std::jthread answer([&] { durable = manager.AwaitDurable(engaged, until); });
+    while (!manager.durable()) std::this_thread::yield();
+    clock_.Advance(std::chrono::seconds(2));
+    answer.join();
+    EXPECT_TRUE(durable) << dataset;
+  }
+  {
+    const std::lock_guard lock(mu);
+    hangs = false;
+  }
+  changed.notify_all();
 }
 
 TEST_F(LockdownManagerTest, AnUnwritableDiskDoesNotStopALockdown) {
