@@ -13,28 +13,34 @@ namespace {
 
 constexpr uint64_t kLeavesPerRead = 256;
 constexpr char kStart[] = "daemon.start";
-// Written when every intent before it has an outcome.
+// Written when every intent from before the start of its run has an outcome.
 constexpr char kRecovered[] = "daemon.recovered";
 
 struct OpenIntents {
   std::map<uint64_t, record::v1::AuditEntry> intents;  // by index, without an outcome so far
   std::set<uint64_t> closed;                           // intents whose outcome was seen
   std::set<std::string> lockdowns;                     // that an entry speaks of
-  int64_t since_us = 0;                                // time of the last look
+  bool looked = false;                                 // a last look was seen
+  int64_t since_us = 0;                                // and its time
 };
 
 // Back to front: an outcome is seen before its intent. Calls of this run end by themselves, so only
 // intents before its start count. False once nothing older can be open.
 bool Note(uint64_t index, const record::v1::AuditEntry& entry, bool& earlier_run,
           OpenIntents& open) {
-  if (entry.method() == kRecovered) {
+  if (entry.method() == kRecovered && !open.looked) {
+    open.looked = true;
     open.since_us = entry.time_us();
-    return false;
   }
   if (const auto found = entry.details().find("lockdown"); found != entry.details().end()) {
     open.lockdowns.insert(found->second);
   }
-  if (entry.method() == kStart) earlier_run = true;
+  if (entry.method() == kStart) {
+    earlier_run = true;
+    // A run looks each time it is unsealed, and leaves its own calls alone: what it had open at
+    // one of these looks, and did not end, is still to be found before that look.
+    if (open.looked) return false;
+  }
   if (entry.kind() == record::v1::ENTRY_KIND_OUTCOME && entry.has_intent()) {
     open.closed.insert(entry.intent_index());
   }

@@ -23,8 +23,6 @@ namespace {
 using service::Log;
 using service::LogLevel;
 
-constexpr auto kHousekeepingTick = std::chrono::seconds(1);
-
 std::string MessageOf(const absl::Status& status) { return std::string(status.message()); }
 
 // Records what `read` says, again where that has changed meanwhile.
@@ -64,7 +62,11 @@ class Vault::NoteSigner final : public store::CheckpointSigner {
 Vault::Vault(Config config, const Surroundings& surroundings)
     : config_(std::move(config)), around_(surroundings), layout_{config_.data_dir} {}
 
-Vault::~Vault() { Stop(); }
+Vault::~Vault() {
+  Stop();
+  // Its threads use the anchor, which goes with the engine.
+  if (lockdown_ != nullptr) lockdown_->StopWriting();
+}
 
 absl::StatusOr<std::unique_ptr<Vault>> Vault::Open(const Config& config,
                                                    const Surroundings& surroundings) {
@@ -148,6 +150,13 @@ void Vault::OpenLockdown() {
       .min_lock_epoch = std::max(anchored.lock_epoch, keyring_->lock_epoch()),
       .high_water = control_->ClockHighWater(),
       .persist_high_water = [this](WallTime t) { return control_->AdvanceClockHighWater(t); },
+      .follow =
+          [this] {
+            if (const absl::Status status = RecordGenerations(); !status.ok()) {
+              // The lockdown stands all the same; housekeeping tries again.
+              Log(LogLevel::kError, "anchor not written", {{"why", MessageOf(status)}});
+            }
+          },
       .lock_because = config_.adopt_reason.empty()
                           ? std::string()
                           : "recovered state adopted: " + config_.adopt_reason,
@@ -229,9 +238,22 @@ absl::Status Vault::RecordEvent(const char* method, const std::string& reason) {
   return recorder_->Record(std::move(entry), {.security_event = true}).status();
 }
 
+std::shared_ptr<service::DataPlane> Vault::NewDataPlane() {
+  {
+    const std::lock_guard lock(planes_->mu);
+    ++planes_->alive;
+  }
+  return {new service::DataPlane{.store = *engine_.store, .meta = *meta_},
+          [planes = planes_](service::DataPlane* last) {
+            delete last;
+            const std::lock_guard lock(planes->mu);
+            --planes->alive;
+            planes->gone.notify_all();
+          }};
+}
+
 absl::StatusOr<std::shared_ptr<service::DataPlane>> Vault::BuildDataPlane() {
-  auto data = std::make_shared<service::DataPlane>(
-      service::DataPlane{.store = *engine_.store, .meta = *meta_});
+  std::shared_ptr<service::DataPlane> data = NewDataPlane();
   const VaultId vault = identity_.vault;
   data->catalog = std::make_unique<catalog::Catalog>(*meta_);
   data->access = std::make_unique<service::AccessDesk>(*meta_, around_.random,
@@ -337,6 +359,18 @@ absl::StatusOr<std::shared_ptr<service::DataPlane>> Vault::Data() {
       reason::kSealed);
 }
 
+// What still runs on the last data plane may commit: blocks that a new one would sweep as orphans,
+// batches that it would not know of.
+absl::Status Vault::AwaitLastDataPlane() {
+  std::unique_lock lock(planes_->mu);
+  if (planes_->gone.wait_for(lock, around_.ending, [this] { return planes_->alive == 0; })) {
+    return absl::OkStatus();
+  }
+  return WithReason(
+      absl::UnavailableError("work of before the seal is still ending; try again in a moment"),
+      reason::kSealed);
+}
+
 absl::Status Vault::UnsealWithKeyfile() {
   if (keyring_->root_description().source != crypto::RootSource::kKeyFile) {
     return absl::FailedPreconditionError(
@@ -348,6 +382,8 @@ absl::Status Vault::UnsealWithKeyfile() {
 }
 
 absl::Status Vault::CheckUnseal(std::string_view passphrase) {
+  // Before the mutex: sealing must not wait for it.
+  if (lockdown_->sealed()) TV_RETURN_IF_ERROR(AwaitLastDataPlane());
   const std::lock_guard unseal_lock(unseal_mu_);
   if (const std::string why = lockdown_->control_mode(); !why.empty()) {
     return WithReason(absl::UnavailableError("the vault is in control mode: " + why),
@@ -451,127 +487,6 @@ v1::GetStatusResponse Vault::Status() {
     }
   }
   return status;
-}
-
-// A lockdown at level seal takes the keys out of memory, whatever housekeeping is busy with.
-void Vault::SealOnLockdown(std::stop_token stop) {
-  LockEpoch seen = lockdown_->epoch();
-  while (!stop.stop_requested()) {
-    if (lockdown_->Status().level() == v1::LOCKDOWN_LEVEL_SEAL && !lockdown_->sealed()) {
-      if (const absl::Status status = Seal(); !status.ok()) {
-        Log(LogLevel::kError, "sealing failed", {{"why", MessageOf(status)}});
-      }
-    }
-    seen = lockdown_->WaitForChange(seen, stop);
-  }
-}
-
-void Vault::StartHousekeeping() {
-  sealing_ = std::jthread([this](std::stop_token stop) { SealOnLockdown(stop); });
-  housekeeping_ = std::jthread([this](std::stop_token stop) { Housekeep(stop); });
-}
-
-void Vault::Stop() {
-  if (housekeeping_.joinable()) {
-    housekeeping_.request_stop();
-    wake_.notify_all();
-    housekeeping_.join();
-    sealing_ = {};
-    if (const absl::Status status = RecordEvent("daemon.stop", "OK"); !status.ok()) {
-      Log(LogLevel::kWarning, "stop not recorded", {{"why", MessageOf(status)}});
-    }
-  }
-}
-
-void Vault::Housekeep(std::stop_token stop) {
-  MonoTime next_merge = around_.clock.Mono();
-  MonoTime next_retention = next_merge;
-  const auto due = [this](MonoTime& next, microseconds every) {
-    const MonoTime now = around_.clock.Mono();
-    if (now < next) return false;
-    next = {now.nanos + every.count() * 1'000};
-    return true;
-  };
-  while (!stop.stop_requested()) {
-    if (const absl::Status status = lockdown_->Maintain(); !status.ok()) {
-      Log(LogLevel::kError, "lock state or clock not on disk", {{"why", MessageOf(status)}});
-    }
-    if (lockdown_->control_mode().empty()) {
-      if (const absl::Status status = RecordGenerations(); !status.ok()) {
-        Log(LogLevel::kError, "anchor not written", {{"why", MessageOf(status)}});
-      }
-      if (const LockEpoch epoch(lockdown_->View()->epoch); keyring_->lock_epoch() < epoch) {
-        if (const absl::Status status = keyring_->RecordLockEpoch(epoch); !status.ok()) {
-          Log(LogLevel::kError, "lock epoch not in keyring", {{"why", MessageOf(status)}});
-        }
-      }
-      if (due(next_retention, config_.retention_tick)) RunRetention();
-      if (due(next_merge, config_.merge_tick)) RunMerges();
-    }
-    std::unique_lock lock(wake_mu_);
-    wake_.wait_for(lock, stop, kHousekeepingTick, [this] { return woken_; });
-    woken_ = false;
-  }
-}
-
-// Batch ids older than a week answer to nobody any more.
-absl::Status Vault::ForgetOldBatches(service::DataPlane& data) {
-  constexpr size_t kPerRun = 10'000;
-  TV_ASSIGN_OR_RETURN(const auto view, data.store.Pin());
-  service::Recording recording;
-  TV_ASSIGN_OR_RETURN(recording.mutations,
-                      ingest::ForgetOldBatches(*view, data.meta, lockdown_->SteadyTime(), kPerRun));
-  if (recording.mutations.empty()) return absl::OkStatus();
-  record::v1::AuditEntry entry;
-  entry.set_kind(record::v1::ENTRY_KIND_EVENT);
-  entry.set_method("ingest.forget_batches");
-  entry.set_verdict(record::v1::VERDICT_ALLOW);
-  entry.set_reason("OK");
-  (*entry.mutable_details())["batches"] = absl::StrCat(recording.mutations.size());
-  return recorder_->Record(std::move(entry), std::move(recording)).status();
-}
-
-void Vault::RunMerges() {
-  const auto data = Data();
-  if (!data.ok()) return;
-  if (const absl::Status status = ForgetOldBatches(**data); !status.ok()) {
-    Log(LogLevel::kError, "old batch ids not forgotten", {{"why", MessageOf(status)}});
-  }
-  for (const PartitionId partition : (*data)->merger->Due(around_.clock.Wall())) {
-    const auto merged = (*data)->merger->Merge(partition);
-    if (!merged.ok() && !absl::IsUnavailable(merged.status())) {
-      Log(LogLevel::kError, "merge failed",
-          {{"dataset", partition.dataset.value()},
-           {"day", FormatDay(partition.day)},
-           {"why", MessageOf(merged.status())}});
-    }
-  }
-  // A query may have held on to what the last merge replaced; the next merge may be long in coming.
-  if (const absl::Status erased = (*data)->merger->EraseReplaced(); !erased.ok()) {
-    Log(LogLevel::kError, "replaced blocks remain", {{"why", MessageOf(erased)}});
-  }
-}
-
-void Vault::RunRetention() {
-  const auto data = Data();
-  if (!data.ok()) {
-    // Shredding needs no root key: what is due goes while sealed, too.
-    if (const absl::Status status = ShredWhileSealed(*keyring_, *lockdown_); !status.ok()) {
-      Log(LogLevel::kError, "shred failed", {{"why", MessageOf(status)}});
-    }
-    return;
-  }
-  const auto report = (*data)->retention->RunOnce();
-  if (!report.ok()) {
-    Log(LogLevel::kError, "retention failed", {{"why", MessageOf(report.status())}});
-    return;
-  }
-  if (report->shredded + report->purged > 0) {
-    Log(LogLevel::kInfo, "retention", {{"shredded", report->shredded}, {"purged", report->purged}});
-  }
-  for (const std::string& pending : report->pending) {
-    Log(LogLevel::kWarning, "purge pending", {{"partition", pending}});
-  }
 }
 
 }  // namespace televault::daemon

@@ -2,10 +2,13 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "vault/base/clock.h"
 #include "vault/base/file_system.h"
@@ -30,17 +33,19 @@ namespace televault::daemon {
 
 // One opened vault: owns every part and ties them together.
 // Refuses to serve: listeners and calls are the server's.
-// Threads: any; a housekeeping thread of its own runs the clock, merges and retention, another
-// seals when a lockdown says so.
+// Threads: any; four of its own, so that none waits for the work of another: housekeeping (lock
+// state, clock, anchor), shredding, purging, merging; a fifth seals when a lockdown says so.
 // Invariants: (1) lock state is read before any key. (2) The gate reports SEALED until the data
-// plane is complete, overdue shreds included. (3) The housekeeping thread never holds the state
-// mutex over I/O of the data plane.
+// plane is complete, overdue shreds included. (3) No thread of its own holds the state mutex over
+// I/O of the data plane. (4) A data plane is built only after nobody holds an earlier one.
 class Vault final : public service::DataPlaneSource, public service::VaultControl {
  public:
   struct Surroundings {
     FileSystem& fs;
     const Clock& clock;
     Random& random;
+    // How long an unseal waits for the work of before the seal to end.
+    microseconds ending{5'000'000};
   };
   // Opens the vault sealed. Errors only where not even control mode is possible: no vault, another
   // process holds it, control keys or control file unreadable.
@@ -53,7 +58,7 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   absl::Status UnsealWithKeyfile();
   // Starts merges, retention and the clock.
   void StartHousekeeping();
-  // Records the stop, waits for housekeeping to end.
+  // Ends the vault's threads, each after the partition it is at, and records the stop.
   void Stop();
 
   // --- DataPlaneSource, VaultControl ------------------------------------------------------------
@@ -85,16 +90,21 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   absl::Status OpenKeyring();
   void OpenLockdown();
   absl::Status OpenEngine();
+  std::shared_ptr<service::DataPlane> NewDataPlane();
   absl::StatusOr<std::shared_ptr<service::DataPlane>> BuildDataPlane();
   absl::Status UnsealWith(const SecretBytes& root);
   absl::Status RecordEvent(const char* method, const std::string& reason);
   void Quarantine(partition::PartitionCatalog& catalog, PartitionId partition,
                   std::string_view why);
+  absl::Status AwaitLastDataPlane();
   void Housekeep(std::stop_token stop);
+  // Runs `work` now and then every `period`, outside control mode.
+  std::jthread Repeat(microseconds period, std::function<void(const std::stop_token&)> work);
   void SealOnLockdown(std::stop_token stop);
   absl::Status ForgetOldBatches(service::DataPlane& data);
-  void RunMerges();
-  void RunRetention();
+  void RunMerges(const std::stop_token& stop);
+  void RunShredding();
+  void RunRetention(const std::stop_token& stop);
 
   const Config config_;
   const Surroundings around_;
@@ -122,12 +132,19 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   mutable std::mutex mu_;  // guards data_
   std::shared_ptr<service::DataPlane> data_;
 
+  // Shared with the data planes themselves, which tell when they go.
+  struct Planes {
+    std::mutex mu;  // guards alive
+    std::condition_variable gone;
+    int alive = 0;
+  };
+  const std::shared_ptr<Planes> planes_ = std::make_shared<Planes>();
+
   std::mutex wake_mu_;  // guards woken_
   std::condition_variable_any wake_;
   bool woken_ = false;
   incident::LockdownManager::Subscription lock_changes_;
-  std::jthread housekeeping_;
-  std::jthread sealing_;
+  std::vector<std::jthread> threads_;
 };
 
 }  // namespace televault::daemon

@@ -37,36 +37,48 @@ std::string ReceiptText(const record::v1::PartitionRecord& record, std::string_v
                       record.shredded_leaf(), "\n", "destruction ", record.destruction(), "\n");
 }
 
-absl::StatusOr<RunReport> RetentionManager::RunOnce() {
-  const std::lock_guard lock(mu_);
+absl::StatusOr<RunReport> RetentionManager::RunOnce(const RunOptions& options) {
+  const std::unique_lock lock(mu_, options.wait);
+  if (!lock.owns_lock()) {
+    return absl::UnavailableError(
+        "a retention run is under way; see `televault retention status`, or try again later");
+  }
   RunReport report;
   if (!parts_.keyring.sealed()) TV_RETURN_IF_ERROR(AlignDeadlines(report));
   TV_RETURN_IF_ERROR(Shred(report));
   if (parts_.keyring.sealed()) return report;
   const WallTime now = parts_.gate.SteadyTime();
   for (const partition::PartitionInfo& info : parts_.catalog.All()) {
-    const auto problem = [&](const absl::Status& status) {
+    if (const absl::Status status = Advance(info, now, options, report); !status.ok()) {
       report.pending.push_back(absl::StrCat(parts_.name_of(info.id.dataset), "/", DayText(info.id),
                                             ": ", std::string(status.message())));
-    };
-    if (info.state == partition::State::kLive) {
-      // Its key is gone: shredded above, or by a run that could not record it.
-      if (info.deadline > now || !parts_.keyring.DataKeys(info.id).empty()) continue;
-      if (const absl::Status status = RecordShredded(info, now); !status.ok()) {
-        problem(status);
-        continue;
-      }
-      ++report.shredded;
     }
-    // A batch that was prepared before the deadline may be committed after the purge.
-    if (info.state == partition::State::kPurged && info.rows() == 0) continue;
-    if (const absl::Status status = Purge(info, now); !status.ok()) {
-      problem(status);
-      continue;
-    }
-    ++report.purged;
   }
   return report;
+}
+
+absl::Status RetentionManager::Advance(const partition::PartitionInfo& info, WallTime now,
+                                       const RunOptions& options, RunReport& report) {
+  if (info.state == partition::State::kLive) {
+    // Its key is gone: shredded in this run, or by ShredDue, or by a run that could not record it.
+    if (info.deadline > now || !parts_.keyring.DataKeys(info.id).empty()) return absl::OkStatus();
+    parts_.reader.Forget(info.id);
+    TV_RETURN_IF_ERROR(RecordShredded(info, now));
+    ++report.shredded;
+  }
+  // A batch that was prepared before the deadline may be committed after the purge.
+  if (info.state == partition::State::kPurged && info.rows() == 0) return absl::OkStatus();
+  if (options.enough && options.enough()) {
+    return absl::UnavailableError("put off to the next run");
+  }
+  TV_RETURN_IF_ERROR(Purge(info, now));
+  ++report.purged;
+  return absl::OkStatus();
+}
+
+absl::Status RetentionManager::ShredDue() {
+  RunReport report;
+  return Shred(report);
 }
 
 // A shorter TTL moves the deadline in the partition's record when it is applied; here follow the
@@ -111,6 +123,7 @@ absl::Status RetentionManager::Shorten(PartitionId partition, WallTime deadline)
 }
 
 absl::Status RetentionManager::Shred(RunReport& report) {
+  const std::lock_guard lock(shred_mu_);
   std::set<PartitionId> due;
   for (const crypto::DataKeyInfo& key : parts_.keyring.Due(parts_.gate.SteadyTime())) {
     due.insert(key.partition);

@@ -43,7 +43,8 @@ struct RunReport {
 // the last leaves a signed receipt.
 // Goes by the gate's SteadyTime(): what a clock that jumped destroys does not come back.
 // Refuses to move a deadline to a later time, to decide who may ask, to open any row.
-// Threads: one run at a time (RunOnce serialises). Borrows: everything handed in.
+// Threads: any; one run at a time (a second one is refused), ShredDue() beside it. Borrows:
+// everything handed in.
 // Invariants: (1) a shred takes every key that is due at once and is durable before its record.
 // (2) A partition is purged only after its key is gone. (3) A step that was interrupted is finished
 // by the next run, in the same order.
@@ -76,9 +77,19 @@ class RetentionManager {
   };
   explicit RetentionManager(Parts parts) : parts_(std::move(parts)) {}
 
+  struct RunOptions {
+    // Asked before each partition that is to be purged: true puts the rest off to the next run. May
+    // be empty.
+    std::function<bool()> enough;
+    // How long to wait for a run that is under way.
+    microseconds wait{0};
+  };
   // Shreds what is due, then purges what is shredded. While the vault is sealed only the shred
-  // happens; its records follow at the first run after the unseal.
-  absl::StatusOr<RunReport> RunOnce();
+  // happens; its records follow at the first run after the unseal. UNAVAILABLE: a run is under way.
+  absl::StatusOr<RunReport> RunOnce(const RunOptions& options);
+  absl::StatusOr<RunReport> RunOnce() { return RunOnce(RunOptions()); }
+  // Destroys the keys that are due, and nothing else: waits for no run. RunOnce records it.
+  absl::Status ShredDue();
 
   // Partitions whose key is destroyed, in order of dataset and day; with the signed note once their
   // bytes are gone too.
@@ -90,6 +101,8 @@ class RetentionManager {
   absl::Status AlignDeadlines(RunReport& report);
   absl::Status Shorten(PartitionId partition, WallTime deadline);
   absl::Status Shred(RunReport& report);
+  absl::Status Advance(const partition::PartitionInfo& info, WallTime now,
+                       const RunOptions& options, RunReport& report);
   absl::Status RecordShredded(const partition::PartitionInfo& info, WallTime now);
   absl::Status Purge(const partition::PartitionInfo& info, WallTime now);
   absl::Status DeleteRecords(const record::v1::PartitionRecord& record,
@@ -101,7 +114,8 @@ class RetentionManager {
                                    std::vector<store::Mutation> mutations);
 
   const Parts parts_;
-  std::mutex mu_;  // one run at a time; guards shredded_leaves_
+  std::mutex shred_mu_;  // a key counts as gone once its shred has returned
+  std::timed_mutex mu_;  // one run at a time; guards shredded_leaves_
   // Where the entry of a shred stands, until the purge writes it into the record.
   std::map<PartitionId, LeafIndex> shredded_leaves_;
 };

@@ -1,0 +1,283 @@
+// What hangs, and what is long, holds up nothing that must go on: the vault and its server in this
+// process, on a file system of which parts can be stopped.
+#include <chrono>
+#include <future>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+
+#include "tests/integration/daemon/scenario.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/fault_file_system.h"
+#include "tests/support/temp_directory.h"
+#include "vault/daemon/init.h"
+#include "vault/daemon/server.h"
+#include "vault/daemon/vault.h"
+#include "vault/service/registrar.h"
+
+namespace televault::daemon {
+namespace {
+
+using televault::testing::Append;
+using televault::testing::Apply;
+using televault::testing::BulkColumns;
+using televault::testing::FakeClock;
+using televault::testing::FaultFileSystem;
+using televault::testing::HasReason;
+using televault::testing::IsOk;
+using televault::testing::StatusIs;
+using televault::testing::TempDirectory;
+using ::testing::HasSubstr;
+
+constexpr uint32_t kRowsPerAppend = 65'536;
+
+class LivenessTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    InitOptions options;
+    options.data_dir = config_.data_dir = directory_.Path("vault");
+    options.origin = "test.example/log";
+    options.operators = {"alice", "bob"};
+    options.token_dir = directory_.Path("tokens");
+    options.tls_hosts = {"localhost"};
+    ASSERT_THAT(InitVault(fs_, clock_, SystemRandom(), options), IsOk());
+    config_.listen = {"unix:" + directory_.Path("socket")};
+    config_.retention_tick = config_.merge_tick = microseconds(1'000'000);
+    Start();
+  }
+  void Start() {
+    TV_ASSERT_OK_AND_ASSIGN(vault_, Vault::Open(config_, {.fs = fs_,
+                                                          .clock = clock_,
+                                                          .random = SystemRandom(),
+                                                          .ending = microseconds(100'000)}));
+    ASSERT_THAT(vault_->UnsealWithKeyfile(), IsOk());
+    TV_ASSERT_OK_AND_ASSIGN(server_, Server::Start(config_, *vault_));
+  }
+  void TearDown() override {
+    fs_.Release();
+    End();
+  }
+  // Without a word: calls that are under way stay without an outcome.
+  void End() {
+    if (server_ != nullptr) server_->Shutdown(microseconds(0));
+    server_.reset();
+    vault_.reset();
+  }
+
+  // A connection of somebody new with that role.
+  std::unique_ptr<client::Vault> As(const std::string& role, uint32_t max_uses = 0,
+                                    std::string* accessor = nullptr) {
+    const std::string person = absl::StrCat("person", ++persons_);
+    record::v1::PersonRecord enrolled;
+    enrolled.set_name(person);
+    enrolled.set_proposed_by("alice");
+    enrolled.set_confirmed_by("bob");
+    EXPECT_THAT(vault_->control().EnrolPerson(enrolled), IsOk());
+    service::NewToken token = service::MakeToken({role}, SystemRandom());
+    const int64_t now = clock_.Wall().micros;
+    token.record.set_person(person);
+    token.record.set_created_at_us(now);
+    token.record.set_expires_at_us(now + 365 * kMicrosPerDay);
+    token.record.set_max_expires_at_us(now + 365 * kMicrosPerDay);
+    token.record.set_limited_uses(max_uses > 0);
+    token.record.set_uses_left(max_uses);
+    if (role == "collector") token.record.add_datasets("cli_usage");
+    if (accessor != nullptr) *accessor = token.record.accessor();
+    EXPECT_THAT(vault_->control().AddToken(token.record), IsOk());
+    client::Options options;
+    options.address = config_.listen.front();
+    options.timeout = client::milliseconds(60'000);
+    options.max_attempts = 1;
+    auto connection = client::Vault::Dial(options, client::SecretText(token.text));
+    EXPECT_THAT(connection, IsOk());
+    return *std::move(connection);
+  }
+
+  static absl::StatusOr<v1::EngageLockdownResponse> Engage(client::Vault& responder,
+                                                           const std::string& dataset) {
+    v1::EngageLockdownRequest request;
+    request.set_level(v1::LOCKDOWN_LEVEL_READS);
+    request.mutable_scope()->set_kind(v1::SCOPE_KIND_DATASET);
+    request.mutable_scope()->set_name(dataset);
+    request.set_reason("a drill");
+    client::Call call;
+    return responder.EngageLockdown(request, call);
+  }
+
+  // The sample dataset, with two batches of yesterday that are due for a merge into two blocks.
+  PartitionId StoreTwoBatches() {
+    EXPECT_THAT(Apply(*As("steward"), televault::testing::SampleManifest("cli_usage")), IsOk());
+    const auto collector = As("collector");
+    const WallTime noon = clock_.Wall() - microseconds(kMicrosPerDay);
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_THAT(Append(*collector, BulkColumns("cli_usage", noon, kRowsPerAppend, 1'000)),
+                  IsOk());
+    }
+    const auto data = vault_->Data();
+    EXPECT_EQ((*data)->partitions->All().size(), 1u);
+    return (*data)->partitions->All().front().id;
+  }
+
+  // Every row that can be read.
+  size_t Rows(PartitionId partition) {
+    const auto data = vault_->Data();
+    EXPECT_THAT(data, IsOk());
+    const auto snapshot = (*data)->reader->Pin();
+    const auto units = (*snapshot)->Units(partition);
+    EXPECT_THAT(units, IsOk());
+    size_t rows = 0;
+    for (const partition::Unit& unit : *units) {
+      const auto batch = (*snapshot)->ReadAll(unit);
+      EXPECT_THAT(batch, IsOk());
+      if (batch.ok()) rows += batch->rows;
+    }
+    return rows;
+  }
+
+  bool Eventually(const std::function<bool()>& holds, std::chrono::nanoseconds within) {
+    const MonoTime start = SystemClock().Mono();
+    while (!holds()) {
+      if (SystemClock().Mono() - start > within) return false;
+      std::this_thread::yield();
+    }
+    return true;
+  }
+
+  TempDirectory directory_;
+  FaultFileSystem fs_;
+  // Noon of today, so that a day's batches stay in one day.
+  FakeClock clock_{{EndOf(DayOf(SystemClock().Wall())).micros - kMicrosPerDay / 2}};
+  Config config_;
+  std::unique_ptr<Vault> vault_;
+  std::unique_ptr<Server> server_;
+  int persons_ = 0;
+};
+
+// A call for each thread of the pool, and as many again: with each of them waiting for the disk the
+// fifth gate was not closed at all.
+class HungDeviceTest : public LivenessTest, public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(HungDeviceTest, HoldsUpNoLockdown) {
+  std::vector<std::unique_ptr<client::Vault>> responders;
+  // One use each: counting it is a write, too.
+  for (int i = 0; i < 8; ++i) responders.push_back(As("responder", 1));
+  fs_.Hang(GetParam());
+  std::vector<std::future<absl::StatusOr<v1::EngageLockdownResponse>>> answers;
+  for (int i = 0; i < 8; ++i) {
+    answers.push_back(std::async(
+        std::launch::async, [&, i] { return Engage(*responders[i], absl::StrCat("dataset", i)); }));
+  }
+  // Time stands still: nobody has been told to give up yet, and all gates close all the same.
+  EXPECT_TRUE(Eventually([&] { return vault_->lockdown().Status().lockdowns_size() == 8; },
+                         std::chrono::seconds(10)));
+  clock_.Advance(std::chrono::seconds(3));
+  for (auto& answer : answers) {
+    ASSERT_EQ(answer.wait_for(std::chrono::seconds(10)), std::future_status::ready);
+    EXPECT_THAT(answer.get(), IsOk());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, HungDeviceTest,
+                         ::testing::Values("/control/lock", "/control/", ".anchor", "vault"));
+
+TEST_F(LivenessTest, AFullDiskRefusesNoLimitedTokenItsLockdown) {
+  const auto responder = As("responder", 1);
+  fs_.Fill("/control/control");
+  EXPECT_THAT(Engage(*responder, "cli_usage"), IsOk());
+  fs_.Fill("");
+}
+
+TEST_F(LivenessTest, AUsedUpTokenEngagesNothing) {
+  std::string accessor;
+  const auto responder = As("responder", 1, &accessor);
+  ASSERT_THAT(Engage(*responder, "cli_usage"), IsOk());
+  ASSERT_TRUE(Eventually([&] { return vault_->control().FindToken(accessor)->uses_left() == 0; },
+                         std::chrono::seconds(10)))
+      << "the use is counted after the answer";
+  EXPECT_THAT(Engage(*responder, "builds"), StatusIs(absl::StatusCode::kUnauthenticated));
+}
+
+// A merge that went on over seal and unseal referred to blocks that the unseal had swept.
+TEST_F(LivenessTest, AMergeFromBeforeTheSealLosesNoRow) {
+  const PartitionId partition = StoreTwoBatches();
+  fs_.Hang("/store/build", /*passes=*/3);
+  auto merge = std::async(std::launch::async, [&] {
+    const auto data = *vault_->Data();
+    return data->merger->Merge(partition).status();
+  });
+  fs_.AwaitHanging();
+  ASSERT_THAT(vault_->Seal(), IsOk());
+  EXPECT_THAT(vault_->UnsealWithKeyfile(),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("still ending")));
+  EXPECT_TRUE(vault_->lockdown().sealed());
+  fs_.Release();
+  (void)merge.get();
+  ASSERT_THAT(vault_->UnsealWithKeyfile(), IsOk());
+  EXPECT_EQ(Rows(partition), 2 * kRowsPerAppend);
+}
+
+// One thread did both: whatever merges take, no key outlived its deadline by less.
+TEST_F(LivenessTest, AMergeThatHangsPostponesNoDeadline) {
+  const PartitionId partition = StoreTwoBatches();
+  fs_.Hang("/store/build");
+  vault_->StartHousekeeping();
+  fs_.AwaitHanging();
+  clock_.Advance(std::chrono::hours(24 * 400));
+  const auto data = *vault_->Data();
+  EXPECT_TRUE(Eventually(
+      [&] { return data->partitions->Find(partition)->state == partition::State::kShredded; },
+      std::chrono::seconds(30)));
+  fs_.Release();
+}
+
+// The look of an unseal leaves the calls of its own run alone; the next start must not stop there.
+TEST_F(LivenessTest, AnIntentFromBeforeASealIsClosedByTheNextStart) {
+  record::v1::AuditEntry intent;
+  intent.set_kind(record::v1::ENTRY_KIND_INTENT);
+  intent.set_method("/televault.v1.QueryService/Query");
+  TV_ASSERT_OK_AND_ASSIGN(const auto recorded, vault_->recorder().Record(intent));
+  ASSERT_THAT(vault_->Seal(), IsOk());
+  ASSERT_THAT(vault_->UnsealWithKeyfile(), IsOk());
+  End();
+  Start();
+  int closed = 0;
+  const uint64_t size = vault_->journal().Head().tree_size;
+  TV_ASSERT_OK_AND_ASSIGN(const auto leaves, service::ReadLeafRange(vault_->journal(), 0, size));
+  for (uint64_t i = 0; i < size; ++i) {
+    TV_ASSERT_OK_AND_ASSIGN(const auto entry, vault_->entries().Open(LeafIndex(i), leaves[i]));
+    if (entry.has_value() && entry->has_intent()) {
+      EXPECT_EQ(entry->reason(), "UNKNOWN_CRASH");
+      closed += entry->intent_index() == recorded.index.value();
+    }
+  }
+  EXPECT_EQ(closed, 1);
+}
+
+TEST_F(LivenessTest, APurgeThatHangsHoldsUpNoRevocation) {
+  const PartitionId partition = StoreTwoBatches();
+  std::string accessor;
+  const auto revoked = As("analyst", 0, &accessor);
+  clock_.Advance(std::chrono::hours(24 * 200));
+  const auto operators = As("operator");
+  const auto steward = As("steward");
+  fs_.Hang(".sst");
+  auto run = std::async(std::launch::async, [&] {
+    client::Call call;
+    return steward->RunRetention({}, call).status();
+  });
+  fs_.AwaitHanging();
+  EXPECT_EQ((*vault_->Data())->partitions->Find(partition)->state, partition::State::kShredded);
+  client::Call call;
+  call.timeout = client::milliseconds(30'000);
+  EXPECT_THAT(steward->RunRetention({}, call),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("under way")));
+  v1::RevokeTokenRequest revoke;
+  revoke.set_accessor(accessor);
+  EXPECT_THAT(operators->RevokeToken(revoke, call), IsOk());
+  EXPECT_THAT(operators->GetStatus({}, call), IsOk());
+  fs_.Release();
+  EXPECT_THAT(run.get(), IsOk());
+}
+
+}  // namespace
+}  // namespace televault::daemon

@@ -1,0 +1,80 @@
+#include "tests/support/fault_file_system.h"
+
+#include <utility>
+
+namespace televault::testing {
+namespace {
+
+class FaultFile final : public WritableFile {
+ public:
+  FaultFile(FaultFileSystem& fs, std::string path, std::unique_ptr<WritableFile> base)
+      : fs_(fs), path_(std::move(path)), base_(std::move(base)) {}
+  absl::Status Append(Bytes data) override {
+    TV_RETURN_IF_ERROR(fs_.Touch(path_, true));
+    return base_->Append(data);
+  }
+  absl::Status WriteAt(uint64_t offset, Bytes data) override {
+    TV_RETURN_IF_ERROR(fs_.Touch(path_, true));
+    return base_->WriteAt(offset, data);
+  }
+  absl::Status Truncate(uint64_t size) override { return base_->Truncate(size); }
+  absl::Status Sync() override {
+    TV_RETURN_IF_ERROR(fs_.Touch(path_, false));
+    return base_->Sync();
+  }
+  absl::Status Close() override { return base_->Close(); }
+
+ private:
+  FaultFileSystem& fs_;
+  const std::string path_;
+  const std::unique_ptr<WritableFile> base_;
+};
+
+}  // namespace
+
+void FaultFileSystem::Hang(const std::string& part, int passes) {
+  const std::lock_guard lock(mu_);
+  hangs_ = part;
+  passes_ = passes;
+}
+
+void FaultFileSystem::AwaitHanging() {
+  std::unique_lock lock(mu_);
+  changed_.wait(lock, [this] { return hanging_ > 0; });
+}
+
+void FaultFileSystem::Release() {
+  const std::lock_guard lock(mu_);
+  hangs_.clear();
+  changed_.notify_all();
+}
+
+void FaultFileSystem::Fill(const std::string& part) {
+  const std::lock_guard lock(mu_);
+  full_ = part;
+}
+
+absl::Status FaultFileSystem::Touch(const std::string& path, bool writes) {
+  std::unique_lock lock(mu_);
+  const auto named = [&path](const std::string& part) {
+    return !part.empty() && path.find(part) != std::string::npos;
+  };
+  if (named(hangs_) && passes_-- <= 0) {
+    ++hanging_;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return !named(hangs_); });
+    --hanging_;
+  }
+  if (writes && named(full_)) return absl::ResourceExhaustedError("no space left on device");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<WritableFile>> FaultFileSystem::OpenWritable(const std::string& path,
+                                                                            OpenMode mode,
+                                                                            int permissions) {
+  TV_RETURN_IF_ERROR(Touch(path, false));
+  TV_ASSIGN_OR_RETURN(auto file, base_.OpenWritable(path, mode, permissions));
+  return std::make_unique<FaultFile>(*this, path, std::move(file));
+}
+
+}  // namespace televault::testing

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "vault/base/file_system.h"
+
+namespace televault::testing {
+
+// A file system on which chosen files hang or find no room; everything else is passed on.
+// Threads: any. Borrows: base.
+class FaultFileSystem final : public FileSystem {
+ public:
+  explicit FaultFileSystem(FileSystem& base = PosixFileSystem()) : base_(base) {}
+  ~FaultFileSystem() override { Release(); }
+
+  // From now on the opening for writing, writes and syncs of files whose path contains `part` hang
+  // until Release(); the first `passes` of them go through.
+  void Hang(const std::string& part, int passes = 0);
+  // Waits until somebody hangs.
+  void AwaitHanging();
+  void Release();
+  // From now on writes to files whose path contains `part` are RESOURCE_EXHAUSTED.
+  void Fill(const std::string& part);
+
+  absl::StatusOr<std::unique_ptr<WritableFile>> OpenWritable(const std::string& path, OpenMode mode,
+                                                             int permissions) override;
+  absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) override {
+    return base_.ReadFile(path, max_bytes);
+  }
+  absl::StatusOr<size_t> ReadInto(const std::string& path, uint64_t offset,
+                                  std::span<uint8_t> out) override {
+    return base_.ReadInto(path, offset, out);
+  }
+  absl::StatusOr<uint64_t> FileSize(const std::string& path) override {
+    return base_.FileSize(path);
+  }
+  absl::Status Link(const std::string& from, const std::string& to) override {
+    return base_.Link(from, to);
+  }
+  absl::Status Rename(const std::string& from, const std::string& to) override {
+    return base_.Rename(from, to);
+  }
+  absl::Status Remove(const std::string& path) override { return base_.Remove(path); }
+  absl::Status CreateDirectory(const std::string& path, int permissions) override {
+    return base_.CreateDirectory(path, permissions);
+  }
+  absl::Status RemoveDirectory(const std::string& path) override {
+    return base_.RemoveDirectory(path);
+  }
+  absl::Status SyncDirectory(const std::string& path) override { return base_.SyncDirectory(path); }
+  absl::StatusOr<std::vector<std::string>> List(const std::string& directory) override {
+    return base_.List(directory);
+  }
+  bool Exists(const std::string& path) override { return base_.Exists(path); }
+  absl::StatusOr<uint64_t> FreeBytes(const std::string& path) override {
+    return base_.FreeBytes(path);
+  }
+  absl::Status Shred(const std::string& path) override { return base_.Shred(path); }
+
+  // For the files it hands out: waits, or says that there is no room.
+  absl::Status Touch(const std::string& path, bool writes);
+
+ private:
+  FileSystem& base_;
+  std::mutex mu_;  // guards the rest
+  std::condition_variable changed_;
+  std::string hangs_;  // "" = nothing
+  int passes_ = 0;
+  int hanging_ = 0;
+  std::string full_;
+};
+
+}  // namespace televault::testing

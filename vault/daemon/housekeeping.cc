@@ -1,0 +1,161 @@
+// What a vault does by itself: the threads of daemon/vault.h.
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "vault/daemon/crash_recovery.h"
+#include "vault/daemon/vault.h"
+#include "vault/service/log.h"
+
+namespace televault::daemon {
+namespace {
+
+using service::Log;
+using service::LogLevel;
+
+constexpr auto kHousekeepingTick = std::chrono::seconds(1);
+
+std::string MessageOf(const absl::Status& status) { return std::string(status.message()); }
+
+}  // namespace
+
+// A lockdown at level seal takes the keys out of memory, whatever housekeeping is busy with.
+void Vault::SealOnLockdown(std::stop_token stop) {
+  LockEpoch seen = lockdown_->epoch();
+  while (!stop.stop_requested()) {
+    if (lockdown_->Status().level() == v1::LOCKDOWN_LEVEL_SEAL && !lockdown_->sealed()) {
+      if (const absl::Status status = Seal(); !status.ok()) {
+        Log(LogLevel::kError, "sealing failed", {{"why", MessageOf(status)}});
+      }
+    }
+    seen = lockdown_->WaitForChange(seen, stop);
+  }
+}
+
+void Vault::StartHousekeeping() {
+  threads_.emplace_back([this](std::stop_token stop) { SealOnLockdown(stop); });
+  threads_.emplace_back([this](std::stop_token stop) { Housekeep(stop); });
+  threads_.push_back(Repeat(config_.retention_tick, [this](const auto&) { RunShredding(); }));
+  threads_.push_back(
+      Repeat(config_.retention_tick, [this](const auto& stop) { RunRetention(stop); }));
+  threads_.push_back(Repeat(config_.merge_tick, [this](const auto& stop) { RunMerges(stop); }));
+}
+
+void Vault::Stop() {
+  if (threads_.empty()) return;
+  for (std::jthread& thread : threads_) thread.request_stop();
+  threads_.clear();
+  if (const absl::Status status = RecordEvent("daemon.stop", "OK"); !status.ok()) {
+    Log(LogLevel::kWarning, "stop not recorded", {{"why", MessageOf(status)}});
+  }
+}
+
+std::jthread Vault::Repeat(microseconds period, std::function<void(const std::stop_token&)> work) {
+  return std::jthread([this, period, work = std::move(work)](const std::stop_token& stop) {
+    std::mutex mu;
+    std::condition_variable_any never;
+    MonoTime next = around_.clock.Mono();
+    while (!stop.stop_requested()) {
+      if (const MonoTime now = around_.clock.Mono(); now >= next) {
+        next = {now.nanos + period.count() * 1'000};
+        if (lockdown_->control_mode().empty()) work(stop);
+      }
+      std::unique_lock lock(mu);
+      never.wait_for(lock, stop, kHousekeepingTick, [] { return false; });
+    }
+  });
+}
+
+void Vault::Housekeep(std::stop_token stop) {
+  while (!stop.stop_requested()) {
+    if (const absl::Status status = lockdown_->Maintain(); !status.ok()) {
+      Log(LogLevel::kError, "lock state or clock not on disk", {{"why", MessageOf(status)}});
+    }
+    if (lockdown_->control_mode().empty()) {
+      if (const absl::Status status = RecordGenerations(); !status.ok()) {
+        Log(LogLevel::kError, "anchor not written", {{"why", MessageOf(status)}});
+      }
+      if (const LockEpoch epoch(lockdown_->View()->epoch); keyring_->lock_epoch() < epoch) {
+        if (const absl::Status status = keyring_->RecordLockEpoch(epoch); !status.ok()) {
+          Log(LogLevel::kError, "lock epoch not in keyring", {{"why", MessageOf(status)}});
+        }
+      }
+    }
+    std::unique_lock lock(wake_mu_);
+    wake_.wait_for(lock, stop, kHousekeepingTick, [this] { return woken_; });
+    woken_ = false;
+  }
+}
+
+// Batch ids older than a week answer to nobody any more.
+absl::Status Vault::ForgetOldBatches(service::DataPlane& data) {
+  constexpr size_t kPerRun = 10'000;
+  TV_ASSIGN_OR_RETURN(const auto view, data.store.Pin());
+  service::Recording recording;
+  TV_ASSIGN_OR_RETURN(recording.mutations,
+                      ingest::ForgetOldBatches(*view, data.meta, lockdown_->SteadyTime(), kPerRun));
+  if (recording.mutations.empty()) return absl::OkStatus();
+  record::v1::AuditEntry entry;
+  entry.set_kind(record::v1::ENTRY_KIND_EVENT);
+  entry.set_method("ingest.forget_batches");
+  entry.set_verdict(record::v1::VERDICT_ALLOW);
+  entry.set_reason("OK");
+  (*entry.mutable_details())["batches"] = absl::StrCat(recording.mutations.size());
+  return recorder_->Record(std::move(entry), std::move(recording)).status();
+}
+
+void Vault::RunMerges(const std::stop_token& stop) {
+  const auto data = Data();
+  if (!data.ok()) return;
+  if (const absl::Status status = ForgetOldBatches(**data); !status.ok()) {
+    Log(LogLevel::kError, "old batch ids not forgotten", {{"why", MessageOf(status)}});
+  }
+  for (const PartitionId partition : (*data)->merger->Due(around_.clock.Wall())) {
+    // After a seal what is held here keeps the next unseal waiting.
+    if (stop.stop_requested() || lockdown_->sealed()) return;
+    const auto merged = (*data)->merger->Merge(partition);
+    if (!merged.ok() && !absl::IsUnavailable(merged.status())) {
+      Log(LogLevel::kError, "merge failed",
+          {{"dataset", partition.dataset.value()},
+           {"day", FormatDay(partition.day)},
+           {"why", MessageOf(merged.status())}});
+    }
+  }
+  // A query may have held on to what the last merge replaced; the next merge may be long in coming.
+  if (const absl::Status erased = (*data)->merger->EraseReplaced(); !erased.ok()) {
+    Log(LogLevel::kError, "replaced blocks remain", {{"why", MessageOf(erased)}});
+  }
+}
+
+// Keys only, which takes no time and waits for nobody: deadlines hold whatever merges and purges
+// are busy with. Needs no root key: what is due goes while sealed, too.
+void Vault::RunShredding() {
+  const auto data = Data();
+  const absl::Status status =
+      data.ok() ? (*data)->retention->ShredDue() : ShredWhileSealed(*keyring_, *lockdown_);
+  if (!status.ok()) Log(LogLevel::kError, "shred failed", {{"why", MessageOf(status)}});
+}
+
+void Vault::RunRetention(const std::stop_token& stop) {
+  const auto data = Data();
+  if (!data.ok()) return;
+  const MonoTime next{around_.clock.Mono().nanos + config_.retention_tick.count() * 1'000};
+  const auto report = (*data)->retention->RunOnce({.enough = [&] {
+    return stop.stop_requested() || lockdown_->sealed() || around_.clock.Mono() >= next;
+  }});
+  // Somebody asked for a run, which does the same.
+  if (absl::IsUnavailable(report.status())) return;
+  if (!report.ok()) {
+    Log(LogLevel::kError, "retention failed", {{"why", MessageOf(report.status())}});
+    return;
+  }
+  if (report->shredded + report->purged > 0) {
+    Log(LogLevel::kInfo, "retention", {{"shredded", report->shredded}, {"purged", report->purged}});
+  }
+  for (const std::string& pending : report->pending) {
+    Log(LogLevel::kWarning, "purge pending", {{"partition", pending}});
+  }
+}
+
+}  // namespace televault::daemon
