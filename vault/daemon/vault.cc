@@ -8,6 +8,7 @@
 
 #include "audit/checkpoint.h"
 #include "audit/note.h"
+#include "vault/base/locked_memory.h"
 #include "vault/crypto/hash.h"
 #include "vault/crypto/unseal.h"
 #include "vault/daemon/crash_recovery.h"
@@ -475,6 +476,11 @@ v1::GetStatusResponse Vault::Status() {
   if (keyring_->replicas() < 2) {
     status.add_warnings("one slot replica only: losing " + layout_.slot_dir() +
                         " loses all data; keep a second replica on another device (keys.replicas)");
+  }
+  if (SecretsMayBeSwapped()) {
+    status.add_warnings(
+        "keys in memory could not be locked there and may reach swap: raise the limit on locked "
+        "memory (LimitMEMLOCK=, ulimit -l) and restart, or turn swap off");
   }
   if (std::string warning = lockdown_->ClockWarning(); !warning.empty()) {
     status.add_warnings(std::move(warning));

@@ -1,7 +1,11 @@
 #include "vault/base/secret.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <type_traits>
+#include <unistd.h>
+
+#include "vault/base/locked_memory.h"
 
 namespace televault {
 namespace {
@@ -14,6 +18,21 @@ TEST(Secret, StartsZeroedAndMoves) {
   EXPECT_EQ(secret.size(), 32u);
   SecretBytes moved = std::move(secret);
   EXPECT_EQ(moved.size(), 32u);
+}
+
+// 0 where the lack of locked memory is told. Ends the process as somebody whom the limit binds.
+[[noreturn]] void TakeASecretWithoutLockedMemory() {
+  const rlimit none{0, 0};
+  if (::setrlimit(RLIMIT_MEMLOCK, &none) != 0) ::_exit(2);
+  if (::geteuid() == 0 && ::setuid(65'534) != 0) ::_exit(3);
+  const bool before = SecretsMayBeSwapped();
+  const SecretBytes secret(32);
+  ::_exit(!before && SecretsMayBeSwapped() ? 0 : 1);
+}
+
+// Memory that may be swapped used to be taken without a word.
+TEST(SecretDeathTest, SaysWhereMemoryCannotBeLocked) {
+  EXPECT_EXIT(TakeASecretWithoutLockedMemory(), ::testing::ExitedWithCode(0), "");
 }
 
 }  // namespace
