@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -79,10 +80,12 @@ class FakeGate final : public Gate {
   }
   LockEpoch epoch() const override { return LockEpoch(epoch_number); }
   WallTime ReadTime() const override { return now; }
+  WallTime SteadyTime() const override { return steady.value_or(now); }
 
   bool shut = false;
   uint64_t epoch_number = 1;
   WallTime now{1'795'435'200'000'000};
+  std::optional<WallTime> steady;  // empty: `now`
 };
 
 }  // namespace televault::testing

@@ -30,6 +30,7 @@ absl::Status ErrnoStatus(int error, std::string_view what, const std::string& pa
       return absl::AlreadyExistsError(text);
     case ENOSPC:
     case EDQUOT:
+      return WithReason(absl::ResourceExhaustedError(text), reason::kDiskFull);
     case EFBIG:
       return absl::ResourceExhaustedError(text);
     case EACCES:

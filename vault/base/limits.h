@@ -33,7 +33,7 @@ inline constexpr size_t kMaxEventsPerAppend = 65'536;
 inline constexpr size_t kMaxColumnNumber = 4'096;  // over the life of a dataset
 inline constexpr size_t kMaxSubjectBytes = 256;    // a raw subject id
 inline constexpr size_t kMaxEventIdBytes = 64;
-inline constexpr size_t kMaxRejectsReported = 100;
+inline constexpr size_t kMaxRejectsReported = 10'000;  // of one batch: all, for batches up to that
 inline constexpr size_t kMaxBatchesInFlight = 4'096;
 
 // Commits.

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "absl/strings/str_split.h"
+#include "google/protobuf/stubs/logging.h"
 #include <CLI/CLI.hpp>
 
 #include "vault/base/crash_point.h"
@@ -88,6 +89,8 @@ int Serve(const ServeFlags& flags) {
   Harden();
   ArmCrashPointFromEnvironment();
   service::ConfigureLog(config->log_format, config->log_level);
+  // A message that does not parse is an answer and an entry, not a line of protobuf's own.
+  google::protobuf::SetLogHandler(nullptr);
   const sigset_t signals = BlockSignals();
 
   auto vault = Vault::Open(*config, {PosixFileSystem(), SystemClock(), SystemRandom()});

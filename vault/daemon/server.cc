@@ -57,6 +57,9 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> TlsCredentials(const Tl
 void SetLimits(grpc::ServerBuilder& builder) {
   builder.SetMaxReceiveMessageSize(static_cast<int>(limits::kMaxMessageBytes));
   builder.SetMaxSendMessageSize(static_cast<int>(limits::kMaxMessageBytes));
+  // gRPC inflates without a bound, before anybody was asked for a token: we do it with one, after.
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
   // Bounds what unread and half-read messages may take, whoever sends them.
   builder.SetResourceQuota(grpc::ResourceQuota("televault").Resize(kTransportMemoryBytes));
   // Two daemons on one port would split the clients between them.

@@ -211,6 +211,15 @@ std::optional<auth::GrantView> AccessDesk::FindGrant(std::string_view token,
   return GrantOf(*best);
 }
 
+absl::Status AccessDesk::StillGranted(std::string_view id) const {
+  const std::lock_guard lock(mu_);
+  const auto found = records_.find(id);
+  if (found != records_.end() && !found->second.revoked()) return absl::OkStatus();
+  return WithReason(absl::PermissionDeniedError(
+                        "the grant was revoked while its answer was on the way; ask who did"),
+                    reason::kDenied);
+}
+
 v1::AccessRequest AccessDesk::ToWire(const record::v1::AccessRequestRecord& record, bool with_text,
                                      WallTime now) const {
   v1::AccessRequest wire;

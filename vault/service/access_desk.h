@@ -77,6 +77,9 @@ class AccessDesk {
   std::optional<auth::GrantView> FindGrant(std::string_view token, const auth::Digest& query_digest,
                                            std::string_view id, WallTime now) const;
 
+  // PERMISSION_DENIED once the grant `id` was revoked.
+  absl::Status StillGranted(std::string_view id) const;
+
   v1::AccessState StateOf(const record::v1::AccessRequestRecord& record, WallTime now) const;
   // The wire form. `with_text`: the viewer may see the query with its literals and parameters.
   v1::AccessRequest ToWire(const record::v1::AccessRequestRecord& record, bool with_text,

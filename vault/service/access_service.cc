@@ -149,8 +149,8 @@ absl::Status AccessServiceImpl::Request(Call& call, const v1::RequestAccessReque
 }
 
 grpc::ServerUnaryReactor* AccessServiceImpl::EnrolPerson(grpc::CallbackServerContext* context,
-                                                         const v1::EnrolPersonRequest* request,
-                                                         v1::EnrolPersonResponse* response) {
+                                                         const grpc::ByteBuffer* request,
+                                                         grpc::ByteBuffer* response) {
   return ServeUnary<v1::EnrolPersonRequest, v1::EnrolPersonResponse>(
       serving_, context, "/televault.v1.AccessService/EnrolPerson", request, response,
       [this](Call& call, const v1::EnrolPersonRequest& in, v1::EnrolPersonResponse& out) {
@@ -159,8 +159,8 @@ grpc::ServerUnaryReactor* AccessServiceImpl::EnrolPerson(grpc::CallbackServerCon
 }
 
 grpc::ServerUnaryReactor* AccessServiceImpl::ConfirmPerson(grpc::CallbackServerContext* context,
-                                                           const v1::ConfirmPersonRequest* request,
-                                                           v1::ConfirmPersonResponse* response) {
+                                                           const grpc::ByteBuffer* request,
+                                                           grpc::ByteBuffer* response) {
   return ServeUnary<v1::ConfirmPersonRequest, v1::ConfirmPersonResponse>(
       serving_, context, "/televault.v1.AccessService/ConfirmPerson", request, response,
       [this](Call& call, const v1::ConfirmPersonRequest& in, v1::ConfirmPersonResponse& out) {
@@ -169,8 +169,8 @@ grpc::ServerUnaryReactor* AccessServiceImpl::ConfirmPerson(grpc::CallbackServerC
 }
 
 grpc::ServerUnaryReactor* AccessServiceImpl::ListPersons(grpc::CallbackServerContext* context,
-                                                         const v1::ListPersonsRequest* request,
-                                                         v1::ListPersonsResponse* response) {
+                                                         const grpc::ByteBuffer* request,
+                                                         grpc::ByteBuffer* response) {
   return ServeUnary<v1::ListPersonsRequest, v1::ListPersonsResponse>(
       serving_, context, "/televault.v1.AccessService/ListPersons", request, response,
       [this](Call&, const v1::ListPersonsRequest& in, v1::ListPersonsResponse& out) {
@@ -179,8 +179,8 @@ grpc::ServerUnaryReactor* AccessServiceImpl::ListPersons(grpc::CallbackServerCon
 }
 
 grpc::ServerUnaryReactor* AccessServiceImpl::DisablePerson(grpc::CallbackServerContext* context,
-                                                           const v1::DisablePersonRequest* request,
-                                                           v1::DisablePersonResponse* response) {
+                                                           const grpc::ByteBuffer* request,
+                                                           grpc::ByteBuffer* response) {
   return ServeUnary<v1::DisablePersonRequest, v1::DisablePersonResponse>(
       urgent_, context, "/televault.v1.AccessService/DisablePerson", request, response,
       [this](Call& call, const v1::DisablePersonRequest& in, v1::DisablePersonResponse& out) {
@@ -189,8 +189,8 @@ grpc::ServerUnaryReactor* AccessServiceImpl::DisablePerson(grpc::CallbackServerC
 }
 
 grpc::ServerUnaryReactor* AccessServiceImpl::CreateToken(grpc::CallbackServerContext* context,
-                                                         const v1::CreateTokenRequest* request,
-                                                         v1::CreateTokenResponse* response) {
+                                                         const grpc::ByteBuffer* request,
+                                                         grpc::ByteBuffer* response) {
   return ServeUnary<v1::CreateTokenRequest, v1::CreateTokenResponse>(
       serving_, context, "/televault.v1.AccessService/CreateToken", request, response,
       [this](Call& call, const v1::CreateTokenRequest& in, v1::CreateTokenResponse& out) {
@@ -199,8 +199,8 @@ grpc::ServerUnaryReactor* AccessServiceImpl::CreateToken(grpc::CallbackServerCon
 }
 
 grpc::ServerUnaryReactor* AccessServiceImpl::ConfirmToken(grpc::CallbackServerContext* context,
-                                                          const v1::ConfirmTokenRequest* request,
-                                                          v1::ConfirmTokenResponse* response) {
+                                                          const grpc::ByteBuffer* request,
+                                                          grpc::ByteBuffer* response) {
   return ServeUnary<v1::ConfirmTokenRequest, v1::ConfirmTokenResponse>(
       serving_, context, "/televault.v1.AccessService/ConfirmToken", request, response,
       [this](Call& call, const v1::ConfirmTokenRequest& in, v1::ConfirmTokenResponse& out) {
@@ -209,8 +209,8 @@ grpc::ServerUnaryReactor* AccessServiceImpl::ConfirmToken(grpc::CallbackServerCo
 }
 
 grpc::ServerUnaryReactor* AccessServiceImpl::ListTokens(grpc::CallbackServerContext* context,
-                                                        const v1::ListTokensRequest* request,
-                                                        v1::ListTokensResponse* response) {
+                                                        const grpc::ByteBuffer* request,
+                                                        grpc::ByteBuffer* response) {
   return ServeUnary<v1::ListTokensRequest, v1::ListTokensResponse>(
       serving_, context, "/televault.v1.AccessService/ListTokens", request, response,
       [this](Call& call, const v1::ListTokensRequest& in, v1::ListTokensResponse& out) {
@@ -219,8 +219,8 @@ grpc::ServerUnaryReactor* AccessServiceImpl::ListTokens(grpc::CallbackServerCont
 }
 
 grpc::ServerUnaryReactor* AccessServiceImpl::RevokeToken(grpc::CallbackServerContext* context,
-                                                         const v1::RevokeTokenRequest* request,
-                                                         v1::RevokeTokenResponse* response) {
+                                                         const grpc::ByteBuffer* request,
+                                                         grpc::ByteBuffer* response) {
   return ServeUnary<v1::RevokeTokenRequest, v1::RevokeTokenResponse>(
       urgent_, context, "/televault.v1.AccessService/RevokeToken", request, response,
       [this](Call& call, const v1::RevokeTokenRequest& in, v1::RevokeTokenResponse& out) {
@@ -229,8 +229,8 @@ grpc::ServerUnaryReactor* AccessServiceImpl::RevokeToken(grpc::CallbackServerCon
 }
 
 grpc::ServerUnaryReactor* AccessServiceImpl::RenewToken(grpc::CallbackServerContext* context,
-                                                        const v1::RenewTokenRequest* request,
-                                                        v1::RenewTokenResponse* response) {
+                                                        const grpc::ByteBuffer* request,
+                                                        grpc::ByteBuffer* response) {
   return ServeUnary<v1::RenewTokenRequest, v1::RenewTokenResponse>(
       serving_, context, "/televault.v1.AccessService/RenewToken", request, response,
       [this](Call& call, const v1::RenewTokenRequest&, v1::RenewTokenResponse& out) {
@@ -239,8 +239,8 @@ grpc::ServerUnaryReactor* AccessServiceImpl::RenewToken(grpc::CallbackServerCont
 }
 
 grpc::ServerUnaryReactor* AccessServiceImpl::ListRoles(grpc::CallbackServerContext* context,
-                                                       const v1::ListRolesRequest* request,
-                                                       v1::ListRolesResponse* response) {
+                                                       const grpc::ByteBuffer* request,
+                                                       grpc::ByteBuffer* response) {
   return ServeUnary<v1::ListRolesRequest, v1::ListRolesResponse>(
       serving_, context, "/televault.v1.AccessService/ListRoles", request, response,
       [](Call&, const v1::ListRolesRequest&, v1::ListRolesResponse& out) {
@@ -249,8 +249,8 @@ grpc::ServerUnaryReactor* AccessServiceImpl::ListRoles(grpc::CallbackServerConte
 }
 
 grpc::ServerUnaryReactor* AccessServiceImpl::RequestAccess(grpc::CallbackServerContext* context,
-                                                           const v1::RequestAccessRequest* request,
-                                                           v1::RequestAccessResponse* response) {
+                                                           const grpc::ByteBuffer* request,
+                                                           grpc::ByteBuffer* response) {
   return ServeUnary<v1::RequestAccessRequest, v1::RequestAccessResponse>(
       serving_, context, "/televault.v1.AccessService/RequestAccess", request, response,
       [this](Call& call, const v1::RequestAccessRequest& in, v1::RequestAccessResponse& out) {
@@ -259,17 +259,17 @@ grpc::ServerUnaryReactor* AccessServiceImpl::RequestAccess(grpc::CallbackServerC
 }
 
 grpc::ServerUnaryReactor* AccessServiceImpl::ListAccessRequests(
-    grpc::CallbackServerContext* context, const v1::ListAccessRequestsRequest* request,
-    v1::ListAccessRequestsResponse* response) {
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
   return ServeUnary<v1::ListAccessRequestsRequest, v1::ListAccessRequestsResponse>(
       serving_, context, "/televault.v1.AccessService/ListAccessRequests", request, response,
       [this](Call& call, const v1::ListAccessRequestsRequest& in,
              v1::ListAccessRequestsResponse& out) { return ListRequests(data_, call, in, out); });
 }
 
-grpc::ServerUnaryReactor* AccessServiceImpl::GetAccessRequest(
-    grpc::CallbackServerContext* context, const v1::GetAccessRequestRequest* request,
-    v1::GetAccessRequestResponse* response) {
+grpc::ServerUnaryReactor* AccessServiceImpl::GetAccessRequest(grpc::CallbackServerContext* context,
+                                                              const grpc::ByteBuffer* request,
+                                                              grpc::ByteBuffer* response) {
   return ServeUnary<v1::GetAccessRequestRequest, v1::GetAccessRequestResponse>(
       serving_, context, "/televault.v1.AccessService/GetAccessRequest", request, response,
       [this](Call& call, const v1::GetAccessRequestRequest& in, v1::GetAccessRequestResponse& out) {
@@ -278,8 +278,8 @@ grpc::ServerUnaryReactor* AccessServiceImpl::GetAccessRequest(
 }
 
 grpc::ServerUnaryReactor* AccessServiceImpl::VoteAccess(grpc::CallbackServerContext* context,
-                                                        const v1::VoteAccessRequest* request,
-                                                        v1::VoteAccessResponse* response) {
+                                                        const grpc::ByteBuffer* request,
+                                                        grpc::ByteBuffer* response) {
   return ServeUnary<v1::VoteAccessRequest, v1::VoteAccessResponse>(
       serving_, context, "/televault.v1.AccessService/VoteAccess", request, response,
       [this](Call& call, const v1::VoteAccessRequest& in, v1::VoteAccessResponse& out) {
@@ -288,8 +288,8 @@ grpc::ServerUnaryReactor* AccessServiceImpl::VoteAccess(grpc::CallbackServerCont
 }
 
 grpc::ServerUnaryReactor* AccessServiceImpl::RevokeAccess(grpc::CallbackServerContext* context,
-                                                          const v1::RevokeAccessRequest* request,
-                                                          v1::RevokeAccessResponse* response) {
+                                                          const grpc::ByteBuffer* request,
+                                                          grpc::ByteBuffer* response) {
   return ServeUnary<v1::RevokeAccessRequest, v1::RevokeAccessResponse>(
       serving_, context, "/televault.v1.AccessService/RevokeAccess", request, response,
       [this](Call& call, const v1::RevokeAccessRequest& in, v1::RevokeAccessResponse& out) {

@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <span>
 #include <typeinfo>
+#include <vector>
 
 #include "vault/service/log.h"
+#include "vault/service/request_bytes.h"
 
 namespace televault::service {
 
@@ -55,17 +58,38 @@ absl::Status ConcludeIfThrown(Front& front, Call& call,
   return status;
 }
 
-void RecordLater(WorkPool& recording, Front& front, std::shared_ptr<Call> call,
+absl::Status ParseRequest(const grpc::ByteBuffer& bytes, google::protobuf::MessageLite& request) {
+  std::vector<grpc::Slice> slices;
+  if (!bytes.Valid() || !bytes.Dump(&slices).ok()) return NotAMessage(request);
+  std::erase_if(slices, [](const grpc::Slice& slice) { return slice.size() == 0; });
+  if (!slices.empty() && LooksLikeGzip(*slices.front().begin())) {
+    std::vector<std::span<const uint8_t>> pieces;
+    for (const grpc::Slice& slice : slices) pieces.emplace_back(slice.begin(), slice.size());
+    TV_ASSIGN_OR_RETURN(const std::string inflated, Inflate(pieces));
+    return request.ParseFromString(inflated) ? absl::OkStatus() : NotAMessage(request);
+  }
+  grpc::ByteBuffer shared(bytes);  // parsing empties it
+  using Traits = grpc::SerializationTraits<google::protobuf::MessageLite>;
+  return Traits::Deserialize(&shared, &request).ok() ? absl::OkStatus() : NotAMessage(request);
+}
+
+absl::Status NotQueued(Front& front, const grpc::CallbackServerContext& context,
+                       const std::string& method, const absl::Status& why) {
+  front.CountOverload(method, context.peer());
+  return why;
+}
+
+void RecordLater(WorkPool& recording, Front& front, const std::shared_ptr<Call>& call,
                  const absl::Status& status, bool admitted) {
-  const std::string method = call->method;
-  const absl::Status queued = recording.Submit([&front, call = std::move(call), status, admitted] {
+  const absl::Status queued = recording.Submit([&front, call, status, admitted] {
     (void)Guarded([&]() -> absl::Status {
       front.CountUse(*call);
       return admitted ? front.Conclude(*call, status).status() : front.RecordRefused(*call, status);
     });
   });
   if (!queued.ok()) {
-    Log(LogLevel::kError, "an answered call is not recorded", {{"method", method}});
+    Log(LogLevel::kError, "an answered call is recorded later", {{"method", call->method}});
+    front.RecordWhenPossible(*call, status);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
 #include <memory>
 #include <string>
 #include <utility>
@@ -43,36 +44,61 @@ absl::Status Guarded(const std::function<absl::Status()>& work);
 absl::Status ConcludeIfThrown(Front& front, Call& call,
                               const std::function<absl::Status()>& handler);
 
-// Records the outcome of a call that was answered already. Where `recording` is full the journal
-// has stopped; that is logged, and the next start records the gap.
-void RecordLater(WorkPool& recording, Front& front, std::shared_ptr<Call> call,
+// Records the outcome of a call that was answered already. Where `recording` is full the journal is
+// stuck: then its entry waits in the front, see Front::RecordWhenPossible.
+void RecordLater(WorkPool& recording, Front& front, const std::shared_ptr<Call>& call,
                  const absl::Status& status, bool admitted);
+
+// Counts a call that found no room in its pool, for the audit trail; returns `why`.
+absl::Status NotQueued(Front& front, const grpc::CallbackServerContext& context,
+                       const std::string& method, const absl::Status& why);
 
 // No stream lives longer than an hour: whoever wants more calls again, and is admitted again.
 void BoundLifetime(Call& call);
 
-// Answers one unary call: `handler` fills the response on a pool thread.
+// Parses a request, also one that came compressed with gzip. INVALID_ARGUMENT with reason MALFORMED
+// where `bytes` is no message of that type; RESOURCE_EXHAUSTED where it inflates to more than a
+// message may have, of which no more than that is ever held.
+absl::Status ParseRequest(const grpc::ByteBuffer& bytes, google::protobuf::MessageLite& request);
+
+// INTERNAL where a message cannot be written as bytes.
+template <class Response>
+absl::Status WriteResponse(const Response& response, grpc::ByteBuffer& bytes) {
+  bytes.Clear();
+  bool own = false;
+  if (grpc::SerializationTraits<Response>::Serialize(response, &bytes, &own).ok()) {
+    return absl::OkStatus();
+  }
+  return absl::InternalError("the answer cannot be written as a message");
+}
+
+// Answers one unary call: `handler` fills the response on a pool thread. The request is parsed once
+// the caller is known: bytes that are no message are a refused call like any other.
 template <class Request, class Response>
 grpc::ServerUnaryReactor* ServeUnary(
     const Serving& serving, grpc::CallbackServerContext* context, const char* method,
-    const Request* request, Response* response,
+    const grpc::ByteBuffer* request, grpc::ByteBuffer* response,
     std::function<absl::Status(Call&, const Request&, Response&)> handler) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   const absl::Status queued =
       serving.pool.Submit([&front = serving.front, context, method, request, response,
                            handler = std::move(handler), reactor] {
         Call call;
-        const absl::Status status = Guarded([&] {
-          return front.RunUnary(ArrivalOf(*context, method), response, call, [&](Call& admitted) {
-            return Guarded([&] { return handler(admitted, *request, *response); });
+        Response answer;
+        absl::Status status = Guarded([&] {
+          return front.RunUnary(ArrivalOf(*context, method), &answer, call, [&](Call& admitted) {
+            return Guarded([&]() -> absl::Status {
+              Request message;
+              TV_RETURN_IF_ERROR(ParseRequest(*request, message));
+              return handler(admitted, message, answer);
+            });
           });
         });
-        // A refused call must not leave half an answer behind.
-        if (!status.ok()) response->Clear();
+        if (status.ok()) status = WriteResponse(answer, *response);
         SendTrailing(*context, call);
         reactor->Finish(ToGrpc(status));
       });
-  if (!queued.ok()) reactor->Finish(ToGrpc(queued));
+  if (!queued.ok()) reactor->Finish(ToGrpc(NotQueued(serving.front, *context, method, queued)));
   return reactor;
 }
 
@@ -84,49 +110,52 @@ grpc::ServerUnaryReactor* ServeUnary(
 template <class Request, class Response>
 grpc::ServerUnaryReactor* ServeUnaryAnswerFirst(
     const Serving& serving, const AnswerFirst& later, grpc::CallbackServerContext* context,
-    const char* method, const Request* request, Response* response,
+    const char* method, const grpc::ByteBuffer* request, grpc::ByteBuffer* response,
     std::function<absl::Status(Call&, const Request&, Response&)> handler) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const absl::Status queued = serving.pool.Submit([&front = serving.front, later, context, method,
-                                                   request, response, handler = std::move(handler),
-                                                   reactor] {
-    auto call = std::make_shared<Call>();
-    call->answered_first = true;
-    bool admitted = false;
-    const absl::Status status = Guarded([&]() -> absl::Status {
-      TV_RETURN_IF_ERROR(front.Admit(ArrivalOf(*context, method), *call));
-      admitted = true;
-      return handler(*call, *request, *response);
-    });
-    if (!status.ok()) response->Clear();
-    // The context is gone once the answer is.
-    call->cancelled = [] { return false; };
-    call->metadata = [](std::string_view) { return std::string_view(); };
-    const auto answer = [&front, &recording = later.recording, call, status, admitted, reactor] {
-      reactor->Finish(ToGrpc(status));
-      RecordLater(recording, front, call, status, admitted);
-    };
-    const bool waits = status.ok() && call->before_answer != nullptr &&
-                       later.answering
-                           .Submit([call, answer] {
-                             (void)Guarded([&] {
-                               std::exchange(call->before_answer, nullptr)();
-                               return absl::OkStatus();
-                             });
-                             answer();
-                           })
-                           .ok();
-    if (!waits) answer();
-  });
-  if (!queued.ok()) reactor->Finish(ToGrpc(queued));
+  const absl::Status queued =
+      serving.pool.Submit([&front = serving.front, later, context, method, request, response,
+                           handler = std::move(handler), reactor] {
+        auto call = std::make_shared<Call>();
+        call->answered_first = true;
+        const auto message = std::make_shared<Response>();
+        bool admitted = false;
+        const absl::Status status = Guarded([&]() -> absl::Status {
+          TV_RETURN_IF_ERROR(front.Admit(ArrivalOf(*context, method), *call));
+          admitted = true;
+          Request parsed;
+          TV_RETURN_IF_ERROR(ParseRequest(*request, parsed));
+          return handler(*call, parsed, *message);
+        });
+        // The context is gone once the answer is.
+        call->cancelled = [] { return false; };
+        call->metadata = [](std::string_view) { return std::string_view(); };
+        const auto answer = [&front, &recording = later.recording, call, status, admitted, message,
+                             response, reactor] {
+          reactor->Finish(ToGrpc(status.ok() ? WriteResponse(*message, *response) : status));
+          RecordLater(recording, front, call, status, admitted);
+        };
+        const bool waits = status.ok() && call->before_answer != nullptr &&
+                           later.answering
+                               .Submit([call, answer] {
+                                 (void)Guarded([&] {
+                                   std::exchange(call->before_answer, nullptr)();
+                                   return absl::OkStatus();
+                                 });
+                                 answer();
+                               })
+                               .ok();
+        if (!waits) answer();
+      });
+  if (!queued.ok()) reactor->Finish(ToGrpc(NotQueued(serving.front, *context, method, queued)));
   return reactor;
 }
 
 // Answers one server-streamed call: `handler` admits, writes and records by itself.
 template <class Request, class Response>
-grpc::ServerWriteReactor<Response>* ServeStream(
+grpc::ServerWriteReactor<grpc::ByteBuffer>* ServeStream(
     const Serving& serving, grpc::CallbackServerContext* context, const char* method,
-    const Request* request,
+    const grpc::ByteBuffer* request,
     std::function<absl::Status(Call&, const Request&, StreamWriter<Response>&)> handler) {
   auto* writer = new StreamWriter<Response>([context] { context->TryCancel(); });
   const absl::Status queued = serving.pool.Submit(
@@ -136,12 +165,17 @@ grpc::ServerWriteReactor<Response>* ServeStream(
           TV_RETURN_IF_ERROR(front.Begin(ArrivalOf(*context, method), call));
           call.cancelled = [writer] { return writer->cancelled(); };
           BoundLifetime(call);
-          return ConcludeIfThrown(front, call, [&] { return handler(call, *request, *writer); });
+          Request message;
+          if (const absl::Status parsed = ParseRequest(*request, message); !parsed.ok()) {
+            const auto recorded = front.Conclude(call, parsed);
+            return recorded.ok() ? parsed : recorded.status();
+          }
+          return ConcludeIfThrown(front, call, [&] { return handler(call, message, *writer); });
         });
         SendTrailing(*context, call);
         writer->Finish(status);
       });
-  if (!queued.ok()) writer->Finish(queued);
+  if (!queued.ok()) writer->Finish(NotQueued(serving.front, *context, method, queued));
   return writer;
 }
 

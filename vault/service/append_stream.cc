@@ -16,31 +16,43 @@ void AppendStreamReactor::OnReadDone(bool ok) {
     return;
   }
   const absl::Status queued = serving_.pool.Submit([this] { Work(); });
-  if (!queued.ok()) Finish(ToGrpc(queued));
+  if (!queued.ok()) {
+    Finish(ToGrpc(NotQueued(serving_.front, context_, kAppendStreamMethod, queued)));
+  }
 }
 
 void AppendStreamReactor::Work() {
-  response_.Clear();
+  v1::AppendStreamResponse response;
   Call call;
-  const absl::Status status =
-      serving_.front.RunUnary(ArrivalOf(context_, kAppendStreamMethod), response_.mutable_append(),
-                              call, [this](Call& admitted) {
-                                return AppendBatch(serving_.front, data_, admitted,
-                                                   request_.append(), *response_.mutable_append());
-                              });
+  const absl::Status status = Guarded([&] {
+    return serving_.front.RunUnary(ArrivalOf(context_, kAppendStreamMethod),
+                                   response.mutable_append(), call, [&](Call& admitted) {
+                                     return Guarded([&]() -> absl::Status {
+                                       v1::AppendStreamRequest request;
+                                       TV_RETURN_IF_ERROR(ParseRequest(request_, request));
+                                       return AppendBatch(serving_.front, data_, admitted,
+                                                          request.append(),
+                                                          *response.mutable_append());
+                                     });
+                                   });
+  });
   // Nobody to go on talking to: the whole stream ends.
   if (absl::IsUnauthenticated(status) || absl::IsCancelled(status)) {
     Finish(ToGrpc(status));
     return;
   }
   if (!status.ok()) {
-    response_.clear_append();
-    v1::BatchError& error = *response_.mutable_error();
+    response.clear_append();
+    v1::BatchError& error = *response.mutable_error();
     const grpc::Status wire = ToGrpc(status);
     error.set_code(static_cast<int>(wire.error_code()));
     error.set_message(wire.error_message());
     error.set_reason(ReasonOf(status));
     error.set_retry_after_ms(static_cast<uint32_t>(RetryAfterMillis(status)));
+  }
+  if (const absl::Status written = WriteResponse(response, response_); !written.ok()) {
+    Finish(ToGrpc(written));
+    return;
   }
   StartWrite(&response_);
 }

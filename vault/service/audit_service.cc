@@ -123,8 +123,8 @@ absl::Status Consistency(const store::Journal& journal,
 }  // namespace
 
 grpc::ServerUnaryReactor* AuditServiceImpl::ListEntries(grpc::CallbackServerContext* context,
-                                                        const v1::ListEntriesRequest* request,
-                                                        v1::ListEntriesResponse* response) {
+                                                        const grpc::ByteBuffer* request,
+                                                        grpc::ByteBuffer* response) {
   return ServeUnary<v1::ListEntriesRequest, v1::ListEntriesResponse>(
       serving_, context, "/televault.v1.AuditService/ListEntries", request, response,
       [this](Call& call, const auto& in, auto& out) {
@@ -134,8 +134,8 @@ grpc::ServerUnaryReactor* AuditServiceImpl::ListEntries(grpc::CallbackServerCont
 }
 
 grpc::ServerUnaryReactor* AuditServiceImpl::GetEntry(grpc::CallbackServerContext* context,
-                                                     const v1::GetEntryRequest* request,
-                                                     v1::GetEntryResponse* response) {
+                                                     const grpc::ByteBuffer* request,
+                                                     grpc::ByteBuffer* response) {
   return ServeUnary<v1::GetEntryRequest, v1::GetEntryResponse>(
       serving_, context, "/televault.v1.AuditService/GetEntry", request, response,
       [this](Call& call, const auto& in, auto& out) {
@@ -146,8 +146,8 @@ grpc::ServerUnaryReactor* AuditServiceImpl::GetEntry(grpc::CallbackServerContext
 }
 
 grpc::ServerUnaryReactor* AuditServiceImpl::GetCheckpoint(grpc::CallbackServerContext* context,
-                                                          const v1::GetCheckpointRequest* request,
-                                                          v1::GetCheckpointResponse* response) {
+                                                          const grpc::ByteBuffer* request,
+                                                          grpc::ByteBuffer* response) {
   return ServeUnary<v1::GetCheckpointRequest, v1::GetCheckpointResponse>(
       serving_, context, "/televault.v1.AuditService/GetCheckpoint", request, response,
       [this](Call&, const auto&, auto& out) {
@@ -157,24 +157,24 @@ grpc::ServerUnaryReactor* AuditServiceImpl::GetCheckpoint(grpc::CallbackServerCo
       });
 }
 
-grpc::ServerUnaryReactor* AuditServiceImpl::GetInclusionProof(
-    grpc::CallbackServerContext* context, const v1::GetInclusionProofRequest* request,
-    v1::GetInclusionProofResponse* response) {
+grpc::ServerUnaryReactor* AuditServiceImpl::GetInclusionProof(grpc::CallbackServerContext* context,
+                                                              const grpc::ByteBuffer* request,
+                                                              grpc::ByteBuffer* response) {
   return ServeUnary<v1::GetInclusionProofRequest, v1::GetInclusionProofResponse>(
       serving_, context, "/televault.v1.AuditService/GetInclusionProof", request, response,
       [this](Call&, const auto& in, auto& out) { return Inclusion(journal_, in, out); });
 }
 
 grpc::ServerUnaryReactor* AuditServiceImpl::GetConsistencyProof(
-    grpc::CallbackServerContext* context, const v1::GetConsistencyProofRequest* request,
-    v1::GetConsistencyProofResponse* response) {
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
   return ServeUnary<v1::GetConsistencyProofRequest, v1::GetConsistencyProofResponse>(
       serving_, context, "/televault.v1.AuditService/GetConsistencyProof", request, response,
       [this](Call&, const auto& in, auto& out) { return Consistency(journal_, in, out); });
 }
 
-grpc::ServerWriteReactor<v1::TailEntriesResponse>* AuditServiceImpl::TailEntries(
-    grpc::CallbackServerContext* context, const v1::TailEntriesRequest* request) {
+grpc::ServerWriteReactor<grpc::ByteBuffer>* AuditServiceImpl::TailEntries(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
   return ServeStream<v1::TailEntriesRequest, v1::TailEntriesResponse>(
       streams_, context, "/televault.v1.AuditService/TailEntries", request,
       [this](Call& call, const auto& in, auto& writer) { return Tail(call, in, writer); });
@@ -210,8 +210,8 @@ absl::Status AuditServiceImpl::Tail(Call& call, const v1::TailEntriesRequest& re
   return absl::OkStatus();
 }
 
-grpc::ServerWriteReactor<v1::ExportLeavesResponse>* AuditServiceImpl::ExportLeaves(
-    grpc::CallbackServerContext* context, const v1::ExportLeavesRequest* request) {
+grpc::ServerWriteReactor<grpc::ByteBuffer>* AuditServiceImpl::ExportLeaves(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
   return ServeStream<v1::ExportLeavesRequest, v1::ExportLeavesResponse>(
       streams_, context, "/televault.v1.AuditService/ExportLeaves", request,
       [this](Call& call, const auto& in, auto& writer) { return Export(call, in, writer); });

@@ -3,6 +3,7 @@
 #include "televault/v1/audit_service.grpc.pb.h"
 #include "vault/crypto/audit_sealer.h"
 #include "vault/service/adapter.h"
+#include "vault/service/bytes_service.h"
 #include "vault/service/entry_reader.h"
 #include "vault/service/stream_slots.h"
 #include "vault/store/journal.h"
@@ -10,7 +11,15 @@
 namespace televault::service {
 
 // The audit trail, for auditors; proofs, for anybody with a token.
-class AuditServiceImpl final : public v1::AuditService::CallbackService {
+class AuditServiceImpl final
+    : public BytesService<v1::AuditService::Service,
+                          v1::AuditService::WithRawCallbackMethod_ListEntries,
+                          v1::AuditService::WithRawCallbackMethod_GetEntry,
+                          v1::AuditService::WithRawCallbackMethod_TailEntries,
+                          v1::AuditService::WithRawCallbackMethod_GetCheckpoint,
+                          v1::AuditService::WithRawCallbackMethod_GetInclusionProof,
+                          v1::AuditService::WithRawCallbackMethod_GetConsistencyProof,
+                          v1::AuditService::WithRawCallbackMethod_ExportLeaves> {
  public:
   // As many as there may be at one time; `streams` needs a few threads more, to refuse with.
   static constexpr size_t kMaxStreams = 16;
@@ -26,24 +35,24 @@ class AuditServiceImpl final : public v1::AuditService::CallbackService {
         vkey_(std::move(vkey)) {}
 
   grpc::ServerUnaryReactor* ListEntries(grpc::CallbackServerContext* context,
-                                        const v1::ListEntriesRequest* request,
-                                        v1::ListEntriesResponse* response) override;
+                                        const grpc::ByteBuffer* request,
+                                        grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* GetEntry(grpc::CallbackServerContext* context,
-                                     const v1::GetEntryRequest* request,
-                                     v1::GetEntryResponse* response) override;
-  grpc::ServerWriteReactor<v1::TailEntriesResponse>* TailEntries(
-      grpc::CallbackServerContext* context, const v1::TailEntriesRequest* request) override;
+                                     const grpc::ByteBuffer* request,
+                                     grpc::ByteBuffer* response) override;
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* TailEntries(grpc::CallbackServerContext* context,
+                                                          const grpc::ByteBuffer* request) override;
   grpc::ServerUnaryReactor* GetCheckpoint(grpc::CallbackServerContext* context,
-                                          const v1::GetCheckpointRequest* request,
-                                          v1::GetCheckpointResponse* response) override;
+                                          const grpc::ByteBuffer* request,
+                                          grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* GetInclusionProof(grpc::CallbackServerContext* context,
-                                              const v1::GetInclusionProofRequest* request,
-                                              v1::GetInclusionProofResponse* response) override;
+                                              const grpc::ByteBuffer* request,
+                                              grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* GetConsistencyProof(grpc::CallbackServerContext* context,
-                                                const v1::GetConsistencyProofRequest* request,
-                                                v1::GetConsistencyProofResponse* response) override;
-  grpc::ServerWriteReactor<v1::ExportLeavesResponse>* ExportLeaves(
-      grpc::CallbackServerContext* context, const v1::ExportLeavesRequest* request) override;
+                                                const grpc::ByteBuffer* request,
+                                                grpc::ByteBuffer* response) override;
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* ExportLeaves(
+      grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) override;
 
  private:
   absl::Status Tail(Call& call, const v1::TailEntriesRequest& request,

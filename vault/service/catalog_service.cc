@@ -100,8 +100,8 @@ void AddFields(const catalog::Dataset& dataset, v1::GetDatasetResponse& response
 }  // namespace
 
 grpc::ServerUnaryReactor* CatalogServiceImpl::ApplyDataset(grpc::CallbackServerContext* context,
-                                                           const v1::ApplyDatasetRequest* request,
-                                                           v1::ApplyDatasetResponse* response) {
+                                                           const grpc::ByteBuffer* request,
+                                                           grpc::ByteBuffer* response) {
   return ServeUnary<v1::ApplyDatasetRequest, v1::ApplyDatasetResponse>(
       serving_, context, "/televault.v1.CatalogService/ApplyDataset", request, response,
       [this](auto& call, const auto& in, auto& out) { return Apply(call, in, out); });
@@ -160,8 +160,8 @@ absl::Status CatalogServiceImpl::Apply(Call& call, const v1::ApplyDatasetRequest
 }
 
 grpc::ServerUnaryReactor* CatalogServiceImpl::ListDatasets(grpc::CallbackServerContext* context,
-                                                           const v1::ListDatasetsRequest* request,
-                                                           v1::ListDatasetsResponse* response) {
+                                                           const grpc::ByteBuffer* request,
+                                                           grpc::ByteBuffer* response) {
   return ServeUnary<v1::ListDatasetsRequest, v1::ListDatasetsResponse>(
       serving_, context, "/televault.v1.CatalogService/ListDatasets", request, response,
       [this](auto& call, const auto& in, auto& out) { return List(call, in, out); });
@@ -181,8 +181,8 @@ absl::Status CatalogServiceImpl::List(Call& call, const v1::ListDatasetsRequest&
 }
 
 grpc::ServerUnaryReactor* CatalogServiceImpl::GetDataset(grpc::CallbackServerContext* context,
-                                                         const v1::GetDatasetRequest* request,
-                                                         v1::GetDatasetResponse* response) {
+                                                         const grpc::ByteBuffer* request,
+                                                         grpc::ByteBuffer* response) {
   return ServeUnary<v1::GetDatasetRequest, v1::GetDatasetResponse>(
       serving_, context, "/televault.v1.CatalogService/GetDataset", request, response,
       [this](auto& call, const auto& in, auto& out) { return Get(call, in, out); });

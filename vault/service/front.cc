@@ -58,6 +58,29 @@ void SetReceipt(google::protobuf::Message& response, v1::AuditReceipt receipt) {
   static_cast<v1::AuditReceipt*>(target)->Swap(&receipt);
 }
 
+void NoteOutcome(record::v1::AuditEntry& entry, const absl::Status& outcome) {
+  entry.set_status(static_cast<int>(outcome.code()));
+  if (outcome.ok() || entry.reason() != "OK") return;
+  const std::string why = ReasonOf(outcome);
+  entry.set_reason(why.empty() ? absl::StatusCodeToString(outcome.code()) : why);
+  // The roles allowed it, the case did not: a vote twice, a gate closed meanwhile.
+  if (absl::IsPermissionDenied(outcome) || absl::IsUnavailable(outcome)) {
+    entry.set_verdict(record::v1::VERDICT_DENY);
+  }
+}
+
+record::v1::AuditEntry EntryOf(const char* method, const RefusalCounts::Count& count) {
+  record::v1::AuditEntry entry;
+  entry.set_kind(record::v1::ENTRY_KIND_EVENT);
+  entry.set_method(method);
+  entry.set_peer(count.peer);
+  entry.set_verdict(record::v1::VERDICT_DENY);
+  entry.set_reason(count.reason);
+  (*entry.mutable_details())["calls"] = absl::StrCat(count.calls);
+  (*entry.mutable_details())["second"] = FormatRfc3339({count.second * 1'000'000});
+  return entry;
+}
+
 }  // namespace
 
 absl::Status ToStatus(const auth::Decision& decision) {
@@ -199,18 +222,25 @@ absl::Status Front::Admit(const Arrival& arrival, Call& call) {
   return absl::OkStatus();
 }
 
+void Front::CountOverload(std::string_view method, std::string_view peer) {
+  const v1::Policy* policy = parts_.policies.Find(method);
+  const bool ingest = policy != nullptr && IsIngest(*policy);
+  overloaded_.Add(ingest ? "ingest" : peer, reason::kOverloaded, parts_.lockdown.SteadyTime());
+}
+
 void Front::RecordRefusals() {
-  for (const auto& count : unauthenticated_.Take(parts_.lockdown.SteadyTime())) {
-    record::v1::AuditEntry entry;
-    entry.set_kind(record::v1::ENTRY_KIND_EVENT);
-    entry.set_method("auth.refused");
-    entry.set_peer(count.peer);
-    entry.set_verdict(record::v1::VERDICT_DENY);
-    entry.set_reason(count.reason);
-    (*entry.mutable_details())["calls"] = absl::StrCat(count.calls);
-    (*entry.mutable_details())["second"] = FormatRfc3339({count.second * 1'000'000});
-    // Where this fails the journal has stopped and everything is refused anyway.
+  const WallTime now = parts_.lockdown.SteadyTime();
+  // Where an entry fails the journal has stopped and everything is refused anyway.
+  const auto record = [this](record::v1::AuditEntry entry) {
     (void)parts_.recorder.Record(std::move(entry), {.security_event = true}).status();
+  };
+  for (const auto& count : unauthenticated_.Take(now)) record(EntryOf("auth.refused", count));
+  for (const auto& count : overloaded_.Take(now)) record(EntryOf("calls.refused", count));
+  for (const auto& count : disk_full_.Take(now)) record(EntryOf("calls.refused", count));
+  for (record::v1::AuditEntry& entry : late_.Take()) {
+    if (!parts_.recorder.Record(entry, {.security_event = true}).ok()) {
+      late_.PutBack(std::move(entry));
+    }
   }
 }
 
@@ -234,34 +264,52 @@ absl::Status Front::Begin(const Arrival& arrival, Call& call) {
   return recorded.ok() || call.answer_unaudited ? admitted : recorded;
 }
 
+void Front::RecordWhenPossible(Call& call, const absl::Status& outcome) {
+  if (absl::IsUnauthenticated(outcome)) {
+    const std::string_view peer = IsIngest(call.policy) ? "ingest" : std::string_view(call.peer);
+    unauthenticated_.Add(peer, call.entry.reason(), call.now);
+    return;
+  }
+  NoteOutcome(call.entry, outcome);
+  late_.Add(call.entry, FormatRfc3339(parts_.lockdown.SteadyTime()));
+}
+
 absl::StatusOr<v1::AuditReceipt> Front::Conclude(Call& call, const absl::Status& outcome) {
   record::v1::AuditEntry& entry = call.entry;
-  entry.set_status(static_cast<int>(outcome.code()));
-  if (!outcome.ok() && entry.reason() == "OK") {
-    const std::string why = ReasonOf(outcome);
-    entry.set_reason(why.empty() ? absl::StatusCodeToString(outcome.code()) : why);
-    // The roles allowed it, the case did not: a vote twice, a gate closed meanwhile.
-    if (absl::IsPermissionDenied(outcome) || absl::IsUnavailable(outcome)) {
-      entry.set_verdict(record::v1::VERDICT_DENY);
-    }
-  }
+  NoteOutcome(entry, outcome);
   entry.set_duration_us((parts_.clock.Mono() - call.started).count() / 1'000);
   entry.set_response_digest(call.response_digest);
 
   if (!outcome.ok()) call.discloses = false;
   call.security_event = call.security_event || !outcome.ok();
-  TV_ASSIGN_OR_RETURN(
-      const Recorder::Recorded recorded,
-      RecordStep(call, entry,
-                 outcome.ok() ? std::move(call.mutations) : decltype(call.mutations)()));
+  const absl::StatusOr<Recorder::Recorded> recorded = RecordStep(
+      call, entry, outcome.ok() ? std::move(call.mutations) : decltype(call.mutations)());
+  if (!recorded.ok()) {
+    if (outcome.ok()) RecordNoRoom(call, recorded.status());
+    return recorded.status();
+  }
   if (outcome.ok()) {
     call.on_abandoned = nullptr;
     if (call.on_committed) std::exchange(call.on_committed, nullptr)();
   }
-  TV_ASSIGN_OR_RETURN(v1::AuditReceipt receipt, parts_.recorder.ReceiptFor(recorded));
+  TV_ASSIGN_OR_RETURN(v1::AuditReceipt receipt, parts_.recorder.ReceiptFor(*recorded));
   if (entry.has_intent()) receipt.set_intent_index(entry.intent_index());
   call.trailing.emplace(kProofTrailer, receipt.proof());
   return receipt;
+}
+
+// What found no room was certainly not written: the refusal is on record, out of the space that is
+// kept for it. Writers come back all the time: of theirs there is one entry a second.
+void Front::RecordNoRoom(Call& call, const absl::Status& why) {
+  if (ReasonOf(why) != reason::kDiskFull) return;
+  if (IsIngest(call.policy)) {
+    disk_full_.Add("ingest", reason::kDiskFull, call.now);
+    return;
+  }
+  NoteOutcome(call.entry, why);
+  Recording recording;
+  recording.security_event = true;
+  (void)parts_.recorder.Record(call.entry, std::move(recording)).status();
 }
 
 absl::StatusOr<Recorder::Recorded> Front::RecordStep(Call& call,

@@ -11,8 +11,9 @@
 #include "vault/control/control_store.h"
 #include "vault/incident/lockdown_manager.h"
 #include "vault/service/call.h"
+#include "vault/service/late_entries.h"
 #include "vault/service/recorder.h"
-#include "vault/service/unauthenticated_log.h"
+#include "vault/service/refusal_counts.h"
 
 namespace google::protobuf {
 class Message;
@@ -69,6 +70,9 @@ class Front {
   // Counts the use of the token of a call that was answered first. A use that cannot be counted is
   // told in the entry and refuses nothing.
   void CountUse(Call& call);
+  // For a call that was answered and cannot be recorded now: its entry follows as soon as the
+  // journal takes it, with those like it. Waits for nothing.
+  void RecordWhenPossible(Call& call, const absl::Status& outcome);
   // Records the call's (last) entry and commits what the call holds; the receipt's proof goes into
   // call.trailing. `outcome` is the status the caller will see if recording works.
   absl::StatusOr<v1::AuditReceipt> Conclude(Call& call, const absl::Status& outcome);
@@ -78,7 +82,11 @@ class Front {
   absl::StatusOr<Recorder::Recorded> RecordStep(Call& call, const record::v1::AuditEntry& entry,
                                                 std::vector<store::Mutation> mutations);
 
-  // Records refused calls of unknown callers that were only counted; call it every second or so.
+  // Counts a call that found no room to be run, so that it was refused unseen. Waits for nothing.
+  void CountOverload(std::string_view method, std::string_view peer);
+
+  // Records refused calls that were only counted, and those that could not be recorded when they
+  // were answered; call it every second or so.
   void RecordRefusals();
 
   // Decides about a dataset and enforces it: handlers call it before they touch anything.
@@ -105,9 +113,13 @@ class Front {
   // Waits for the exclusive lane, and decides again.
   absl::Status EnterAlone(Call& call, std::unique_lock<std::timed_mutex>& alone);
   void RefuseUnauthenticated(Call& call, const absl::Status& why);
+  void RecordNoRoom(Call& call, const absl::Status& why);
 
   Parts parts_;
-  UnauthenticatedLog unauthenticated_;
+  RefusalCounts unauthenticated_;
+  RefusalCounts overloaded_;
+  RefusalCounts disk_full_;
+  LateEntries late_;
   std::timed_mutex exclusive_;  // held from run to commit by calls whose policy says so
 };
 

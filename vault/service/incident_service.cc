@@ -85,9 +85,9 @@ absl::Status TakeStep(Front& front, Call& call, const incident::LiftStep& step) 
 
 }  // namespace
 
-grpc::ServerUnaryReactor* IncidentServiceImpl::EngageLockdown(
-    grpc::CallbackServerContext* context, const v1::EngageLockdownRequest* request,
-    v1::EngageLockdownResponse* response) {
+grpc::ServerUnaryReactor* IncidentServiceImpl::EngageLockdown(grpc::CallbackServerContext* context,
+                                                              const grpc::ByteBuffer* request,
+                                                              grpc::ByteBuffer* response) {
   return ServeUnaryAnswerFirst<v1::EngageLockdownRequest, v1::EngageLockdownResponse>(
       engaging_, answer_first_, context, "/televault.v1.IncidentService/EngageLockdown", request,
       response, [this](auto& call, const auto& in, auto& out) {
@@ -96,8 +96,8 @@ grpc::ServerUnaryReactor* IncidentServiceImpl::EngageLockdown(
 }
 
 grpc::ServerUnaryReactor* IncidentServiceImpl::GetLockdownStatus(
-    grpc::CallbackServerContext* context, const v1::GetLockdownStatusRequest* request,
-    v1::GetLockdownStatusResponse* response) {
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
   return ServeUnary<v1::GetLockdownStatusRequest, v1::GetLockdownStatusResponse>(
       status_, context, "/televault.v1.IncidentService/GetLockdownStatus", request, response,
       [this](auto&, const auto&, auto& out) {
@@ -107,8 +107,8 @@ grpc::ServerUnaryReactor* IncidentServiceImpl::GetLockdownStatus(
 }
 
 grpc::ServerUnaryReactor* IncidentServiceImpl::ProposeLift(grpc::CallbackServerContext* context,
-                                                           const v1::ProposeLiftRequest* request,
-                                                           v1::ProposeLiftResponse* response) {
+                                                           const grpc::ByteBuffer* request,
+                                                           grpc::ByteBuffer* response) {
   return ServeUnary<v1::ProposeLiftRequest, v1::ProposeLiftResponse>(
       serving_, context, "/televault.v1.IncidentService/ProposeLift", request, response,
       [this](Call& call, const auto& in, auto& out) -> absl::Status {
@@ -122,8 +122,8 @@ grpc::ServerUnaryReactor* IncidentServiceImpl::ProposeLift(grpc::CallbackServerC
 }
 
 grpc::ServerUnaryReactor* IncidentServiceImpl::ApproveLift(grpc::CallbackServerContext* context,
-                                                           const v1::ApproveLiftRequest* request,
-                                                           v1::ApproveLiftResponse* response) {
+                                                           const grpc::ByteBuffer* request,
+                                                           grpc::ByteBuffer* response) {
   return ServeUnary<v1::ApproveLiftRequest, v1::ApproveLiftResponse>(
       serving_, context, "/televault.v1.IncidentService/ApproveLift", request, response,
       [this](Call& call, const auto& in, auto& out) -> absl::Status {

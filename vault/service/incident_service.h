@@ -2,12 +2,18 @@
 
 #include "televault/v1/incident_service.grpc.pb.h"
 #include "vault/service/adapter.h"
+#include "vault/service/bytes_service.h"
 #include "vault/service/stream_registry.h"
 
 namespace televault::service {
 
 // Lockdown. Works while sealed, in control mode and with a full disk.
-class IncidentServiceImpl final : public v1::IncidentService::CallbackService {
+class IncidentServiceImpl final
+    : public BytesService<v1::IncidentService::Service,
+                          v1::IncidentService::WithRawCallbackMethod_EngageLockdown,
+                          v1::IncidentService::WithRawCallbackMethod_GetLockdownStatus,
+                          v1::IncidentService::WithRawCallbackMethod_ProposeLift,
+                          v1::IncidentService::WithRawCallbackMethod_ApproveLift> {
  public:
   // `status` has a pool on which nothing waits for other calls. `engaging` has a pool that serves
   // nothing else and never waits for a disk: a lockdown does not wait behind other calls, nor
@@ -21,17 +27,17 @@ class IncidentServiceImpl final : public v1::IncidentService::CallbackService {
         streams_(streams) {}
 
   grpc::ServerUnaryReactor* EngageLockdown(grpc::CallbackServerContext* context,
-                                           const v1::EngageLockdownRequest* request,
-                                           v1::EngageLockdownResponse* response) override;
+                                           const grpc::ByteBuffer* request,
+                                           grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* GetLockdownStatus(grpc::CallbackServerContext* context,
-                                              const v1::GetLockdownStatusRequest* request,
-                                              v1::GetLockdownStatusResponse* response) override;
+                                              const grpc::ByteBuffer* request,
+                                              grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* ProposeLift(grpc::CallbackServerContext* context,
-                                        const v1::ProposeLiftRequest* request,
-                                        v1::ProposeLiftResponse* response) override;
+                                        const grpc::ByteBuffer* request,
+                                        grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* ApproveLift(grpc::CallbackServerContext* context,
-                                        const v1::ApproveLiftRequest* request,
-                                        v1::ApproveLiftResponse* response) override;
+                                        const grpc::ByteBuffer* request,
+                                        grpc::ByteBuffer* response) override;
 
  private:
   Serving serving_;

@@ -44,8 +44,8 @@ absl::Status ListRejectsPage(DataPlaneSource& source, const Call& call,
 }  // namespace
 
 grpc::ServerUnaryReactor* IngestServiceImpl::Append(grpc::CallbackServerContext* context,
-                                                    const v1::AppendRequest* request,
-                                                    v1::AppendResponse* response) {
+                                                    const grpc::ByteBuffer* request,
+                                                    grpc::ByteBuffer* response) {
   return ServeUnary<v1::AppendRequest, v1::AppendResponse>(
       serving_, context, kAppendMethod, request, response,
       [this](Call& call, const auto& in, auto& out) {
@@ -53,14 +53,14 @@ grpc::ServerUnaryReactor* IngestServiceImpl::Append(grpc::CallbackServerContext*
       });
 }
 
-grpc::ServerBidiReactor<v1::AppendStreamRequest, v1::AppendStreamResponse>*
-IngestServiceImpl::AppendStream(grpc::CallbackServerContext* context) {
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* IngestServiceImpl::AppendStream(
+    grpc::CallbackServerContext* context) {
   return new AppendStreamReactor(serving_, data_, *context);
 }
 
 grpc::ServerUnaryReactor* IngestServiceImpl::ListRejects(grpc::CallbackServerContext* context,
-                                                         const v1::ListRejectsRequest* request,
-                                                         v1::ListRejectsResponse* response) {
+                                                         const grpc::ByteBuffer* request,
+                                                         grpc::ByteBuffer* response) {
   return ServeUnary<v1::ListRejectsRequest, v1::ListRejectsResponse>(
       serving_, context, "/televault.v1.IngestService/ListRejects", request, response,
       [this](Call& call, const auto& in, auto& out) {
@@ -69,8 +69,8 @@ grpc::ServerUnaryReactor* IngestServiceImpl::ListRejects(grpc::CallbackServerCon
 }
 
 grpc::ServerUnaryReactor* OtlpLogsServiceImpl::Export(grpc::CallbackServerContext* context,
-                                                      const ingest::OtlpLogsRequest* request,
-                                                      OtlpResponse* response) {
+                                                      const grpc::ByteBuffer* request,
+                                                      grpc::ByteBuffer* response) {
   return ServeUnary<ingest::OtlpLogsRequest, OtlpResponse>(
       serving_, context, "/opentelemetry.proto.collector.logs.v1.LogsService/Export", request,
       response, [this](Call& call, const auto& in, auto& out) {

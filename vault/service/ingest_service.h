@@ -3,23 +3,28 @@
 #include "opentelemetry/proto/collector/logs/v1/logs_service.grpc.pb.h"
 #include "televault/v1/ingest_service.grpc.pb.h"
 #include "vault/service/adapter.h"
+#include "vault/service/bytes_service.h"
 #include "vault/service/data_plane.h"
 
 namespace televault::service {
 
 // Telemetry in, native protocol.
-class IngestServiceImpl final : public v1::IngestService::CallbackService {
+class IngestServiceImpl final
+    : public BytesService<v1::IngestService::Service,
+                          v1::IngestService::WithRawCallbackMethod_Append,
+                          v1::IngestService::WithRawCallbackMethod_AppendStream,
+                          v1::IngestService::WithRawCallbackMethod_ListRejects> {
  public:
   IngestServiceImpl(Serving serving, DataPlaneSource& data) : serving_(serving), data_(data) {}
 
   grpc::ServerUnaryReactor* Append(grpc::CallbackServerContext* context,
-                                   const v1::AppendRequest* request,
-                                   v1::AppendResponse* response) override;
-  grpc::ServerBidiReactor<v1::AppendStreamRequest, v1::AppendStreamResponse>* AppendStream(
+                                   const grpc::ByteBuffer* request,
+                                   grpc::ByteBuffer* response) override;
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* AppendStream(
       grpc::CallbackServerContext* context) override;
   grpc::ServerUnaryReactor* ListRejects(grpc::CallbackServerContext* context,
-                                        const v1::ListRejectsRequest* request,
-                                        v1::ListRejectsResponse* response) override;
+                                        const grpc::ByteBuffer* request,
+                                        grpc::ByteBuffer* response) override;
 
  private:
   Serving serving_;
@@ -28,14 +33,15 @@ class IngestServiceImpl final : public v1::IngestService::CallbackService {
 
 // Telemetry in, OpenTelemetry logs.
 class OtlpLogsServiceImpl final
-    : public opentelemetry::proto::collector::logs::v1::LogsService::CallbackService {
+    : public BytesService<
+          opentelemetry::proto::collector::logs::v1::LogsService::Service,
+          opentelemetry::proto::collector::logs::v1::LogsService::WithRawCallbackMethod_Export> {
  public:
   OtlpLogsServiceImpl(Serving serving, DataPlaneSource& data) : serving_(serving), data_(data) {}
 
-  grpc::ServerUnaryReactor* Export(
-      grpc::CallbackServerContext* context,
-      const opentelemetry::proto::collector::logs::v1::ExportLogsServiceRequest* request,
-      opentelemetry::proto::collector::logs::v1::ExportLogsServiceResponse* response) override;
+  grpc::ServerUnaryReactor* Export(grpc::CallbackServerContext* context,
+                                   const grpc::ByteBuffer* request,
+                                   grpc::ByteBuffer* response) override;
 
  private:
   Serving serving_;

@@ -8,8 +8,8 @@ constexpr std::string_view kPassphraseHeader = "televault-unseal-bin";
 }  // namespace
 
 grpc::ServerUnaryReactor* OperatorServiceImpl::GetStatus(grpc::CallbackServerContext* context,
-                                                         const v1::GetStatusRequest* request,
-                                                         v1::GetStatusResponse* response) {
+                                                         const grpc::ByteBuffer* request,
+                                                         grpc::ByteBuffer* response) {
   return ServeUnary<v1::GetStatusRequest, v1::GetStatusResponse>(
       status_, context, "/televault.v1.OperatorService/GetStatus", request, response,
       [this](Call&, const v1::GetStatusRequest&, v1::GetStatusResponse& out) {
@@ -19,8 +19,8 @@ grpc::ServerUnaryReactor* OperatorServiceImpl::GetStatus(grpc::CallbackServerCon
 }
 
 grpc::ServerUnaryReactor* OperatorServiceImpl::Unseal(grpc::CallbackServerContext* context,
-                                                      const v1::UnsealRequest* request,
-                                                      v1::UnsealResponse* response) {
+                                                      const grpc::ByteBuffer* request,
+                                                      grpc::ByteBuffer* response) {
   return ServeUnary<v1::UnsealRequest, v1::UnsealResponse>(
       serving_, context, "/televault.v1.OperatorService/Unseal", request, response,
       [this](Call& call, const v1::UnsealRequest&, v1::UnsealResponse& out) -> absl::Status {
@@ -37,8 +37,8 @@ grpc::ServerUnaryReactor* OperatorServiceImpl::Unseal(grpc::CallbackServerContex
 }
 
 grpc::ServerUnaryReactor* OperatorServiceImpl::Seal(grpc::CallbackServerContext* context,
-                                                    const v1::SealRequest* request,
-                                                    v1::SealResponse* response) {
+                                                    const grpc::ByteBuffer* request,
+                                                    grpc::ByteBuffer* response) {
   return ServeUnary<v1::SealRequest, v1::SealResponse>(
       serving_, context, "/televault.v1.OperatorService/Seal", request, response,
       [this](Call& call, const v1::SealRequest&, v1::SealResponse& out) {

@@ -2,6 +2,7 @@
 
 #include "televault/v1/operator_service.grpc.pb.h"
 #include "vault/service/adapter.h"
+#include "vault/service/bytes_service.h"
 
 namespace televault::service {
 
@@ -21,21 +22,25 @@ class VaultControl {
 };
 
 // Keys, sealing, the state of the daemon.
-class OperatorServiceImpl final : public v1::OperatorService::CallbackService {
+class OperatorServiceImpl final
+    : public BytesService<v1::OperatorService::Service,
+                          v1::OperatorService::WithRawCallbackMethod_GetStatus,
+                          v1::OperatorService::WithRawCallbackMethod_Unseal,
+                          v1::OperatorService::WithRawCallbackMethod_Seal> {
  public:
   // `status` has a pool on which nothing waits for other calls.
   OperatorServiceImpl(Serving serving, Serving status, VaultControl& vault)
       : serving_(serving), status_(status), vault_(vault) {}
 
   grpc::ServerUnaryReactor* GetStatus(grpc::CallbackServerContext* context,
-                                      const v1::GetStatusRequest* request,
-                                      v1::GetStatusResponse* response) override;
+                                      const grpc::ByteBuffer* request,
+                                      grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* Unseal(grpc::CallbackServerContext* context,
-                                   const v1::UnsealRequest* request,
-                                   v1::UnsealResponse* response) override;
+                                   const grpc::ByteBuffer* request,
+                                   grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* Seal(grpc::CallbackServerContext* context,
-                                 const v1::SealRequest* request,
-                                 v1::SealResponse* response) override;
+                                 const grpc::ByteBuffer* request,
+                                 grpc::ByteBuffer* response) override;
 
  private:
   Serving serving_;

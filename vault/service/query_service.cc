@@ -42,8 +42,8 @@ class InFlight {
 
 }  // namespace
 
-grpc::ServerWriteReactor<v1::QueryResponse>* QueryServiceImpl::Query(
-    grpc::CallbackServerContext* context, const v1::QueryRequest* request) {
+grpc::ServerWriteReactor<grpc::ByteBuffer>* QueryServiceImpl::Query(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
   return ServeStream<v1::QueryRequest, v1::QueryResponse>(
       serving_, context, kQuery, request,
       [this](Call& call, const v1::QueryRequest& admitted,
@@ -85,7 +85,11 @@ absl::Status QueryServiceImpl::RunQuery(Call& call, const v1::QueryRequest& requ
                        .access = access,
                        .scope = scope,
                        .valid_until_us = call.decision.valid_until_us,
-                       .caller = [&] { return serving_.front.StillValid(call); }});
+                       .caller = [this, &call, plane = *data]() -> absl::Status {
+                         TV_RETURN_IF_ERROR(serving_.front.StillValid(call));
+                         if (call.decision.grant_id.empty()) return absl::OkStatus();
+                         return plane->access->StillGranted(call.decision.grant_id);
+                       }});
   writer.SetCheck([lease] { return lease->Check(); });
   StreamRegistry::Entry entry(streams_,
                               {[lease] { return lease->Check(); }, [&writer] { writer.Wake(); }});
@@ -123,8 +127,8 @@ absl::Status QueryServiceImpl::Execute(Call& call, const AdmittedQuery& admitted
 }
 
 grpc::ServerUnaryReactor* QueryServiceImpl::Explain(grpc::CallbackServerContext* context,
-                                                    const v1::ExplainRequest* request,
-                                                    v1::ExplainResponse* response) {
+                                                    const grpc::ByteBuffer* request,
+                                                    grpc::ByteBuffer* response) {
   return ServeUnary<v1::ExplainRequest, v1::ExplainResponse>(
       serving_, context, kExplain, request, response,
       [this](Call& call, const v1::ExplainRequest& admitted, v1::ExplainResponse& answer) {

@@ -6,6 +6,7 @@
 #include "televault/v1/query_service.grpc.pb.h"
 #include "vault/base/limits.h"
 #include "vault/service/adapter.h"
+#include "vault/service/bytes_service.h"
 #include "vault/service/data_plane.h"
 #include "vault/service/query_call.h"
 #include "vault/service/read_lease.h"
@@ -20,17 +21,19 @@ struct QueryLimits {
 };
 
 // Telemetry out. See docs/life-of-a-query.md.
-class QueryServiceImpl final : public v1::QueryService::CallbackService {
+class QueryServiceImpl final
+    : public BytesService<v1::QueryService::Service, v1::QueryService::WithRawCallbackMethod_Query,
+                          v1::QueryService::WithRawCallbackMethod_Explain> {
  public:
   QueryServiceImpl(Serving serving, DataPlaneSource& data, StreamRegistry& streams, Random& random,
                    QueryLimits query_limits)
       : serving_(serving), data_(data), streams_(streams), random_(random), limits_(query_limits) {}
 
-  grpc::ServerWriteReactor<v1::QueryResponse>* Query(grpc::CallbackServerContext* context,
-                                                     const v1::QueryRequest* request) override;
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Query(grpc::CallbackServerContext* context,
+                                                    const grpc::ByteBuffer* request) override;
   grpc::ServerUnaryReactor* Explain(grpc::CallbackServerContext* context,
-                                    const v1::ExplainRequest* request,
-                                    v1::ExplainResponse* response) override;
+                                    const grpc::ByteBuffer* request,
+                                    grpc::ByteBuffer* response) override;
 
  private:
   absl::Status RunQuery(Call& call, const v1::QueryRequest& request,

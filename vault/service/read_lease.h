@@ -21,7 +21,7 @@ class ReadLease {
     GateAccess access;
     GateScope scope;
     int64_t valid_until_us = 0;            // end of the grant; 0 = needs none
-    std::function<absl::Status()> caller;  // OK while token and person are good
+    std::function<absl::Status()> caller;  // OK while token, person and grant are good
   };
   explicit ReadLease(Parts parts) : parts_(std::move(parts)) {}
 
@@ -29,13 +29,13 @@ class ReadLease {
   // say.
   absl::Status Check() const {
     TV_RETURN_IF_ERROR(parts_.gate.Check(parts_.access, parts_.scope));
-    const int64_t now = parts_.gate.ReadTime().micros;
-    if (now >= earliest_deadline_.load()) {
+    if (parts_.gate.ReadTime().micros >= earliest_deadline_.load()) {
       return WithReason(absl::FailedPreconditionError(
                             "a day expired while its answer was on the way; run the query again"),
                         reason::kExpired);
     }
-    if (parts_.valid_until_us != 0 && now >= parts_.valid_until_us) {
+    // A grant is decided by the time that a jump of the wall clock does not move, and ends by it.
+    if (parts_.valid_until_us != 0 && parts_.gate.SteadyTime().micros >= parts_.valid_until_us) {
       return WithReason(absl::FailedPreconditionError(
                             "the grant ended while its answer was on the way; ask for another"),
                         reason::kExpired);

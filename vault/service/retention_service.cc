@@ -126,24 +126,24 @@ absl::Status ListReceiptsOf(DataPlaneSource& source, const Call& call,
 }  // namespace
 
 grpc::ServerUnaryReactor* RetentionServiceImpl::RunRetention(grpc::CallbackServerContext* context,
-                                                             const v1::RunRetentionRequest* request,
-                                                             v1::RunRetentionResponse* response) {
+                                                             const grpc::ByteBuffer* request,
+                                                             grpc::ByteBuffer* response) {
   return ServeUnary<v1::RunRetentionRequest, v1::RunRetentionResponse>(
       serving_, context, "/televault.v1.RetentionService/RunRetention", request, response,
       [this](auto& call, const auto&, auto& out) { return Run(data_, out, call); });
 }
 
-grpc::ServerUnaryReactor* RetentionServiceImpl::ListPartitions(
-    grpc::CallbackServerContext* context, const v1::ListPartitionsRequest* request,
-    v1::ListPartitionsResponse* response) {
+grpc::ServerUnaryReactor* RetentionServiceImpl::ListPartitions(grpc::CallbackServerContext* context,
+                                                               const grpc::ByteBuffer* request,
+                                                               grpc::ByteBuffer* response) {
   return ServeUnary<v1::ListPartitionsRequest, v1::ListPartitionsResponse>(
       serving_, context, "/televault.v1.RetentionService/ListPartitions", request, response,
       [this](auto& call, const auto& in, auto& out) { return List(data_, in, out, call); });
 }
 
 grpc::ServerUnaryReactor* RetentionServiceImpl::ListReceipts(grpc::CallbackServerContext* context,
-                                                             const v1::ListReceiptsRequest* request,
-                                                             v1::ListReceiptsResponse* response) {
+                                                             const grpc::ByteBuffer* request,
+                                                             grpc::ByteBuffer* response) {
   return ServeUnary<v1::ListReceiptsRequest, v1::ListReceiptsResponse>(
       serving_, context, "/televault.v1.RetentionService/ListReceipts", request, response,
       [this](auto& call, const auto& in, auto& out) {

@@ -29,7 +29,8 @@ int RetryAfterMillis(const absl::Status& status) {
   const std::string why = ReasonOf(status);
   if (why == reason::kOverloaded) return kOverloadedMillis;
   if (why == reason::kLockedDown || why == reason::kSealed || why == reason::kControlMode ||
-      why == reason::kOutcomeUnknown) {
+      why == reason::kOutcomeUnknown || why == reason::kDiskFull) {
+    // OTLP collectors drop what is refused without a time to come back.
     return kLockedMillis;
   }
   return 0;

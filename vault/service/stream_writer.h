@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <functional>
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
 #include <mutex>
 #include <utility>
 
@@ -31,7 +32,7 @@ struct StreamPatience {
 // Failure: a message that is not taken in time ends the call: DEADLINE_EXCEEDED from Write, and
 // Finish calls `abort`.
 template <class Response>
-class StreamWriter final : public grpc::ServerWriteReactor<Response> {
+class StreamWriter final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
  public:
   using Check = std::function<absl::Status()>;
 
@@ -48,7 +49,12 @@ class StreamWriter final : public grpc::ServerWriteReactor<Response> {
 
   // Sends `response` once the message before it has been taken. CANCELLED when the client is gone,
   // DEADLINE_EXCEEDED when it takes nothing, else what `check` says.
-  absl::Status Write(Response response) {
+  absl::Status Write(const Response& response) {
+    grpc::ByteBuffer bytes;
+    bool own = false;
+    if (!grpc::SerializationTraits<Response>::Serialize(response, &bytes, &own).ok()) {
+      return absl::InternalError("the answer cannot be written as a message");
+    }
     std::unique_lock lock(mu_);
     std::chrono::milliseconds waited{0};
     for (;;) {
@@ -61,7 +67,7 @@ class StreamWriter final : public grpc::ServerWriteReactor<Response> {
       // Time passes without waking anybody, and deadlines with it.
       if (idle_.wait_for(lock, patience_.look) == std::cv_status::timeout) waited += patience_.look;
     }
-    current_ = std::move(response);
+    current_.Swap(&bytes);
     writing_ = true;
     this->StartWrite(&current_);
     return absl::OkStatus();
@@ -76,7 +82,7 @@ class StreamWriter final : public grpc::ServerWriteReactor<Response> {
     const grpc::Status wire = ToGrpc(status);
     lock.unlock();
     if (!taken && abort_) abort_();
-    grpc::ServerWriteReactor<Response>::Finish(wire);
+    grpc::ServerWriteReactor<grpc::ByteBuffer>::Finish(wire);
   }
 
   // The check may have changed its mind: a waiting Write looks again.
@@ -107,7 +113,7 @@ class StreamWriter final : public grpc::ServerWriteReactor<Response> {
   mutable std::mutex mu_;  // guards all below
   std::condition_variable idle_;
   Check check_;
-  Response current_;
+  grpc::ByteBuffer current_;
   bool writing_ = false;
   std::atomic<bool> cancelled_ = false;  // set under mu_, read anywhere
 };

@@ -288,13 +288,14 @@ TEST_F(DoorTest, RefusesMalformedBatchesWhole) {
   EXPECT_THAT(Append(request), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("source")));
 }
 
-TEST_F(DoorTest, ReportsAtMostAHundredRefusalsLowestFirst) {
-  v1::AppendRequest request = Good(300);
-  for (int i = 0; i < 300; ++i) FieldOf(request, i, "version").set_string_value("x");
+TEST_F(DoorTest, ReportsAtMostTenThousandRefusalsLowestFirst) {
+  constexpr int kEvents = limits::kMaxRejectsReported + 1;
+  v1::AppendRequest request = Good(kEvents);
+  for (int i = 0; i < kEvents; ++i) FieldOf(request, i, "version").set_string_value("x");
   TV_ASSERT_OK_AND_ASSIGN(const v1::AppendResponse response, Append(request));
-  EXPECT_EQ(response.rejected(), 300u);
-  ASSERT_EQ(response.rejects_size(), 100);
-  EXPECT_EQ(response.rejects(99).index(), 99u);
+  EXPECT_EQ(response.rejected(), static_cast<uint32_t>(kEvents));
+  ASSERT_EQ(response.rejects_size(), kEvents - 1);
+  EXPECT_EQ(response.rejects(kEvents - 2).index(), static_cast<uint32_t>(kEvents - 2));
   EXPECT_TRUE(sink_.days.empty());
 }
 

@@ -41,6 +41,17 @@ TEST(ReadLeaseTest, EndsWithTheGrant) {
   EXPECT_THAT(lease.Check(), HasReason(reason::kExpired));
 }
 
+// A wall clock that jumps ahead moves what may be read, not the end of a grant.
+TEST(ReadLeaseTest, AGrantEndsByTheTimeItWasDecidedBy) {
+  Surroundings around;
+  around.gate.steady = around.gate.now;
+  const ReadLease lease = around.LeaseUntil(around.gate.now.micros + 10);
+  around.gate.now = around.gate.now + microseconds(1'000);
+  EXPECT_THAT(lease.Check(), IsOk());
+  around.gate.steady = *around.gate.steady + microseconds(10);
+  EXPECT_THAT(lease.Check(), HasReason(reason::kExpired));
+}
+
 TEST(ReadLeaseTest, EndsWithTheTokenAndAtALockdown) {
   Surroundings around;
   const ReadLease lease = around.LeaseUntil(0);

@@ -1,4 +1,4 @@
-#include "vault/service/unauthenticated_log.h"
+#include "vault/service/refusal_counts.h"
 
 #include <utility>
 
@@ -9,8 +9,8 @@ int64_t SecondOf(WallTime t) { return t.micros / 1'000'000; }
 
 }  // namespace
 
-bool UnauthenticatedLog::Note(std::string_view peer, std::string_view reason, WallTime now) {
-  const std::lock_guard lock(mu_);
+RefusalCounts::Count& RefusalCounts::CountOf(std::string_view peer, std::string_view reason,
+                                             WallTime now, bool& fresh) {
   auto found = counts_.find(peer);
   if (found == counts_.end()) {
     const std::string key = counts_.size() < kMaxPeers ? std::string(peer) : "others";
@@ -18,17 +18,30 @@ bool UnauthenticatedLog::Note(std::string_view peer, std::string_view reason, Wa
   }
   Count& count = found->second;
   const int64_t second = SecondOf(now);
-  if (count.second != second) {
+  fresh = count.second != second;
+  if (fresh) {
     if (count.calls > 0) finished_.push_back(count);
     count.calls = 0;
     count.second = second;
-    return true;
   }
-  ++count.calls;
-  return false;
+  return count;
 }
 
-std::vector<UnauthenticatedLog::Count> UnauthenticatedLog::Take(WallTime now) {
+bool RefusalCounts::Note(std::string_view peer, std::string_view reason, WallTime now) {
+  const std::lock_guard lock(mu_);
+  bool fresh = false;
+  Count& count = CountOf(peer, reason, now, fresh);
+  if (!fresh) ++count.calls;
+  return fresh;
+}
+
+void RefusalCounts::Add(std::string_view peer, std::string_view reason, WallTime now) {
+  const std::lock_guard lock(mu_);
+  bool fresh = false;
+  ++CountOf(peer, reason, now, fresh).calls;
+}
+
+std::vector<RefusalCounts::Count> RefusalCounts::Take(WallTime now) {
   const std::lock_guard lock(mu_);
   std::vector<Count> taken = std::exchange(finished_, {});
   for (auto it = counts_.begin(); it != counts_.end();) {

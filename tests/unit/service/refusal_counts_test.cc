@@ -1,4 +1,4 @@
-#include "vault/service/unauthenticated_log.h"
+#include "vault/service/refusal_counts.h"
 
 #include <gtest/gtest.h>
 #include <string>
@@ -8,8 +8,8 @@ namespace {
 
 constexpr WallTime At(int64_t second) { return {second * 1'000'000 + 5}; }
 
-TEST(UnauthenticatedLog, TheFirstOfASecondIsRecordedAtOnceTheRestCounted) {
-  UnauthenticatedLog log;
+TEST(RefusalCounts, TheFirstOfASecondIsRecordedAtOnceTheRestCounted) {
+  RefusalCounts log;
   EXPECT_TRUE(log.Note("a", "TOKEN_UNKNOWN", At(1)));
   EXPECT_FALSE(log.Note("a", "TOKEN_UNKNOWN", At(1)));
   EXPECT_FALSE(log.Note("a", "TOKEN_UNKNOWN", At(1)));
@@ -23,10 +23,21 @@ TEST(UnauthenticatedLog, TheFirstOfASecondIsRecordedAtOnceTheRestCounted) {
   EXPECT_TRUE(log.Take(At(3)).empty());
 }
 
-TEST(UnauthenticatedLog, EveryCallIsEitherRecordedOrCountedHoweverManyPeers) {
-  UnauthenticatedLog log;
+TEST(RefusalCounts, WhatCannotBeRecordedAtOnceIsCountedFromTheFirst) {
+  RefusalCounts log;
+  log.Add("a", "OVERLOADED", At(1));
+  log.Add("a", "OVERLOADED", At(1));
+  log.Add("a", "OVERLOADED", At(2));
+  const auto counts = log.Take(At(3));
+  ASSERT_EQ(counts.size(), 2u);
+  EXPECT_EQ(counts[0].calls + counts[1].calls, 3u);
+  EXPECT_EQ(counts[0].reason, "OVERLOADED");
+}
+
+TEST(RefusalCounts, EveryCallIsEitherRecordedOrCountedHoweverManyPeers) {
+  RefusalCounts log;
   uint64_t recorded = 0;
-  const size_t peers = 3 * UnauthenticatedLog::kMaxPeers;
+  const size_t peers = 3 * RefusalCounts::kMaxPeers;
   for (int64_t second = 1; second <= 2; ++second) {
     for (size_t i = 0; i < peers; ++i) {
       if (log.Note("peer" + std::to_string(i), "TOKEN_MALFORMED", At(second))) ++recorded;

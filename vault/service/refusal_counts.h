@@ -11,13 +11,13 @@
 
 namespace televault::service {
 
-// Counts refused calls of unknown callers, so that a flood costs one entry per peer and second
-// instead of one per call, with exact counts.
+// Counts refused calls that may come in floods (of unknown callers, and such that found no room),
+// so that a flood costs one entry per peer and second instead of one per call, with exact counts.
 // Refuses to forget a count: what is taken must be recorded by the caller.
 // Threads: any.
 // Invariants: (1) the sum of all counts handed out equals the calls noted. (2) At most kMaxPeers
 // peers are told apart; further ones are counted as "others".
-class UnauthenticatedLog {
+class RefusalCounts {
  public:
   static constexpr size_t kMaxPeers = 1'024;
 
@@ -32,11 +32,17 @@ class UnauthenticatedLog {
   // it is counted and comes back from Take().
   bool Note(std::string_view peer, std::string_view reason, WallTime now);
 
+  // Counts a call that cannot be recorded at once.
+  void Add(std::string_view peer, std::string_view reason, WallTime now);
+
   // Counts of seconds before the one of `now`.
   std::vector<Count> Take(WallTime now);
 
  private:
-  std::mutex mu_;                                     // guards counts_
+  // The count of `peer` for the second of `now`, which may be new: 0 calls then.
+  Count& CountOf(std::string_view peer, std::string_view reason, WallTime now, bool& fresh);
+
+  std::mutex mu_;                                     // guards all below
   std::map<std::string, Count, std::less<>> counts_;  // by peer
   std::vector<Count> finished_;
 };

@@ -1,0 +1,73 @@
+#include "vault/service/late_entries.h"
+
+#include <gtest/gtest.h>
+
+#include "absl/strings/numbers.h"
+
+namespace televault::service {
+namespace {
+
+record::v1::AuditEntry EntryOf(record::v1::Verdict verdict, const std::string& lockdown) {
+  record::v1::AuditEntry entry;
+  entry.set_kind(record::v1::ENTRY_KIND_OUTCOME);
+  entry.set_method("/televault.v1.IncidentService/EngageLockdown");
+  entry.set_verdict(verdict);
+  entry.mutable_principal()->set_person("rita");
+  if (!lockdown.empty()) (*entry.mutable_details())["lockdown"] = lockdown;
+  return entry;
+}
+
+uint64_t CallsOf(const std::vector<record::v1::AuditEntry>& entries) {
+  uint64_t calls = 0;
+  for (const auto& entry : entries) {
+    uint64_t own = 0;
+    EXPECT_TRUE(absl::SimpleAtoi(entry.details().at("calls"), &own));
+    calls += own;
+  }
+  return calls;
+}
+
+TEST(LateEntries, EqualCallsAreOneEntryWithTheirNumberAndTheFirstTime) {
+  LateEntries late;
+  record::v1::AuditEntry slow = EntryOf(record::v1::VERDICT_ALLOW, "ld-1");
+  slow.set_duration_us(7);
+  late.Add(slow, "2026-01-01T00:00:02Z");
+  late.Add(EntryOf(record::v1::VERDICT_ALLOW, "ld-1"), "2026-01-01T00:00:01Z");
+  late.Add(EntryOf(record::v1::VERDICT_ALLOW, "ld-2"), "2026-01-01T00:00:03Z");
+  const auto taken = late.Take();
+  ASSERT_EQ(taken.size(), 2u);
+  EXPECT_EQ(taken[0].details().at("lockdown"), "ld-1");
+  EXPECT_EQ(taken[0].details().at("calls"), "2");
+  EXPECT_EQ(taken[0].details().at("answered"), "2026-01-01T00:00:01Z");
+  EXPECT_EQ(taken[0].principal().person(), "rita");
+  EXPECT_TRUE(late.Take().empty());
+}
+
+TEST(LateEntries, WhatTheJournalDoesNotTakeComesAgainWithItsNumber) {
+  LateEntries late;
+  late.Add(EntryOf(record::v1::VERDICT_ALLOW, "ld-1"), "t1");
+  late.Add(EntryOf(record::v1::VERDICT_ALLOW, "ld-1"), "t2");
+  for (auto& entry : late.Take()) late.PutBack(std::move(entry));
+  late.Add(EntryOf(record::v1::VERDICT_ALLOW, "ld-1"), "t3");
+  const auto taken = late.Take();
+  ASSERT_EQ(taken.size(), 1u);
+  EXPECT_EQ(taken[0].details().at("calls"), "3");
+  EXPECT_EQ(taken[0].details().at("answered"), "t1");
+}
+
+TEST(LateEntries, AFloodOfRefusedCallsIsCountedAndLeavesRoomForThoseCarriedOut) {
+  LateEntries late;
+  constexpr uint64_t kFlood = 5'000;
+  for (uint64_t i = 0; i < kFlood; ++i) {
+    late.Add(EntryOf(record::v1::VERDICT_DENY, std::to_string(i)), "t");
+  }
+  for (size_t i = 0; i < LateEntries::kMaxAllowed; ++i) {
+    late.Add(EntryOf(record::v1::VERDICT_ALLOW, std::to_string(i)), "t");
+  }
+  const auto taken = late.Take();
+  EXPECT_EQ(taken.size(), LateEntries::kMaxRefused + 1 + LateEntries::kMaxAllowed);
+  EXPECT_EQ(CallsOf(taken), kFlood + LateEntries::kMaxAllowed);
+}
+
+}  // namespace
+}  // namespace televault::service
