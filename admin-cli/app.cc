@@ -45,6 +45,14 @@ int Fail(Terminal& terminal, const absl::Status& status) {
 // The parser's exceptions end here.
 int ReportParse(const CLI::App& app, const CLI::ParseError& error, Terminal& terminal) {
   if (error.get_exit_code() == 0) return app.exit(error, terminal.out, terminal.err);
+  // What is left over where a command should be is what was meant to be one.
+  const std::vector<std::string> left = app.remaining(true);
+  if (error.get_name() == "RequiredError" && !left.empty() && !left.front().starts_with('-')) {
+    terminal.err << "televault: " << Printable(left.front())
+                 << " is not a command here. See `televault --help` or `televault COMMAND "
+                    "--help`.\n";
+    return static_cast<int>(ExitCode::kUsage);
+  }
   terminal.err << "televault: " << Printable(error.what())
                << ". See `televault --help` or `televault COMMAND --help`.\n";
   return static_cast<int>(ExitCode::kUsage);

@@ -50,6 +50,18 @@ std::string_view NextStep(const client::Error& error) {
     return "Give it longer with --timeout, or ask for less.";
   }
   if (error.from_call && !error.from_vault && error.code == absl::StatusCode::kUnavailable) {
+    if (error.message.find("certificate verify failed") != std::string::npos) {
+      return "Check that --cacert is the authority of this vault's certificate and that --addr "
+             "names a host that stands in it.";
+    }
+    if (error.message.find("empty address list") != std::string::npos) {
+      return "Check that --cert and --key are PEM files that belong together, and --cacert one of "
+             "certificates.";
+    }
+    if (error.message.find("Socket closed") != std::string::npos) {
+      return "Check that --addr (TELEVAULT_ADDR) names televaultd and, where it asks for client "
+             "certificates, that --cert and --key are one it knows.";
+    }
     return "Check that televaultd runs and that --addr (TELEVAULT_ADDR) names it.";
   }
   return "";

@@ -1,10 +1,12 @@
 #include <csignal>
+#include <cstdlib>
 #include <iostream>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "admin-cli/app.h"
+#include "vault/client/dial.h"
 
 namespace {
 
@@ -20,6 +22,7 @@ int main(int argc, char** argv) {
   prctl(PR_SET_DUMPABLE, 0);
   std::signal(SIGPIPE, SIG_IGN);
   std::ios::sync_with_stdio(false);
+  if (std::getenv("GRPC_VERBOSITY") == nullptr) televault::client::SilenceTransport();
   return televault::cli::RunApp(argc, argv,
                                 {.in = std::cin,
                                  .out = std::cout,

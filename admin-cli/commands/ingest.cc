@@ -109,7 +109,14 @@ absl::StatusOr<Terms> FindTerms(Context& context, const IngestArgs& args) {
     request.set_name(args.dataset);
     client::Call call = context.NewCall();
     auto dataset = vault->GetDataset(request, call);
-    if (absl::IsPermissionDenied(dataset.status())) return Terms();
+    if (absl::IsPermissionDenied(dataset.status())) {
+      if (args.format == "csv" || args.file.ends_with(".csv")) {
+        context.Note(
+            "This token may not read the manifest, so every cell goes as text: --manifest FILE "
+            "says which are numbers.");
+      }
+      return Terms();
+    }
     if (!dataset.ok()) return dataset.status();
     text = dataset->manifest();
   }
@@ -163,6 +170,7 @@ class Reporter {
 
   absl::Status Open(const std::string& path) {
     if (path.empty()) return absl::OkStatus();
+    path_ = path;
     file_.open(path, std::ios::binary | std::ios::trunc);
     return file_ ? absl::OkStatus()
                  : absl::PermissionDeniedError(absl::StrCat(path, ": cannot be written"));
@@ -170,12 +178,11 @@ class Reporter {
 
   void OnRefusal(const Refusal& refusal) {
     if (file_.is_open()) {
-      file_ << Dump(Json{{"line", refusal.line},
-                         {"field", refusal.field},
-                         {"rule", refusal.rule},
-                         {"message", refusal.message}},
-                    -1)
-            << '\n';
+      Keep(Dump(Json{{"line", refusal.line},
+                     {"field", refusal.field},
+                     {"rule", refusal.rule},
+                     {"message", refusal.message}},
+                -1));
     } else if (++shown_ <= kRefusalsShown) {
       ClearLine();
       context_.Note(absl::StrCat("line ", refusal.line, ": ", Printable(refusal.rule), " ",
@@ -205,10 +212,26 @@ class Reporter {
     ClearLine();
     if (!file_.is_open()) return absl::OkStatus();
     file_.close();
-    return file_ ? absl::OkStatus() : absl::DataLossError("the rejects file could not be written");
+    if (!failed_ && file_) return absl::OkStatus();
+    return absl::DataLossError(
+        absl::StrCat(path_, " could not be written; what is missing there is on standard error"));
   }
 
  private:
+  // What a full disk keeps out of the file is said on stderr: no refusal is lost.
+  void Keep(const std::string& line) {
+    if (!failed_) {
+      // One write at a time: what failed is exactly this line.
+      file_ << line << '\n' << std::flush;
+      if (file_) return;
+      failed_ = true;
+      ClearLine();
+      context_.err() << path_ << " cannot be written; refused records go on here:\n";
+    }
+    ClearLine();
+    context_.err() << line << '\n';
+  }
+
   std::string Line(const ImportCounts& counts) const {
     const double seconds = std::max(Seconds(), 0.001);
     return absl::StrCat(
@@ -222,6 +245,8 @@ class Reporter {
   MonoTime last_;
   bool dirty_ = false;
   uint64_t shown_ = 0;
+  std::string path_;
+  bool failed_ = false;
   std::ofstream file_;
 };
 
@@ -259,7 +284,7 @@ absl::StatusOr<ExitCode> RunIngest(Context& context, const IngestArgs& args) {
     return importer.Feed(std::move(records));
   });
   if (status.ok()) status = importer.Finish();
-  TV_RETURN_IF_ERROR(reporter.Close());
+  const absl::Status kept = reporter.Close();
   const ImportCounts& counts = importer.counts();
   ShowResult(context, counts, reporter.Seconds());
   if (reporter.not_shown() > 0) {
@@ -267,11 +292,16 @@ absl::StatusOr<ExitCode> RunIngest(Context& context, const IngestArgs& args) {
                               " more refused records: --rejects FILE keeps all of them"));
   }
   if (!status.ok()) {
+    // Where nothing was read there is nothing to go on with.
+    if (counts.read == 0) return status;
     context.Note(
         "Not everything was stored. Run the same command again on the unchanged file: "
         "what is stored is not stored twice.");
     return status;
   }
+  TV_RETURN_IF_ERROR(kept);
+  // Not one batch was taken: what was wrong with them decides, as with any other command.
+  TV_RETURN_IF_ERROR(importer.all_refused());
   return counts.refused() == 0 ? ExitCode::kOk : ExitCode::kPartial;
 }
 

@@ -60,6 +60,7 @@ void Importer::TakeAnswer(const v1::AppendRequest& request,
   ++counts_.batches;
   if (!answer.ok()) {
     counts_.rejected += lines.size();
+    if (first_refusal_.ok()) first_refusal_ = answer.status();
     for (const uint64_t line : lines) {
       Refuse({line, "", "BATCH_REFUSED", std::string(answer.status().message())});
     }
@@ -67,9 +68,23 @@ void Importer::TakeAnswer(const v1::AppendRequest& request,
     counts_.accepted += answer->accepted();
     counts_.rejected += answer->rejected();
     counts_.duplicates += answer->duplicate() ? 1 : 0;
+    ++stored_batches_;
+    if (answer->duplicate() && answer->rejected() > 0 && !lines.empty()) {
+      Refuse(
+          {lines.front(), "", "REFUSED_BEFORE",
+           absl::StrCat("of the records from here to line ", lines.back(), ", ", answer->rejected(),
+                        " were refused when this batch was first sent: the rejects of that run "
+                        "say which")});
+    }
     for (const v1::Reject& reject : answer->rejects()) {
       const uint64_t line = reject.index() < lines.size() ? lines[reject.index()] : 0;
       Refuse({line, reject.field(), reject.rule(), reject.message()});
+    }
+    const auto told = static_cast<uint32_t>(answer->rejects_size());
+    if (!answer->duplicate() && told < answer->rejected()) {
+      Refuse({lines.empty() ? 0 : lines.back(), "", "NOT_LISTED",
+              absl::StrCat(answer->rejected() - told,
+                           " more records up to here were refused; the vault lists only so many")});
     }
     callbacks_.on_checkpoint(answer->receipt().checkpoint());
   }

@@ -55,6 +55,10 @@ class Importer {
   // Sends what is left and waits for every answer.
   absl::Status Finish();
   const ImportCounts& counts() const { return counts_; }
+  // What the vault said to the first batch where it refused every one as a whole; else OK.
+  absl::Status all_refused() const {
+    return stored_batches_ == 0 ? first_refusal_ : absl::OkStatus();
+  }
 
  private:
   absl::Status Send(std::vector<NumberedBatch>&& batches);
@@ -68,6 +72,8 @@ class Importer {
   BatchBuilder builder_;
   std::map<std::string, std::vector<uint64_t>> lines_;  // of unanswered batches, by id
   ImportCounts counts_;
+  uint64_t stored_batches_ = 0;  // by this run or an earlier one
+  absl::Status first_refusal_;
   client::Appender appender_;
 };
 

@@ -74,7 +74,7 @@ absl::Status Appender::AwaitOne() {
     const Error error = ErrorOfBatch(answer->error());
     const absl::Status status = ToStatus(answer->error());
     // A pause concerns this batch only, but the ones behind it would meet the same queue.
-    if (IsLocked(error) || WorthRepeating(error)) return Recover(error, status);
+    if (!BatchAtFault(error) || WorthRepeating(error)) return Recover(error, status);
     Answered(status);
     return absl::OkStatus();
   }

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <fstream>
+#include <grpc/support/log.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
@@ -87,6 +88,10 @@ absl::StatusOr<Target> ParseAddress(std::string_view address) {
     return NotAnAddress();
   }
   return Target{absl::StrCat("dns:///", absl::string_view(address.data(), address.size())), false};
+}
+
+void SilenceTransport() {
+  gpr_set_log_function([](gpr_log_func_args*) {});
 }
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const Options& options) {

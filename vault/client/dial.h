@@ -25,4 +25,8 @@ absl::StatusOr<Target> ParseAddress(std::string_view address);
 // (files).
 absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const Options& options);
 
+// Keeps gRPC from writing lines of its own to stderr, for programs whose stderr is for people: what
+// went wrong comes back as a status. Call it once.
+void SilenceTransport();
+
 }  // namespace televault::client

@@ -16,8 +16,26 @@ bool IsLocked(const Error& error) {
          error.reason == reason::kControlMode;
 }
 
+bool BatchAtFault(const Error& error) {
+  switch (error.code) {
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kAlreadyExists:
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kOutOfRange:
+      return true;
+    case absl::StatusCode::kResourceExhausted:
+      // Without a reason it is a bound of the batch.
+      return error.reason.empty();
+    default:
+      return false;
+  }
+}
+
 bool WorthRepeating(const Error& error) {
-  if (IsLocked(error)) return false;
+  // Ended by people, not by waiting.
+  if (IsLocked(error) || error.reason == reason::kDiskFull) return false;
   if (error.retry_after.has_value()) return true;
   return error.code == absl::StatusCode::kUnavailable && !error.from_vault;
 }

@@ -125,9 +125,14 @@ absl::StatusOr<Root> MakeRoot(FileSystem& fs, Random& random, const InitOptions&
 absl::StatusOr<InitResult> InitVault(FileSystem& fs, const Clock& clock, Random& random,
                                      const InitOptions& options) {
   TV_RETURN_IF_ERROR(CheckOptions(fs, options));
+  const WallTime now = clock.Wall();
+  if (now.micros < 0) {
+    return absl::FailedPreconditionError(
+        "this machine's clock is before 1970: set it, then make the vault; every deadline counts "
+        "from it");
+  }
   const Layout layout{options.data_dir};
   TV_RETURN_IF_ERROR(MakeDirectories(fs, layout));
-  const WallTime now = clock.Wall();
   InitResult result;
   Identity identity;
   identity.origin = options.origin;

@@ -334,7 +334,8 @@ Leaf Binder::LeafOf(const catalog::Field& field, SqlType type) const {
 absl::StatusOr<ExprPtr> Binder::BindColumn(const ast::Expr& expr) {
   const catalog::Field* field = out_.schema.Find(expr.name);
   if (field == nullptr) {
-    return Refuse(expr.location, "the dataset has no such field; `catalog show` lists its fields");
+    return Refuse(expr.location,
+                  "the dataset has no such field; `televault dataset show` lists its fields");
   }
   fields_.insert(field->name);
   Expr column;

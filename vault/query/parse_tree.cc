@@ -96,7 +96,7 @@ absl::StatusOr<Statement> Converter::Convert(const pg_query::ParseResult& tree) 
   const Node& node = tree.stmts(0).stmt();
   if (!node.has_select_stmt()) {
     return Refuse(tree.stmts(0).stmt_location(),
-                  "only SELECT is possible; use the explain call to see a plan");
+                  "only SELECT is possible; `televault query --explain` shows a plan");
   }
   const pg_query::SelectStmt& select = node.select_stmt();
   TV_RETURN_IF_ERROR(CheckClauses(select));

@@ -11,7 +11,9 @@ absl::Status FromRocks(const rocksdb::Status& status, std::string_view doing) {
   if (status.ok()) return absl::OkStatus();
   const std::string text =
       absl::StrCat(absl::string_view(doing.data(), doing.size()), ": ", status.ToString());
-  if (status.IsNoSpace()) return absl::ResourceExhaustedError(text + "; free disk space");
+  if (status.IsNoSpace()) {
+    return WithReason(absl::ResourceExhaustedError(text + "; free disk space"), reason::kDiskFull);
+  }
   switch (status.code()) {
     case rocksdb::Status::kNotFound:
       return absl::NotFoundError(text);

@@ -251,8 +251,10 @@ void Sequencer::CommitSecurityEventsOnly(Group group) {
   Group refused;
   std::erase_if(group, [&](Waiting* waiting) {
     if (waiting->unit.security_event && !tried_alone) return false;
-    waiting->result = absl::ResourceExhaustedError(
-        "the disk is full: nothing was written; free space on the data directory's disk");
+    waiting->result = WithReason(
+        absl::ResourceExhaustedError(
+            "the disk is full: nothing was written; free space on the data directory's disk"),
+        reason::kDiskFull);
     refused.push_back(waiting);
     return true;
   });

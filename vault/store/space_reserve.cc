@@ -54,9 +54,10 @@ absl::Status SpaceReserve::Admit(uint64_t bytes, bool security_event) {
       if (!free.ok() || *free >= bytes + margin) return absl::OkStatus();
     }
   }
-  return absl::ResourceExhaustedError(
-      absl::StrCat("the disk of the data directory is full: ", *free, " bytes free, ",
-                   bytes + margin, " needed; free some space there"));
+  return WithReason(absl::ResourceExhaustedError(absl::StrCat(
+                        "the disk of the data directory is full: ", *free, " bytes free, ",
+                        bytes + margin, " needed; free some space there")),
+                    reason::kDiskFull);
 }
 
 }  // namespace televault::store
