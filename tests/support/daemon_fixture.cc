@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 
 #include "vault/base/check.h"
@@ -152,7 +153,8 @@ absl::Status Daemon::Init() {
     if (token.text.empty()) return absl::InternalError("init wrote no token");
     operators_.push_back(std::move(token));
   }
-  WriteFile(directory_.Path("televault.toml"), options_.config);
+  WriteFile(directory_.Path("televault.toml"),
+            absl::StrReplaceAll(options_.config, {{"@DIRECTORY@", directory()}}));
   return absl::OkStatus();
 }
 
@@ -163,9 +165,13 @@ absl::Status Daemon::Start(const Environment& extra) {
   const int err = OpenForWriting(directory_.Path("daemon.log"));
   Environment environment = options_.environment;
   environment.insert(environment.end(), extra.begin(), extra.end());
-  const auto pid = Spawn({binary(), "serve", "--config", directory_.Path("televault.toml"),
-                          "--data-dir", data_dir(), "--listen", "unix:" + socket()},
-                         environment, pipe_ends[1], err);
+  std::vector<std::string> arguments = {
+      binary(),     "serve",    "--config", directory_.Path("televault.toml"),
+      "--data-dir", data_dir(), "--listen", "unix:" + socket()};
+  for (const std::string& address : options_.listen) {
+    arguments.insert(arguments.end(), {"--listen", address});
+  }
+  const auto pid = Spawn(arguments, environment, pipe_ends[1], err);
   ::close(pipe_ends[1]);
   ::close(err);
   out_ = pipe_ends[0];
@@ -293,6 +299,15 @@ absl::StatusOr<TokenOf> Daemon::Admit(const std::string& person, const std::stri
   request.add_roles(role);
   for (const std::string& dataset : datasets) request.add_datasets(dataset);
   return MakeToken(request);
+}
+
+std::string Daemon::listener(size_t index) const {
+  const size_t at = said_.rfind("READY addr=");
+  TV_CHECK(at != std::string::npos);
+  const std::vector<std::string> addresses =
+      absl::StrSplit(said_.substr(at + 11, said_.find('\n', at) - at - 11), ',');
+  TV_CHECK(index + 1 < addresses.size());
+  return addresses[index + 1];
 }
 
 std::string Daemon::Output() const { return said_ + ReadWholeFile(directory_.Path("daemon.log")); }

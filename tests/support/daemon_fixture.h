@@ -35,7 +35,9 @@ std::string ReadWholeFile(const std::string& path);
 struct DaemonOptions {
   std::string binary;      // "" = the televaultd of this build
   std::string passphrase;  // not empty: a passphrase vault, started sealed
-  std::string config;      // TOML; tables go last, so it starts with top-level keys
+  // TOML; tables go last, so it starts with top-level keys. "@DIRECTORY@" becomes directory().
+  std::string config;
+  std::vector<std::string> listen;  // beside the socket; ports may be 0
   Environment environment;
 };
 
@@ -91,6 +93,8 @@ class Daemon {
   const std::string& directory() const { return directory_.path(); }
   std::string data_dir() const { return directory_.Path("vault"); }
   std::string socket() const { return directory_.Path("socket"); }
+  // The address that was announced for `listen[index]`.
+  std::string listener(size_t index) const;
   // "name+hash+key" as init printed it.
   const std::string& vkey() const { return vkey_; }
   // Everything the daemon wrote to standard output and error so far, init included.

@@ -105,6 +105,40 @@ TEST_F(RowStreamTest, EveryBatchThatArrivesIsOnRecordAlready) {
   EXPECT_EQ(RowsOnRecord(intent), rows);
 }
 
+TEST_F(RowStreamTest, AStreamEndsWhenItsGrantIsRevoked) {
+  const auto investigator = As(cast_.investigator);
+  client::Call stream_call;
+  TV_ASSERT_OK_AND_ASSIGN(const auto stream, investigator->Query(Query(), stream_call));
+  v1::QueryResponse response;
+  ASSERT_THAT(stream->Next(response), IsOk());
+  v1::RevokeAccessRequest revoke;
+  revoke.set_id(grant_);
+  ASSERT_THAT(As(cast_.steward)->RevokeAccess(revoke, call_), IsOk());
+  absl::StatusOr<bool> more = true;
+  uint64_t rows = 0;
+  while (more.ok() && *more) {
+    more = stream->Next(response);
+    if (more.ok() && response.has_batch()) rows += response.batch().rows();
+  }
+  EXPECT_EQ(Refusal(more.status()), "PERMISSION_DENIED DENIED");
+  EXPECT_LT(rows, kBatches * kBatchRows);
+  EXPECT_EQ(Refusal(Ask(*As(cast_.investigator), Query()).status), "PERMISSION_DENIED DENIED");
+}
+
+TEST_F(RowStreamTest, AStreamEndsWhenItsTokenIsRevoked) {
+  const auto investigator = As(cast_.investigator);
+  client::Call stream_call;
+  TV_ASSERT_OK_AND_ASSIGN(const auto stream, investigator->Query(Query(), stream_call));
+  v1::QueryResponse response;
+  ASSERT_THAT(stream->Next(response), IsOk());
+  v1::RevokeTokenRequest revoke;
+  revoke.set_accessor(cast_.investigator.accessor);
+  ASSERT_THAT(As(daemon_.alice())->RevokeToken(revoke, call_), IsOk());
+  absl::StatusOr<bool> more = true;
+  while (more.ok() && *more) more = stream->Next(response);
+  EXPECT_EQ(Refusal(more.status()), "UNAUTHENTICATED UNAUTHENTICATED");
+}
+
 TEST_F(RowStreamTest, AKillInTheMiddleLeavesAnOutcomeOfUnknownAndNeverTooFewRowsOnRecord) {
   const auto investigator = As(cast_.investigator);
   TV_ASSERT_OK_AND_ASSIGN(const auto stream, investigator->Query(Query(), call_));

@@ -277,6 +277,19 @@ audit::TreeHead HeadOf(const std::string& checkpoint, const std::string& vkey) {
   return opened.ok() ? opened->Head() : audit::TreeHead();
 }
 
+ProcessResult RunCli(const Daemon& daemon, const TokenOf& token,
+                     const std::vector<std::string>& arguments, Environment environment) {
+  std::vector<std::string> command = {TELEVAULT_BINARY};
+  environment.emplace_back("TELEVAULT_ADDR", "unix:" + daemon.socket());
+  if (!token.path.empty()) command.insert(command.end(), {"--token-file", token.path});
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  environment.emplace_back("HOME", daemon.directory());
+  environment.emplace_back("XDG_STATE_HOME", daemon.directory());
+  const auto result = RunProcess(command, daemon.directory(), environment);
+  EXPECT_THAT(result, IsOk());
+  return result.ok() ? *result : ProcessResult();
+}
+
 std::string Refusal(const absl::Status& status) {
   const client::Error error = client::ErrorOf(status);
   return absl::StatusCodeToString(error.code) + " " + error.reason;

@@ -75,6 +75,10 @@ absl::StatusOr<v1::IndexedEntry> AwaitEntry(client::Vault& auditor, const std::s
 absl::Status VerifyProof(const std::string& proof, client::Vault& auditor, const std::string& vkey);
 audit::TreeHead HeadOf(const std::string& checkpoint, const std::string& vkey);
 
+// The real command line with a person's token (none where its path is empty).
+ProcessResult RunCli(const Daemon& daemon, const TokenOf& token,
+                     const std::vector<std::string>& arguments, Environment environment = {});
+
 // Status and google.rpc.ErrorInfo.reason of a refused call, e.g. "PERMISSION_DENIED DENIED".
 std::string Refusal(const absl::Status& status);
 template <class T>

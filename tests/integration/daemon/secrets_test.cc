@@ -22,16 +22,9 @@ class SecretsTest : public VaultTest {
     ASSERT_THAT(Apply(*As(cast_.steward), SampleManifest("cli_usage")), IsOk());
   }
 
-  ProcessResult Run(const TokenOf& token, std::vector<std::string> arguments,
+  ProcessResult Run(const TokenOf& token, const std::vector<std::string>& arguments,
                     Environment environment = {}) {
-    std::vector<std::string> command = {TELEVAULT_BINARY, "--addr", "unix:" + daemon_.socket()};
-    if (!token.path.empty()) command.insert(command.end(), {"--token-file", token.path});
-    command.insert(command.end(), arguments.begin(), arguments.end());
-    environment.emplace_back("HOME", daemon_.directory());
-    environment.emplace_back("XDG_STATE_HOME", daemon_.directory());
-    const auto result = RunProcess(command, daemon_.directory(), environment);
-    EXPECT_THAT(result, IsOk());
-    return result.ok() ? *result : ProcessResult();
+    return RunCli(daemon_, token, arguments, std::move(environment));
   }
 
   void ExpectSilence(const std::string& text, const std::string& what) {
