@@ -67,7 +67,7 @@ absl::Status ControlFile::Create(ControlRecord& record) {
   return Write(record);
 }
 
-absl::StatusOr<ControlRecord> ControlFile::Load(uint64_t min_generation) {
+absl::StatusOr<ControlRecord> ControlFile::Load() {
   SlotFile files[2];
   int newest = -1;
   for (const int slot : {0, 1}) {
@@ -102,7 +102,7 @@ absl::StatusOr<ControlRecord> ControlFile::Load(uint64_t min_generation) {
   // newer than what opens, unless it says itself that it is older.
   const bool other_is_older = other.record.ok() || other.claimed.value_or(generation) < generation;
   const bool never_written = !other.exists && generation == 1;
-  if ((!other_is_older && !never_written) || generation < min_generation) return damaged();
+  if (!other_is_older && !never_written) return damaged();
   highest_generation_ = std::max(generation, other.claimed.value_or(0));
   next_slot_ = 1 - newest;
   return *std::move(files[newest].record);

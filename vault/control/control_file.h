@@ -20,7 +20,7 @@ class ControlFile {
   // ALREADY_EXISTS if either file does.
   absl::Status Create(record::v1::ControlRecord& record);
   // The newest record; see ControlStore::Open.
-  absl::StatusOr<record::v1::ControlRecord> Load(uint64_t min_generation);
+  absl::StatusOr<record::v1::ControlRecord> Load();
   // Gives the record the next generation and makes it durable.
   absl::Status Write(record::v1::ControlRecord& record);
 

@@ -105,14 +105,14 @@ absl::StatusOr<std::unique_ptr<ControlStore>> ControlStore::Create(ControlStoreO
   initial.set_generation(1);
   TV_RETURN_IF_ERROR(store->file_->Create(initial));
   store->index_ = std::make_shared<const Index>(std::move(initial));
+  store->Settle();
   return store;
 }
 
-absl::StatusOr<std::unique_ptr<ControlStore>> ControlStore::Open(ControlStoreOptions options,
-                                                                 uint64_t min_generation) {
+absl::StatusOr<std::unique_ptr<ControlStore>> ControlStore::Open(ControlStoreOptions options) {
   auto store = std::unique_ptr<ControlStore>(new ControlStore(std::move(options)));
   store->file_ = std::make_unique<ControlFile>(store->options_);
-  TV_ASSIGN_OR_RETURN(ControlRecord record, store->file_->Load(min_generation));
+  TV_ASSIGN_OR_RETURN(ControlRecord record, store->file_->Load());
   store->index_ = std::make_shared<const Index>(std::move(record));
   return store;
 }
@@ -169,6 +169,13 @@ std::shared_ptr<const ControlRecord> ControlStore::Snapshot() const { return ind
 // --- changes ---
 
 absl::Status ControlStore::Update(const std::function<absl::Status(ControlRecord&)>& change) {
+  if (!settled_) {
+    // Each write would raise the generation, until the old copy passed for the newest one.
+    return absl::FailedPreconditionError(
+        "the control file is an old copy, or there is nothing to hold it against: it is read and "
+        "not changed. Put the newest copy back and start again, or start once with `televaultd "
+        "serve --adopt-recovered-state REASON`");
+  }
   const std::lock_guard write_lock(write_mu_);
   ControlRecord record = *index()->record;
   TV_RETURN_IF_ERROR(change(record));

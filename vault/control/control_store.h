@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -38,7 +39,8 @@ struct ControlStoreOptions {
 // Invariants: (1) a change is durable before it is visible. (2) Accessors, verifiers and person
 // names are unique. (3) A revoked token never becomes valid again; a disabled person neither.
 // (4) A fault never brings back an older state silently: a slot that does not open is DATA_LOSS
-// unless the other one is provably newer.
+// unless the other one is provably newer. (5) What was opened is read-only until Settle(): nothing
+// that is written can make an older copy look newer than it is.
 // Failure: a failed write is UNAVAILABLE (or RESOURCE_EXHAUSTED) and changes nothing in memory; the
 // next write supersedes whatever reached the disk.
 class ControlStore {
@@ -46,10 +48,15 @@ class ControlStore {
   // ALREADY_EXISTS.
   static absl::StatusOr<std::unique_ptr<ControlStore>> Create(ControlStoreOptions options,
                                                               record::v1::ControlRecord initial);
-  // NOT_FOUND; DATA_LOSS: damaged, or older than `min_generation` (from the anchor, 0 = unknown).
-  static absl::StatusOr<std::unique_ptr<ControlStore>> Open(ControlStoreOptions options,
-                                                            uint64_t min_generation);
+  // Lookups work; every change is FAILED_PRECONDITION until Settle(). NOT_FOUND; DATA_LOSS:
+  // damaged.
+  static absl::StatusOr<std::unique_ptr<ControlStore>> Open(ControlStoreOptions options);
   ~ControlStore();
+
+  // The caller has held generation() against everything that is known of it (store::OpenEngine), or
+  // an operator adopted what is there.
+  void Settle() { settled_ = true; }
+  bool settled() const { return settled_; }
 
   // --- lookups ---
   // Revoked, pending and expired ones too: the caller audits why it refuses. Verifiers are compared
@@ -96,6 +103,7 @@ class ControlStore {
   std::shared_ptr<const Index> index() const;
 
   const ControlStoreOptions options_;
+  std::atomic<bool> settled_{false};
   std::mutex write_mu_;  // guards file_; taken before mu_
   std::unique_ptr<ControlFile> file_;
   mutable std::mutex mu_;  // guards index_

@@ -96,14 +96,13 @@ absl::Status Vault::OpenControl() {
                                     .key = keys_->anchor(),
                                     .sync = config_.anchor_strict ? store::AnchorSync::kCommit
                                                                   : store::AnchorSync::kLagging}));
-  // Older generations than the anchor's are not refused here: OpenEngine quarantines the vault, so
-  // that it can say so and still be locked down.
+  // Read-only until OpenEngine has held it against the anchor: an older one quarantines the vault,
+  // so that it can say so and still be locked down.
   TV_ASSIGN_OR_RETURN(control_, control::ControlStore::Open({.fs = around_.fs,
                                                              .random = around_.random,
                                                              .key = keys_->control(),
                                                              .vault = identity_.vault,
-                                                             .directory = layout_.control_dir()},
-                                                            0));
+                                                             .directory = layout_.control_dir()}));
   return absl::OkStatus();
 }
 
@@ -150,7 +149,11 @@ void Vault::OpenLockdown() {
       .store = std::move(store),
       .min_lock_epoch = std::max(anchored.lock_epoch, keyring_->lock_epoch()),
       .high_water = control_->ClockHighWater(),
-      .persist_high_water = [this](WallTime t) { return control_->AdvanceClockHighWater(t); },
+      .persist_high_water =
+          [this](WallTime t) {
+            // An old copy stays as it is; the start after an adoption goes on from its time.
+            return control_->settled() ? control_->AdvanceClockHighWater(t) : absl::OkStatus();
+          },
       .follow =
           [this] {
             if (const absl::Status status = RecordGenerations(); !status.ok()) {
@@ -187,6 +190,7 @@ absl::Status Vault::OpenEngine() {
                                .current_lock_epoch = LockEpoch(lockdown_->View()->epoch),
                                .adopt_recovered_state = !config_.adopt_reason.empty()};
   TV_ASSIGN_OR_RETURN(engine_, store::OpenEngine(std::move(options)));
+  if (engine_.control_current) control_->Settle();
   if (!engine_.quarantine.empty()) {
     lockdown_->SetControlMode(engine_.quarantine);
     Log(LogLevel::kError, "vault is quarantined", {{"why", engine_.quarantine}});

@@ -127,6 +127,20 @@ std::string Contradiction(const EngineOptions& options, const Recovered& recover
   return "";
 }
 
+// What is known of the keyring's and the control file's generations, from outside of them.
+struct Known {
+  uint64_t keyring = 0;
+  uint64_t control = 0;
+};
+
+// Nothing where a state was recovered and the anchor that should speak of it is missing.
+std::optional<Known> WhatIsKnown(const Anchor& anchor, bool fresh) {
+  if (fresh) return Known();
+  if (!anchor.damage().ok() || !anchor.recovered()) return std::nullopt;
+  return Known{.keyring = anchor.recovered()->keyring_generation,
+               .control = anchor.recovered()->control_generation};
+}
+
 AnchorState StateToAnchor(const EngineOptions& options, const JournalHead& head, StoreEpoch epoch) {
   return {.seq = head.seq,
           .tree_size = head.tree_size,
@@ -161,6 +175,7 @@ absl::StatusOr<Engine> OpenEngine(EngineOptions options) {
   // An inconsistent tree is never extended, whoever asks.
   const bool adopt = options.adopt_recovered_state && recovered.broken.empty();
   const bool fresh = quarantine.empty() && !anchored;
+  const std::optional<Known> known = WhatIsKnown(*options.anchor, fresh || adopt);
   if (adopt && !quarantine.empty()) quarantine.clear();
   if (quarantine.empty()) {
     TV_RETURN_IF_ERROR(adopt || fresh ? options.anchor->Adopt(now)
@@ -176,6 +191,7 @@ absl::StatusOr<Engine> OpenEngine(EngineOptions options) {
   engine.store = std::move(options.store);
   engine.anchor = std::move(options.anchor);
   engine.quarantine = quarantine;
+  engine.control_current = known.has_value() && options.control_generation >= known->control;
   engine.journal =
       std::make_unique<Sequencer>(SequencerOptions{.store = *engine.store,
                                                    .epoch = epoch,

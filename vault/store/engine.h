@@ -42,6 +42,9 @@ struct Engine {
   std::unique_ptr<Journal> journal;
   // Why only control mode is allowed, and what to do; "" = all is well.
   std::string quarantine;
+  // At or beyond everything that is known of it, or adopted. Where it is not, it must not be
+  // written: its generation would grow until the old copy passes for the newest one.
+  bool control_current = false;
 };
 
 // Takes the lease, recovers the tree, recomputes the meta sum and holds all of it against the
