@@ -136,7 +136,8 @@ class Keyring {
   absl::Status SetDeadline(PartitionId partition, WallTime deadline);
   // New generation without the named keys under a new slot secret, durable everywhere → hook →
   // old slot destroyed everywhere. Unknown names are passed over. UNAVAILABLE: not complete, call
-  // again; nothing may be recorded as shredded.
+  // again; nothing may be recorded as shredded. Without names it finishes what an earlier call, or
+  // an earlier process, left: a key that is in no keyring any more is not destroyed before that.
   absl::StatusOr<ShredReport> Shred(const ShredRequest& request);
   absl::StatusOr<ShredReport> Shred(std::span<const PartitionId> partitions);
   // Whether a task still holds an opened copy of the key.

@@ -106,19 +106,24 @@ absl::Status KeyringFiles::RepairReplicas(const KeyringContent& content) {
 
 absl::Status KeyringFiles::DestroyOthers(uint64_t slot) {
   TV_ASSIGN_OR_RETURN(const std::vector<uint64_t> slots, Slots());
+  absl::Status first_error;
   for (const uint64_t other : slots) {
-    if (other == slot) continue;
-    TV_RETURN_IF_ERROR(options_.slots.Destroy(other));
-    TV_CRASH_POINT("keyring.slot_destroyed");
-    for (const std::string& directory : options_.directories) {
-      for (const std::string& path :
-           {PathOf(directory, other), absl::StrCat(PathOf(directory, other), ".new")}) {
-        if (options_.fs.Exists(path)) TV_RETURN_IF_ERROR(options_.fs.Remove(path));
-      }
-      TV_RETURN_IF_ERROR(options_.fs.SyncDirectory(directory));
-    }
+    if (other != slot) first_error.Update(DestroySlot(other));
   }
-  return absl::OkStatus();
+  return first_error;
+}
+
+absl::Status KeyringFiles::DestroySlot(uint64_t slot) {
+  absl::Status first_error = options_.slots.Destroy(slot);
+  TV_CRASH_POINT("keyring.slot_destroyed");
+  for (const std::string& directory : options_.directories) {
+    for (const std::string& path :
+         {PathOf(directory, slot), absl::StrCat(PathOf(directory, slot), ".new")}) {
+      if (options_.fs.Exists(path)) first_error.Update(options_.fs.Remove(path));
+    }
+    first_error.Update(options_.fs.SyncDirectory(directory));
+  }
+  return first_error;
 }
 
 }  // namespace televault::crypto

@@ -26,12 +26,14 @@ class KeyringFiles {
   absl::Status Write(const KeyringContent& content, bool new_slot);
   // Brings replicas of `content` that lag behind up to it.
   absl::Status RepairReplicas(const KeyringContent& content);
-  // Destroys every other slot secret, then removes the keyring files they sealed.
+  // Destroys every other slot secret and removes the keyring files they sealed. Goes on past what
+  // cannot be destroyed, and returns the first error.
   absl::Status DestroyOthers(uint64_t slot);
   // Slot numbers of which anything is left, ascending.
   absl::StatusOr<std::vector<uint64_t>> Slots();
 
  private:
+  absl::Status DestroySlot(uint64_t slot);
   absl::StatusOr<KeyringContent> ReadReplica(const std::string& directory, uint64_t slot,
                                              const SecretBytes& secret);
   const KeyringOptions& options_;

@@ -55,6 +55,11 @@ absl::Status Keyring::SetDeadline(PartitionId partition, WallTime deadline) {
 
 namespace {
 
+bool Names(const ShredRequest& request) {
+  return !request.partitions.empty() || !request.keys.empty() || !request.salts.empty() ||
+         !request.datasets.empty() || !request.audit_epochs.empty();
+}
+
 // Takes out what `request` names; returns whether anything was there.
 bool TakeOut(const ShredRequest& request, KeyringContent& content,
              std::vector<DataKeyInfo>& removed) {
@@ -95,12 +100,17 @@ bool TakeOut(const ShredRequest& request, KeyringContent& content,
 
 absl::StatusOr<ShredReport> Keyring::Shred(const ShredRequest& request) {
   const std::lock_guard write_lock(write_mu_);
-  KeyringContent content = Copy();
-  std::vector<DataKeyInfo> removed;
-  bool write = TakeOut(request, content, removed);
+  bool write = false;
   {
     const std::lock_guard lock(mu_);
-    write = write || state_->must_rotate;
+    write = state_->must_rotate;
+  }
+  KeyringContent content;
+  std::vector<DataKeyInfo> removed;
+  // Asked at every tick, mostly for nothing: no copy of all keys for that.
+  if (write || Names(request)) {
+    content = Copy();
+    write = TakeOut(request, content, removed) || write;
   }
   if (write) {
     TV_RETURN_IF_ERROR(Commit(std::move(content), /*new_slot=*/true));

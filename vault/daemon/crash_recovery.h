@@ -17,7 +17,8 @@ namespace televault::daemon {
 absl::Status CloseOpenIntents(const store::Journal& journal, service::EntryReader& entries,
                               service::Recorder& recorder, const v1::LockdownStatus& lockdowns);
 
-// Destroys the keys that are due while the datasets are closed. The entries and records follow at
+// Destroys the keys that are due while the datasets are closed, and what an earlier run left of old
+// ones. The entries and records follow at
 // the first retention run after the unseal.
 absl::Status ShredWhileSealed(crypto::Keyring& keyring, const incident::LockdownManager& lockdown);
 

@@ -388,6 +388,40 @@ TEST(Keyring, AFailedAnchorKeepsTheShredUnfinishedAndDueUntilItWorks) {
   EXPECT_THAT(keyring->Due(kNow), IsEmpty());
 }
 
+// The old slot in one replica cannot be destroyed: the others are, the shred is not done, and it is
+// finished without a name, also by a process that knows nothing of it.
+TEST(Keyring, GoesOnPastASlotThatCannotBeDestroyedAndFinishesLater) {
+  class Stubborn final : public LossyFileSystem {
+   public:
+    absl::Status Shred(const std::string& path) override {
+      if (!refused.empty() && path.starts_with(refused)) return absl::UnavailableError("no device");
+      return LossyFileSystem::Shred(path);
+    }
+    std::string refused;
+  } fs;
+  const TempDirectory a;
+  const TempDirectory b;
+  FileKeySlots slots(fs, {a.path(), b.path()});
+  SeededRandom random(4);
+  const KeyringOptions options{fs, slots, random, kVault, {a.path(), b.path()}, nullptr};
+  TV_ASSERT_OK_AND_ASSIGN(auto keyring, Keyring::Create(options, {}, Root(), kNow));
+  ASSERT_THAT(keyring->EnsureDataKey(P(1, 1), kNow), IsOk());
+  fs.refused = a.path();
+  EXPECT_THAT(keyring->Shred(std::vector{P(1, 1)}), StatusIs(absl::StatusCode::kUnavailable));
+  ASSERT_THAT(keyring->ChangeRoot({}, Root()), StatusIs(absl::StatusCode::kUnavailable));
+  for (const int slot : {1, 2}) {
+    EXPECT_TRUE(fs.Exists(a.path() + "/slot." + std::to_string(slot))) << slot;
+    EXPECT_FALSE(fs.Exists(b.path() + "/slot." + std::to_string(slot))) << slot;
+  }
+  TV_ASSERT_OK_AND_ASSIGN(keyring, Keyring::Load(options, 0));
+  EXPECT_THAT(keyring->Due(kNow), IsEmpty());
+  EXPECT_THAT(keyring->Shred(ShredRequest()), StatusIs(absl::StatusCode::kUnavailable));
+  fs.refused.clear();
+  EXPECT_THAT(keyring->Shred(ShredRequest()), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(const auto left, slots.List());
+  EXPECT_THAT(left, ElementsAre(keyring->slot()));
+}
+
 // Every single failing write or sync: nothing already promised is lost, and the next attempt works.
 TEST(Keyring, SurvivesEverySingleFailingWriteAndSync) {
   for (const bool sync : {false, true}) {

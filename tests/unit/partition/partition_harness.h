@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tests/support/fake_clock.h"
+#include "tests/support/lossy_file_system.h"
 #include "tests/support/seeded_random.h"
 #include "tests/support/sim_store.h"
 #include "tests/support/status_matchers.h"
@@ -159,25 +160,38 @@ class ClockGate final : public Gate {
   const Clock& clock_;
 };
 
+// A disk on which nothing can be destroyed while it is told so.
+class StubbornFileSystem final : public televault::testing::LossyFileSystem {
+ public:
+  absl::Status Shred(const std::string& path) override {
+    if (refuse) return absl::UnavailableError("the device answers nothing");
+    return LossyFileSystem::Shred(path);
+  }
+  bool refuse = false;
+};
+
 // What lives as long as the disk: keys, clock, numbers.
 struct Machine {
   televault::testing::FakeClock clock;
   televault::testing::SeededRandom random{7};
   televault::testing::TempDirectory directory;
   VaultId vault{.bytes = {1, 2, 3}};
-  crypto::FileKeySlots slots{PosixFileSystem(), {directory.path()}};
+  televault::testing::TempDirectory replica;
+  StubbornFileSystem key_disk;
+  crypto::FileKeySlots slots{key_disk, {directory.path(), replica.path()}};
   std::unique_ptr<crypto::Keyring> keyring;
   std::atomic<uint64_t> next_id{1};
   ClockGate gate{clock};
 
-  Machine() {
-    crypto::KeyringOptions options{.fs = PosixFileSystem(),
-                                   .slots = slots,
-                                   .random = random,
-                                   .vault = vault,
-                                   .directories = {directory.path()}};
-    const SecretBytes root = crypto::NewKey(random);
-    keyring = crypto::Keyring::Create(std::move(options), {}, root, clock.Wall()).value();
+  const SecretBytes root = crypto::NewKey(random);
+
+  Machine() { keyring = crypto::Keyring::Create(Keys(), {}, root, clock.Wall()).value(); }
+  crypto::KeyringOptions Keys() {
+    return {.fs = key_disk,
+            .slots = slots,
+            .random = random,
+            .vault = vault,
+            .directories = {directory.path(), replica.path()}};
   }
   PartitionId Today() const { return {DatasetId(4), DayOf(clock.Wall())}; }
 };

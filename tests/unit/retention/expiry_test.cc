@@ -23,12 +23,11 @@ constexpr auto kUntilDeadline = std::chrono::hours(36);  // noon → day end →
 
 class ExpiryTest : public ::testing::Test {
  protected:
-  ExpiryTest() { Start(); }
+  void SetUp() override { Start(); }
 
   void Start() {
     process_.reset();
-    auto store = std::make_unique<SimStore>(std::make_shared<SimDisk>(1));
-    process_ = std::make_unique<Process>(machine_, std::move(store));
+    process_ = std::make_unique<Process>(machine_, std::make_unique<SimStore>(disk_));
     manager_ = std::make_unique<RetentionManager>(RetentionManager::Parts{
         process_->store, process_->meta, process_->journal, *machine_.keyring, *process_->catalog,
         process_->reader, machine_.gate,
@@ -41,7 +40,18 @@ class ExpiryTest : public ::testing::Test {
         [](DatasetId) { return std::string("c0ffee"); }, [](DatasetId) { return std::nullopt; }});
   }
 
+  void RestartWithTheSameStore() {
+    manager_.reset();
+    process_.reset();
+    machine_.keyring.reset();
+    machine_.keyring = crypto::Keyring::Load(machine_.Keys(), 0).value();
+    ASSERT_THAT(machine_.keyring->Unseal(machine_.root), IsOk());
+    events_.clear();
+    Start();
+  }
+
   Machine machine_;
+  const std::shared_ptr<SimDisk> disk_ = std::make_shared<SimDisk>(1);
   std::unique_ptr<Process> process_;
   std::vector<std::string> events_;
   std::unique_ptr<RetentionManager> manager_;
@@ -132,6 +142,34 @@ TEST_F(ExpiryTest, AShredThatCouldNotBeRecordedIsRecordedLater) {
   TV_ASSERT_OK_AND_ASSIGN(const RunReport report, manager_->RunOnce());
   EXPECT_EQ(report.shredded, 1u);
   EXPECT_EQ(report.purged, 1u);
+}
+
+// The process ended between the new generation and the end of the old slot secret. The next one
+// knows nothing of it and nothing is due any more; with the old secret and a copy of the old
+// keyring the day still opens.
+TEST_F(ExpiryTest, NothingIsCalledShreddedWhileAnOldSlotSecretIsLeft) {
+  const PartitionId day = machine_.Today();
+  ASSERT_THAT(process_->Append(day, 0, 10), IsOk());
+  machine_.clock.Advance(kUntilDeadline);
+  const uint64_t old_slot = machine_.keyring->slot();
+  machine_.key_disk.refuse = true;
+  EXPECT_THAT(manager_->RunOnce(), StatusIs(absl::StatusCode::kUnavailable));
+  RestartWithTheSameStore();
+  ASSERT_THAT(machine_.keyring->DataKeys(day), IsEmpty());
+  ASSERT_THAT(machine_.keyring->Due(machine_.clock.Wall()), IsEmpty());
+
+  EXPECT_THAT(manager_->RunOnce(), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(events_, IsEmpty());
+  EXPECT_EQ(process_->catalog->Find(day)->state, State::kLive);
+  TV_ASSERT_OK_AND_ASSIGN(std::vector<uint64_t> slots, machine_.slots.List());
+  EXPECT_THAT(slots, ::testing::Contains(old_slot));
+
+  machine_.key_disk.refuse = false;
+  TV_ASSERT_OK_AND_ASSIGN(const RunReport report, manager_->RunOnce());
+  EXPECT_EQ(report.shredded, 1u);
+  EXPECT_EQ(report.purged, 1u);
+  TV_ASSERT_OK_AND_ASSIGN(slots, machine_.slots.List());
+  EXPECT_THAT(slots, ElementsAre(machine_.keyring->slot()));
 }
 
 TEST_F(ExpiryTest, AnEarlierDeadlineReachesTheKeyring) {
