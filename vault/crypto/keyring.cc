@@ -30,6 +30,13 @@ absl::Status Sealed() {
                     reason::kSealed);
 }
 
+absl::Status NotSettled() {
+  return absl::FailedPreconditionError(
+      "the keyring is an old copy, or there is nothing to hold it against: nothing is written or "
+      "destroyed. Put the newest copy back and start again, or start once with `televaultd serve "
+      "--adopt-recovered-state REASON`");
+}
+
 SecretBytes KekOf(const SecretBytes& root) { return DeriveKey(root, "televault.kek.v1"); }
 
 }  // namespace
@@ -90,33 +97,42 @@ absl::StatusOr<std::unique_ptr<Keyring>> Keyring::Create(KeyringOptions options,
   keyring->WrapNew(*kek, MetaKeyIdentity(), content.meta_key);
   AddAuditEpoch(content, *kek, now, keyring->options_);
   const std::lock_guard write_lock(keyring->write_mu_);
+  keyring->state_->settled = true;
   TV_RETURN_IF_ERROR(keyring->Commit(std::move(content), /*new_slot=*/true));
   keyring->state_->kek = kek;
   return keyring;
 }
 
-absl::StatusOr<std::unique_ptr<Keyring>> Keyring::Load(KeyringOptions options,
-                                                       uint64_t min_generation) {
+absl::StatusOr<std::unique_ptr<Keyring>> Keyring::Load(KeyringOptions options) {
   auto keyring = std::unique_ptr<Keyring>(new Keyring(std::move(options)));
   KeyringFiles files(keyring->options_);
   TV_ASSIGN_OR_RETURN(KeyringContent content, files.LoadNewest());
-  if (content.generation < min_generation) {
-    return absl::DataLossError(absl::StrCat(
-        "the keyring is generation ", content.generation, ", but generation ", min_generation,
-        " was in force: an old copy was put back, or the newest one is damaged"));
-  }
   State& state = *keyring->state_;
   TV_ASSIGN_OR_RETURN(const std::vector<uint64_t> slots, files.Slots());
   state.highest_slot = slots.back();
   state.leftovers = slots.size() > 1;
   state.highest_generation = content.generation;
   state.content = std::move(content);
-  // Lagging replicas and old slots are put right now where possible. Where not, the next write
-  // goes to a new slot and Shred reports what is left: the vault can still be locked and read.
-  const std::lock_guard write_lock(keyring->write_mu_);
-  if (!files.RepairReplicas(state.content).ok()) state.must_rotate = true;
-  keyring->FinishDestruction().IgnoreError();
   return keyring;
+}
+
+void Keyring::Settle() {
+  const std::lock_guard write_lock(write_mu_);
+  const KeyringContent content = Copy();
+  // Where a replica cannot be repaired the next write goes to a new slot, and Shred reports what is
+  // left: the vault can still be locked and read.
+  const bool repaired = KeyringFiles(options_).RepairReplicas(content).ok();
+  {
+    const std::lock_guard lock(mu_);
+    state_->settled = true;
+    state_->must_rotate = state_->must_rotate || !repaired;
+  }
+  FinishDestruction().IgnoreError();
+}
+
+bool Keyring::settled() const {
+  const std::lock_guard lock(mu_);
+  return state_->settled;
 }
 
 // --- writing ---
@@ -130,6 +146,7 @@ absl::Status Keyring::Commit(KeyringContent content, bool new_slot, const Secret
   bool rotates = new_slot;
   {
     const std::lock_guard lock(mu_);
+    if (!state_->settled) return NotSettled();
     rotates = rotates || state_->must_rotate;
     if (rotates) content.slot = ++state_->highest_slot;
     content.generation = ++state_->highest_generation;
@@ -164,6 +181,7 @@ absl::Status Keyring::FinishDestruction() {
   uint64_t generation = 0;
   {
     const std::lock_guard lock(mu_);
+    if (!state_->settled) return NotSettled();
     // After a failed write the slot in force is not the newest on disk: first supersede that.
     if (state_->must_rotate) return absl::UnavailableError("the keyring must be written first");
     if (!state_->leftovers) return absl::OkStatus();

@@ -78,13 +78,14 @@ struct KeyringOptions {
 // secret; inside it each key is wrapped under the KEK, which exists only while unsealed. Deadlines
 // and numbers are outside the KEK's part: expiry and shredding work while sealed.
 // Refuses to hand out a key that is not durable, to extend a deadline, to derive a data key from
-// anything, to fall back to an older generation than the caller demands.
+// anything, to write or destroy before the caller found the generation to be in force.
 // Threads: any; writes serialise on write_mu_, reads on mu_.
 // Borrows: file system, slots, random.
 // Invariants: (1) a data key is durable on every replica before it is handed out. (2) After Shred
 // returned OK no combination of root key and surviving files opens a shredded key. (3) After a
 // crash at any step the old or the new generation opens. (4) generation() grows with every write.
-// (5) A deadline only moves earlier.
+// (5) A deadline only moves earlier. (6) What was loaded touches nothing on disk until Settle(): a
+// slot that did not open may hold a newer generation than the one that did.
 // Failure: a failed write is UNAVAILABLE and changes nothing in memory; the next write goes to a
 // new slot, so that whatever reached the disk is superseded.
 class Keyring {
@@ -94,11 +95,14 @@ class Keyring {
   static absl::StatusOr<std::unique_ptr<Keyring>> Create(KeyringOptions options,
                                                          const RootDescription& description,
                                                          const SecretBytes& root, WallTime now);
-  // Opens the newest generation, sealed; completes an interrupted shred. NOT_FOUND: no keyring.
-  // DATA_LOSS: none opens, or the newest is older than `min_generation` (from the anchor; 0 where
-  // there is none).
-  static absl::StatusOr<std::unique_ptr<Keyring>> Load(KeyringOptions options,
-                                                       uint64_t min_generation);
+  // Opens the newest generation that opens, sealed and read-only: until Settle() every write and
+  // every shred is FAILED_PRECONDITION. NOT_FOUND: no keyring. DATA_LOSS: none opens.
+  static absl::StatusOr<std::unique_ptr<Keyring>> Load(KeyringOptions options);
+  // The caller has held generation() against everything that is known of it (store::OpenEngine), or
+  // an operator adopted what is there: brings lagging replicas up to it and completes an interrupted
+  // shred. What fails of that is tried again by the next write and by Shred.
+  void Settle();
+  bool settled() const;
   ~Keyring();
   Keyring(const Keyring&) = delete;
   Keyring& operator=(const Keyring&) = delete;

@@ -22,6 +22,7 @@ struct Keyring::State {
   KeyringContent content;
   uint64_t highest_generation = 0;  // ever used, also by a write that failed
   uint64_t highest_slot = 0;        // ever seen; the next new slot is above it
+  bool settled = false;             // false: read-only
   bool must_rotate = false;         // a write failed: what reached the disk must be superseded
   bool leftovers = false;           // old slots are still to be destroyed
   // Gone from the keyring, but an old slot may still open them.

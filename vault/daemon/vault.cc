@@ -130,8 +130,7 @@ absl::Status Vault::OpenKeyring() {
                                              return engine_.anchor == nullptr
                                                         ? absl::OkStatus()
                                                         : engine_.anchor->RecordKeyring(generation);
-                                           }},
-                                      0));
+                                           }}));
   return absl::OkStatus();
 }
 
@@ -190,6 +189,7 @@ absl::Status Vault::OpenEngine() {
                                .current_lock_epoch = LockEpoch(lockdown_->View()->epoch),
                                .adopt_recovered_state = !config_.adopt_reason.empty()};
   TV_ASSIGN_OR_RETURN(engine_, store::OpenEngine(std::move(options)));
+  if (engine_.keyring_current) keyring_->Settle();
   if (engine_.control_current) control_->Settle();
   if (!engine_.quarantine.empty()) {
     lockdown_->SetControlMode(engine_.quarantine);

@@ -191,6 +191,7 @@ absl::StatusOr<Engine> OpenEngine(EngineOptions options) {
   engine.store = std::move(options.store);
   engine.anchor = std::move(options.anchor);
   engine.quarantine = quarantine;
+  engine.keyring_current = known.has_value() && options.keyring_generation >= known->keyring;
   engine.control_current = known.has_value() && options.control_generation >= known->control;
   engine.journal =
       std::make_unique<Sequencer>(SequencerOptions{.store = *engine.store,

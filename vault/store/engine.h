@@ -44,6 +44,7 @@ struct Engine {
   std::string quarantine;
   // At or beyond everything that is known of it, or adopted. Where it is not, it must not be
   // written: its generation would grow until the old copy passes for the newest one.
+  bool keyring_current = false;
   bool control_current = false;
 };
 

@@ -5,11 +5,13 @@
 #include <filesystem>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <optional>
 
 #include "tests/support/fake_clock.h"
 #include "tests/support/seeded_random.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_directory.h"
+#include "vault/crypto/unseal.h"
 #include "vault/daemon/init.h"
 #include "vault/daemon/layout.h"
 
@@ -44,6 +46,21 @@ class VaultTest : public ::testing::Test {
     TV_CHECK(vault.ok());
     return *std::move(vault);
   }
+  // The vault's keyring while no vault is open, settled and unsealed.
+  std::unique_ptr<crypto::Keyring> LoadKeyring() {
+    slots_.emplace(PosixFileSystem(), std::vector{layout_.slot_dir()});
+    auto keyring = crypto::Keyring::Load({.fs = PosixFileSystem(),
+                                          .slots = *slots_,
+                                          .random = random_,
+                                          .vault = ReadIdentity(PosixFileSystem(), layout_)->vault,
+                                          .directories = {layout_.keyring_dir()},
+                                          .on_new_generation = nullptr});
+    TV_CHECK(keyring.ok());
+    (*keyring)->Settle();
+    const auto root = crypto::ReadRootKeyFile(PosixFileSystem(), layout_.default_keyfile());
+    TV_CHECK(root.ok() && (*keyring)->Unseal(*root).ok());
+    return *std::move(keyring);
+  }
   // What housekeeping does to the clock, for longer than it takes to pass `generation`.
   void RunTheClock(Vault& vault, uint64_t generation) {
     for (uint64_t i = 0; i < generation + 5; ++i) {
@@ -66,6 +83,7 @@ class VaultTest : public ::testing::Test {
   SeededRandom random_{3};
   Config config_;
   Layout layout_;
+  std::optional<crypto::FileKeySlots> slots_;
   std::string accessor_;  // alice's token
 };
 
@@ -127,6 +145,35 @@ TEST_F(VaultTest, WithoutItsAnchorAControlFileIsReadOnly) {
   }
   PutBack(layout_.default_anchor());
   EXPECT_THAT(Open()->lockdown().control_mode(), HasSubstr("control file is older"));
+}
+
+// The newest slot does not open at one start; an older one that was put back does.
+TEST_F(VaultTest, ASlotThatDoesNotOpenIsNotDestroyedForAnOlderOne) {
+  { Open(); }
+  Copy(layout_.slot_dir());
+  Copy(layout_.keyring_dir());
+  const PartitionId day{DatasetId(1), Day(1)};
+  {
+    const auto keyring = LoadKeyring();
+    ASSERT_THAT(keyring->EnsureDataKey(day, clock_.Wall()), IsOk());
+    ASSERT_THAT(keyring->Shred(std::vector{day}), IsOk());
+    ASSERT_EQ(keyring->slot(), 2u);
+  }
+  { Open(); }
+  for (const std::string& directory : {layout_.slot_dir(), layout_.keyring_dir()}) {
+    std::filesystem::copy(directory + ".copy", directory,
+                          std::filesystem::copy_options::skip_existing);
+  }
+  const std::string newest = layout_.keyring_dir() + "/keyring.2";
+  TV_ASSERT_OK_AND_ASSIGN(const std::string whole, PosixFileSystem().ReadFile(newest, 1 << 20));
+  ASSERT_THAT(ReplaceFile(PosixFileSystem(), newest, AsBytes("unreadable"), 0600), IsOk());
+  EXPECT_THAT(Open()->lockdown().control_mode(), HasSubstr("keyring is older"));
+  for (const char* const slot : {"/slot.1", "/slot.2"}) {
+    EXPECT_TRUE(std::filesystem::exists(layout_.slot_dir() + slot)) << slot;
+  }
+  ASSERT_THAT(ReplaceFile(PosixFileSystem(), newest, AsBytes(whole), 0600), IsOk());
+  EXPECT_EQ(Open()->lockdown().control_mode(), "");
+  EXPECT_FALSE(std::filesystem::exists(layout_.slot_dir() + "/slot.1"));
 }
 
 }  // namespace

@@ -44,7 +44,8 @@ class ExpiryTest : public ::testing::Test {
     manager_.reset();
     process_.reset();
     machine_.keyring.reset();
-    machine_.keyring = crypto::Keyring::Load(machine_.Keys(), 0).value();
+    machine_.keyring = crypto::Keyring::Load(machine_.Keys()).value();
+    machine_.keyring->Settle();
     ASSERT_THAT(machine_.keyring->Unseal(machine_.root), IsOk());
     events_.clear();
     Start();
