@@ -99,8 +99,8 @@ class Keyring {
   // every shred is FAILED_PRECONDITION. NOT_FOUND: no keyring. DATA_LOSS: none opens.
   static absl::StatusOr<std::unique_ptr<Keyring>> Load(KeyringOptions options);
   // The caller has held generation() against everything that is known of it (store::OpenEngine), or
-  // an operator adopted what is there: brings lagging replicas up to it and completes an interrupted
-  // shred. What fails of that is tried again by the next write and by Shred.
+  // an operator adopted what is there: brings lagging replicas up to it and completes an
+  // interrupted shred. What fails of that is tried again by the next write and by Shred.
   void Settle();
   bool settled() const;
   ~Keyring();

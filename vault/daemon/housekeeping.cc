@@ -59,7 +59,7 @@ std::jthread Vault::Repeat(microseconds period, std::function<void(const std::st
     while (!stop.stop_requested()) {
       if (const MonoTime now = around_.clock.Mono(); now >= next) {
         next = {now.nanos + period.count() * 1'000};
-        if (lockdown_->control_mode().empty()) work(stop);
+        work(stop);
       }
       std::unique_lock lock(mu);
       never.wait_for(lock, stop, kHousekeepingTick, [] { return false; });
@@ -107,7 +107,7 @@ absl::Status Vault::ForgetOldBatches(service::DataPlane& data) {
 
 void Vault::RunMerges(const std::stop_token& stop) {
   const auto data = Data();
-  if (!data.ok()) return;
+  if (!data.ok() || !lockdown_->control_mode().empty()) return;
   if (const absl::Status status = ForgetOldBatches(**data); !status.ok()) {
     Log(LogLevel::kError, "old batch ids not forgotten", {{"why", MessageOf(status)}});
   }
@@ -129,17 +129,20 @@ void Vault::RunMerges(const std::stop_token& stop) {
 }
 
 // Keys only, which takes no time and waits for nobody: deadlines hold whatever merges and purges
-// are busy with. Needs no root key: what is due goes while sealed, too.
+// are busy with. Needs neither root key nor journal: what is due goes while sealed and in control
+// mode, too.
 void Vault::RunShredding() {
   const auto data = Data();
-  const absl::Status status =
-      data.ok() ? (*data)->retention->ShredDue() : ShredWhileSealed(*keyring_, *lockdown_);
-  if (!status.ok()) Log(LogLevel::kError, "shred failed", {{"why", MessageOf(status)}});
+  if (!data.ok()) {
+    ShredWithoutData();
+  } else if (const absl::Status status = (*data)->retention->ShredDue(); !status.ok()) {
+    Log(LogLevel::kError, "shred failed", {{"why", MessageOf(status)}});
+  }
 }
 
 void Vault::RunRetention(const std::stop_token& stop) {
   const auto data = Data();
-  if (!data.ok()) return;
+  if (!data.ok() || !lockdown_->control_mode().empty()) return;
   const MonoTime next{around_.clock.Mono().nanos + config_.retention_tick.count() * 1'000};
   const auto report = (*data)->retention->RunOnce({.enough = [&] {
     return stop.stop_requested() || lockdown_->sealed() || around_.clock.Mono() >= next;

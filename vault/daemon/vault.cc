@@ -125,12 +125,11 @@ absl::Status Vault::OpenKeyring() {
                                        .random = around_.random,
                                        .vault = identity_.vault,
                                        .directories = std::move(keyring_dirs),
-                                       .on_new_generation =
-                                           [this](uint64_t generation) {
-                                             return engine_.anchor == nullptr
-                                                        ? absl::OkStatus()
-                                                        : engine_.anchor->RecordKeyring(generation);
-                                           }}));
+                                       .on_new_generation = [this](uint64_t generation) {
+                                         return engine_.anchor == nullptr
+                                                    ? absl::OkStatus()
+                                                    : engine_.anchor->RecordKeyring(generation);
+                                       }}));
   return absl::OkStatus();
 }
 
@@ -209,13 +208,19 @@ absl::Status Vault::OpenEngine() {
     if (!config_.adopt_reason.empty()) {
       TV_RETURN_IF_ERROR(RecordEvent("daemon.adopt", config_.adopt_reason));
     }
-    // What is overdue goes before anybody can ask, sealed or not.
-    if (const absl::Status status = ShredWhileSealed(*keyring_, *lockdown_); !status.ok()) {
-      // Readers refuse what is overdue; housekeeping tries again. Lockdown must not wait for it.
-      Log(LogLevel::kError, "shred failed", {{"why", MessageOf(status)}});
-    }
   }
+  // What is overdue goes before anybody can ask, sealed, quarantined or not. Readers refuse it, and
+  // housekeeping tries again: lockdown must not wait for it.
+  ShredWithoutData();
   return absl::OkStatus();
+}
+
+void Vault::ShredWithoutData() {
+  // An old copy of the keyring is evidence, and destroys nothing that a newer one would not.
+  if (!keyring_->settled()) return;
+  if (const absl::Status status = ShredWhileSealed(*keyring_, *lockdown_); !status.ok()) {
+    Log(LogLevel::kError, "shred failed", {{"why", MessageOf(status)}});
+  }
 }
 
 absl::Status Vault::RecordGenerations() {

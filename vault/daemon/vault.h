@@ -98,13 +98,14 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
                   std::string_view why);
   absl::Status AwaitLastDataPlane();
   void Housekeep(std::stop_token stop);
-  // Runs `work` now and then every `period`, outside control mode.
+  // Runs `work` now and then every `period`.
   std::jthread Repeat(microseconds period, std::function<void(const std::stop_token&)> work);
   void SealOnLockdown(std::stop_token stop);
   absl::Status ForgetOldBatches(service::DataPlane& data);
   void RunMerges(const std::stop_token& stop);
   void RunShredding();
   void RunRetention(const std::stop_token& stop);
+  void ShredWithoutData();
 
   const Config config_;
   const Surroundings around_;

@@ -49,8 +49,8 @@ struct RunReport {
 // (2) A partition is purged only after its key is gone. (3) A step that was interrupted is finished
 // by the next run, in the same order.
 // (4) No partition is recorded as shredded while an old slot secret is left anywhere.
-// Failure: an error in one partition is reported in `pending` and does not hold up the others; where
-// the keyring cannot shred, the run fails after it purged what was recorded before.
+// Failure: an error in one partition is reported in `pending` and does not hold up the others;
+// where the keyring cannot shred, the run fails after it purged what was recorded before.
 class RetentionManager {
  public:
   // Seals one EVENT entry; the manager fills method, dataset and details.

@@ -238,8 +238,8 @@ TEST(Keyring, IsNeverMadeTwiceNorOutOfNothing) {
   EXPECT_THAT(empty.Load(), StatusIs(absl::StatusCode::kNotFound));
 }
 
-// The newest slot does not open for the moment; an older one, left by a crash, does. Nobody asked the
-// anchor yet, so nothing may be repaired or destroyed.
+// The newest slot does not open for the moment; an older one, left by a crash, does. Nobody asked
+// the anchor yet, so nothing may be repaired or destroyed.
 TEST(Keyring, TouchesNothingUntilItsGenerationIsFoundInForce) {
   Fixture f;
   auto keyring = f.Create();

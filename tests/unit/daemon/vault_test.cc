@@ -8,10 +8,12 @@
 #include <optional>
 
 #include "tests/support/fake_clock.h"
+#include "tests/support/lossy_file_system.h"
 #include "tests/support/seeded_random.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_directory.h"
 #include "vault/crypto/unseal.h"
+#include "vault/daemon/crash_recovery.h"
 #include "vault/daemon/init.h"
 #include "vault/daemon/layout.h"
 
@@ -174,6 +176,62 @@ TEST_F(VaultTest, ASlotThatDoesNotOpenIsNotDestroyedForAnOlderOne) {
   ASSERT_THAT(ReplaceFile(PosixFileSystem(), newest, AsBytes(whole), 0600), IsOk());
   EXPECT_EQ(Open()->lockdown().control_mode(), "");
   EXPECT_FALSE(std::filesystem::exists(layout_.slot_dir() + "/slot.1"));
+}
+
+TEST_F(VaultTest, WhatIsDueIsShreddedInQuarantineToo) {
+  { Open(); }
+  const PartitionId day{DatasetId(1), Day(1)};
+  {
+    const auto keyring = LoadKeyring();
+    ASSERT_THAT(keyring->EnsureDataKey(day, clock_.Wall() - microseconds(1)), IsOk());
+  }
+  Copy(layout_.control_dir());
+  {
+    const auto vault = Open();
+    ASSERT_THAT(vault->control().Revoke(accessor_), IsOk());
+    ASSERT_THAT(vault->RecordGenerations(), IsOk());
+  }
+  PutBack(layout_.control_dir());
+  {
+    const auto keyring = LoadKeyring();
+    ASSERT_THAT(keyring->EnsureDataKey(day, clock_.Wall() - microseconds(1)), IsOk());
+  }
+  EXPECT_THAT(Open()->lockdown().control_mode(), HasSubstr("control file is older"));
+  EXPECT_THAT(LoadKeyring()->DataKeys(day), ::testing::IsEmpty());
+  EXPECT_THAT(Open()->lockdown().control_mode(), HasSubstr("control file is older"));
+}
+
+// What an earlier run could not destroy: nothing is due, and it is tried again.
+TEST_F(VaultTest, TheSealedShredFinishesWhatAnEarlierRunLeft) {
+  class Stubborn final : public televault::testing::LossyFileSystem {
+   public:
+    absl::Status Shred(const std::string& path) override {
+      return refuse ? absl::UnavailableError("no device") : LossyFileSystem::Shred(path);
+    }
+    bool refuse = true;
+  } fs;
+  const PartitionId day{DatasetId(1), Day(1)};
+  crypto::FileKeySlots slots(fs, {layout_.slot_dir()});
+  const crypto::KeyringOptions options{.fs = fs,
+                                       .slots = slots,
+                                       .random = random_,
+                                       .vault = ReadIdentity(fs, layout_)->vault,
+                                       .directories = {layout_.keyring_dir()},
+                                       .on_new_generation = nullptr};
+  {
+    ASSERT_THAT(LoadKeyring()->EnsureDataKey(day, clock_.Wall()), IsOk());
+    TV_ASSERT_OK_AND_ASSIGN(const auto keyring, crypto::Keyring::Load(options));
+    keyring->Settle();
+    ASSERT_THAT(keyring->Shred(std::vector{day}), StatusIs(absl::StatusCode::kUnavailable));
+  }
+  TV_ASSERT_OK_AND_ASSIGN(const auto keyring, crypto::Keyring::Load(options));
+  keyring->Settle();
+  const incident::LockdownManager lockdown(
+      {.clock = clock_, .random = random_, .store = nullptr, .high_water = clock_.Wall()});
+  EXPECT_THAT(ShredWhileSealed(*keyring, lockdown), StatusIs(absl::StatusCode::kUnavailable));
+  fs.refuse = false;
+  EXPECT_THAT(ShredWhileSealed(*keyring, lockdown), IsOk());
+  EXPECT_FALSE(fs.Exists(layout_.slot_dir() + "/slot.1"));
 }
 
 }  // namespace
