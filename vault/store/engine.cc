@@ -19,6 +19,9 @@ constexpr char kWhatToDo[] =
     "loss is known and accepted, start once with `televaultd serve --adopt-recovered-state "
     "REASON`, which is audited and starts locked at `all`";
 
+// Of the keyring and of the control file, as `init` leaves them.
+constexpr uint64_t kFirstGeneration = 1;
+
 // What the store itself says, before the anchor is asked.
 struct Recovered {
   JournalHead head;
@@ -96,7 +99,14 @@ std::string Contradiction(const EngineOptions& options, const Recovered& recover
   const JournalHead& head = recovered.head;
   if (!anchor.damage().ok()) return std::string(anchor.damage().message());
   if (!anchor.recovered()) {
-    return head.seq == 0 ? "" : "the anchor is missing although the store is not empty";
+    if (head.seq != 0) return "the anchor is missing although the store is not empty";
+    // Each start of a vault writes: only one that never ran has neither store nor anchor.
+    if (options.keyring_generation > kFirstGeneration ||
+        options.control_generation > kFirstGeneration) {
+      return "the store is empty and the anchor is missing although this vault was in use: both "
+             "were lost or taken away";
+    }
+    return "";
   }
   const AnchorState& state = *anchor.recovered();
   if (head.seq < state.seq || head.tree_size < state.tree_size) {

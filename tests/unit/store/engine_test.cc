@@ -157,7 +157,23 @@ TEST_F(SimEngineTest, ARemovedHeadRecordDoesNotLookLikeAFreshVault) {
   ExpectQuarantine("beyond its recorded head");
 }
 
+// Whoever deletes all that is known of the trail must not get a vault that looks new.
+TEST_F(SimEngineTest, AnEmptyStoreWithoutAnchorIsOnlyFreshIfTheVaultWasNeverUsed) {
+  harness_.control_generation = 2;
+  ExpectQuarantine("this vault was in use");
+  harness_.control_generation = 1;
+  harness_.keyring_generation = 2;
+  ExpectQuarantine("this vault was in use");
+  {
+    TV_ASSERT_OK_AND_ASSIGN(const Engine engine, harness_.Open());
+    EXPECT_FALSE(engine.keyring_current);
+    EXPECT_FALSE(engine.control_current);
+  }
+  ExpectAdoptable();
+}
+
 TEST_F(SimEngineTest, AnOlderKeyringControlFileOrLockStateIsQuarantined) {
+  Fill(1);
   harness_.keyring_generation = 5;
   harness_.control_generation = 5;
   harness_.lock_epoch = 5;
