@@ -1,5 +1,6 @@
 #include "vault/store/engine.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -92,6 +93,20 @@ absl::StatusOr<Recovered> Recover(Store& store, const SecretBytes& key) {
   return out;
 }
 
+// What is known of keyring, control file and lock state from outside of them: the larger of what
+// anchor and store saw, so that putting back one of the two hides nothing.
+struct Known {
+  uint64_t keyring = 0;
+  uint64_t control = 0;
+  LockEpoch lock_epoch;
+};
+
+Known KnownFrom(const AnchorState& anchor, const JournalHead& head) {
+  return {.keyring = std::max(anchor.keyring_generation, head.keyring_generation),
+          .control = std::max(anchor.control_generation, head.control_generation),
+          .lock_epoch = std::max(anchor.lock_epoch, head.lock_epoch)};
+}
+
 // "" where the recovered state is at or beyond the anchor and continues it.
 std::string Contradiction(const EngineOptions& options, const Recovered& recovered,
                           const AuditTree& tree) {
@@ -123,32 +138,26 @@ std::string Contradiction(const EngineOptions& options, const Recovered& recover
       (head.tree_size != state.tree_size || head.meta_sum != state.meta_sum)) {
     return "the store's last commit is not the one the anchor saw";
   }
-  if (options.keyring_generation < state.keyring_generation) {
-    return absl::StrCat("the keyring is older than the anchor: generation ",
-                        options.keyring_generation, " instead of ", state.keyring_generation);
+  const Known known = KnownFrom(state, head);
+  if (options.keyring_generation < known.keyring) {
+    return absl::StrCat("the keyring is older than anchor or store: generation ",
+                        options.keyring_generation, " instead of ", known.keyring);
   }
-  if (options.control_generation < state.control_generation) {
-    return absl::StrCat("the control file is older than the anchor: generation ",
-                        options.control_generation, " instead of ", state.control_generation);
+  if (options.control_generation < known.control) {
+    return absl::StrCat("the control file is older than anchor or store: generation ",
+                        options.control_generation, " instead of ", known.control);
   }
-  if (options.current_lock_epoch < state.lock_epoch) {
-    return "the lockdown state is older than the anchor";
+  if (options.current_lock_epoch < known.lock_epoch) {
+    return "the lockdown state is older than anchor or store";
   }
   return "";
 }
 
-// What is known of the keyring's and the control file's generations, from outside of them.
-struct Known {
-  uint64_t keyring = 0;
-  uint64_t control = 0;
-};
-
 // Nothing where a state was recovered and the anchor that should speak of it is missing.
-std::optional<Known> WhatIsKnown(const Anchor& anchor, bool fresh) {
+std::optional<Known> WhatIsKnown(const Anchor& anchor, const JournalHead& head, bool fresh) {
   if (fresh) return Known();
   if (!anchor.damage().ok() || !anchor.recovered()) return std::nullopt;
-  return Known{.keyring = anchor.recovered()->keyring_generation,
-               .control = anchor.recovered()->control_generation};
+  return KnownFrom(*anchor.recovered(), head);
 }
 
 AnchorState StateToAnchor(const EngineOptions& options, const JournalHead& head, StoreEpoch epoch) {
@@ -185,7 +194,7 @@ absl::StatusOr<Engine> OpenEngine(EngineOptions options) {
   // An inconsistent tree is never extended, whoever asks.
   const bool adopt = options.adopt_recovered_state && recovered.broken.empty();
   const bool fresh = quarantine.empty() && !anchored;
-  const std::optional<Known> known = WhatIsKnown(*options.anchor, fresh || adopt);
+  const std::optional<Known> known = WhatIsKnown(*options.anchor, recovered.head, fresh || adopt);
   if (adopt && !quarantine.empty()) quarantine.clear();
   if (quarantine.empty()) {
     TV_RETURN_IF_ERROR(adopt || fresh ? options.anchor->Adopt(now)

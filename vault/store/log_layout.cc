@@ -7,9 +7,9 @@
 namespace televault::store {
 namespace {
 
-constexpr uint8_t kHeadVersion = 1;
+constexpr uint8_t kHeadVersion = 2;
 constexpr size_t kMacBytes = 32;
-constexpr size_t kHeadBytes = 1 + 8 + 8 + 32 + 32 + kMacBytes;
+constexpr size_t kHeadBytes = 1 + 8 + 8 + 32 + 32 + 8 + 8 + 8 + kMacBytes;
 constexpr std::string_view kHeadPersonal = "televault.jhead";
 
 }  // namespace
@@ -34,6 +34,9 @@ std::string EncodeHead(const JournalHead& head, const SecretBytes& key) {
   PutLittleEndian(out, head.tree_size);
   out += AsText(head.root);
   out += AsText(head.meta_sum);
+  PutLittleEndian(out, head.keyring_generation);
+  PutLittleEndian(out, head.control_generation);
+  PutLittleEndian(out, head.lock_epoch.value());
   out += AsText(crypto::KeyedHash32(key, kHeadPersonal, AsBytes(out)));
   return out;
 }
@@ -55,6 +58,10 @@ absl::StatusOr<JournalHead> ParseHead(Bytes value, const SecretBytes& key) {
   std::copy(root.begin(), root.end(), head.root.begin());
   TV_ASSIGN_OR_RETURN(const Bytes sum, reader.Take(head.meta_sum.size()));
   std::copy(sum.begin(), sum.end(), head.meta_sum.begin());
+  TV_ASSIGN_OR_RETURN(head.keyring_generation, reader.LittleEndian<uint64_t>());
+  TV_ASSIGN_OR_RETURN(head.control_generation, reader.LittleEndian<uint64_t>());
+  TV_ASSIGN_OR_RETURN(const uint64_t lock_epoch, reader.LittleEndian<uint64_t>());
+  head.lock_epoch = LockEpoch(lock_epoch);
   return head;
 }
 

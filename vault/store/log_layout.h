@@ -5,6 +5,7 @@
 
 #include "audit/merkle.h"
 #include "vault/base/bytes.h"
+#include "vault/base/ids.h"
 #include "vault/base/secret.h"
 #include "vault/base/status.h"
 #include "vault/store/meta_sum.h"
@@ -24,6 +25,11 @@ struct JournalHead {
   uint64_t tree_size = 0;
   audit::Hash root{};
   MetaSum meta_sum{};
+  // What the anchor said at that commit: an older anchor that is put back together with an older
+  // keyring, control file or lock file contradicts the store.
+  uint64_t keyring_generation = 0;
+  uint64_t control_generation = 0;
+  LockEpoch lock_epoch;
   friend bool operator==(const JournalHead&, const JournalHead&) = default;
 };
 

@@ -206,7 +206,14 @@ absl::StatusOr<Sequencer::Prepared> Sequencer::Prepare(const Group& group) {
     mutations.push_back(
         {Family::kAudit, TileKey(tile.id.level, tile.id.index), std::move(tile.bytes)});
   }
-  prepared.head = {head_.seq + 1, prepared.builder.size(), prepared.builder.Root(), sum.sum()};
+  const AnchorState anchored = options_.anchor.state();
+  prepared.head = {.seq = head_.seq + 1,
+                   .tree_size = prepared.builder.size(),
+                   .root = prepared.builder.Root(),
+                   .meta_sum = sum.sum(),
+                   .keyring_generation = anchored.keyring_generation,
+                   .control_generation = anchored.control_generation,
+                   .lock_epoch = anchored.lock_epoch};
   mutations.push_back(
       {Family::kAudit, kHeadKey, EncodeHead(prepared.head, options_.freshness_key)});
   // Signed after its tree was durable; stored one commit later, for a start that may not sign.

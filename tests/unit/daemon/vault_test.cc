@@ -234,5 +234,23 @@ TEST_F(VaultTest, TheSealedShredFinishesWhatAnEarlierRunLeft) {
   EXPECT_FALSE(fs.Exists(layout_.slot_dir() + "/slot.1"));
 }
 
+// The store was left alone, and its head knows the newer control file.
+TEST_F(VaultTest, AnOlderControlFileWithItsOwnAnchorIsNoticedByTheStore) {
+  { Open(); }
+  Copy(layout_.control_dir());
+  Copy(layout_.default_anchor());
+  {
+    const auto vault = Open();
+    ASSERT_THAT(vault->control().Revoke(accessor_), IsOk());
+    ASSERT_THAT(vault->RecordGenerations(), IsOk());
+    ASSERT_THAT(vault->UnsealWithKeyfile(), IsOk());
+  }
+  PutBack(layout_.control_dir());
+  PutBack(layout_.default_anchor());
+  const auto vault = Open();
+  EXPECT_THAT(vault->lockdown().control_mode(), HasSubstr("control file is older"));
+  EXPECT_THAT(vault->control().Revoke(accessor_), StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
 }  // namespace
 }  // namespace televault::daemon

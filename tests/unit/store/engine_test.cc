@@ -190,6 +190,33 @@ TEST_F(SimEngineTest, AnOlderKeyringControlFileOrLockStateIsQuarantined) {
   Fill(1);
 }
 
+// The anchor was put back together with the older part; the store was not touched and knows better.
+TEST_F(SimEngineTest, AnOldAnchorDoesNotHideAnOldKeyringControlFileOrLockState) {
+  Fill(1);
+  TV_ASSERT_OK_AND_ASSIGN(const std::string old,
+                          harness_.anchor_disk.ReadFile(harness_.anchor_path(), kAnchorFileBytes));
+  harness_.keyring_generation = harness_.control_generation = 5;
+  harness_.lock_epoch = 5;
+  Fill(1);
+  const auto expect = [&](const std::string& why) {
+    ASSERT_THAT(ReplaceFile(harness_.anchor_disk, harness_.anchor_path(), AsBytes(old), 0600),
+                IsOk());
+    TV_ASSERT_OK_AND_ASSIGN(const Engine engine, harness_.Open());
+    EXPECT_THAT(engine.quarantine, HasSubstr(why));
+    EXPECT_EQ(engine.keyring_current, harness_.keyring_generation == 5);
+    EXPECT_EQ(engine.control_current, harness_.control_generation == 5);
+  };
+  harness_.keyring_generation = 4;
+  expect("keyring is older");
+  harness_.keyring_generation = 5;
+  harness_.control_generation = 4;
+  expect("control file is older");
+  harness_.control_generation = 5;
+  harness_.lock_epoch = 4;
+  expect("lockdown state is older");
+  ExpectAdoptable();
+}
+
 TEST_F(SimEngineTest, ARestoredStoreContinuesWithAnEpochBeyondTheAnchors) {
   StoreEpoch last;
   for (int i = 0; i < 3; ++i) {
