@@ -205,7 +205,9 @@ RootDescription Keyring::root_description() const {
   return state_->content.root;
 }
 
-absl::Status Keyring::Unseal(const SecretBytes& root) {
+absl::Status Keyring::CheckRoot(const SecretBytes& root) const { return KekFrom(root).status(); }
+
+absl::StatusOr<SecretRef> Keyring::KekFrom(const SecretBytes& root) const {
   if (root.size() != kKeyBytes) return absl::InvalidArgumentError("a root key has 32 bytes");
   const auto kek = std::make_shared<const SecretBytes>(KekOf(root));
   const std::lock_guard lock(mu_);
@@ -214,6 +216,12 @@ absl::Status Keyring::Unseal(const SecretBytes& root) {
   if (!check.ok()) {
     return absl::PermissionDeniedError("this root key does not open the keyring");
   }
+  return kek;
+}
+
+absl::Status Keyring::Unseal(const SecretBytes& root) {
+  TV_ASSIGN_OR_RETURN(const SecretRef kek, KekFrom(root));
+  const std::lock_guard lock(mu_);
   if (state_->kek == nullptr) state_->kek = kek;
   return absl::OkStatus();
 }

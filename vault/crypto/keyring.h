@@ -109,7 +109,9 @@ class Keyring {
 
   // --- root ---
   RootDescription root_description() const;
-  // PERMISSION_DENIED: another root key. OK if already unsealed with this one.
+  // PERMISSION_DENIED: another root key.
+  absl::Status CheckRoot(const SecretBytes& root) const;
+  // The same; OK if already unsealed with this one.
   absl::Status Unseal(const SecretBytes& root);
   // Wipes KEK, meta key and every cached key. Holders of a DataKeyRef keep theirs until they let
   // go.
@@ -193,6 +195,8 @@ class Keyring {
                                        const std::string& identity, size_t limit, const char* full);
   // A fresh key wrapped under `kek`.
   void WrapNew(const SecretBytes& kek, const std::string& identity, std::span<uint8_t> out);
+  // PERMISSION_DENIED: not this keyring's.
+  absl::StatusOr<SecretRef> KekFrom(const SecretBytes& root) const;
   // The KEK, or UNAVAILABLE/SEALED.
   absl::StatusOr<SecretRef> Kek() const;
 

@@ -386,12 +386,12 @@ absl::Status Vault::UnsealWithKeyfile() {
     return absl::FailedPreconditionError(
         "this vault is unsealed with a passphrase: `televault operator unseal`");
   }
-  TV_RETURN_IF_ERROR(CheckUnseal(""));
+  TV_ASSIGN_OR_RETURN(const SecretBytes root, CheckUnseal(""));
   TV_RETURN_IF_ERROR(RecordEvent("operator.unseal", "KEYFILE"));
-  return Unseal();
+  return Unseal(root);
 }
 
-absl::Status Vault::CheckUnseal(std::string_view passphrase) {
+absl::StatusOr<SecretBytes> Vault::CheckUnseal(std::string_view passphrase) {
   // Before the mutex: sealing must not wait for it.
   if (lockdown_->sealed()) TV_RETURN_IF_ERROR(AwaitLastDataPlane());
   const std::lock_guard unseal_lock(unseal_mu_);
@@ -405,11 +405,16 @@ absl::Status Vault::CheckUnseal(std::string_view passphrase) {
                       reason::kLockedDown);
   }
   if (!lockdown_->sealed()) return absl::FailedPreconditionError("the vault is not sealed");
+  TV_ASSIGN_OR_RETURN(SecretBytes root, ReadRoot(passphrase));
+  TV_RETURN_IF_ERROR(keyring_->CheckRoot(root));
+  return root;
+}
+
+absl::StatusOr<SecretBytes> Vault::ReadRoot(std::string_view passphrase) {
   const crypto::RootDescription description = keyring_->root_description();
   if (description.source == crypto::RootSource::kKeyFile) {
     const std::string path = config_.keyfile.empty() ? layout_.default_keyfile() : config_.keyfile;
-    TV_ASSIGN_OR_RETURN(const SecretBytes root, crypto::ReadRootKeyFile(around_.fs, path));
-    return keyring_->Unseal(root);
+    return crypto::ReadRootKeyFile(around_.fs, path);
   }
   if (passphrase.empty()) {
     return absl::InvalidArgumentError("this vault needs its passphrase");
@@ -417,12 +422,12 @@ absl::Status Vault::CheckUnseal(std::string_view passphrase) {
   std::string copy(passphrase);
   const SecretBytes secret =
       crypto::TakeSecret({reinterpret_cast<uint8_t*>(copy.data()), copy.size()});
-  TV_ASSIGN_OR_RETURN(const SecretBytes root, crypto::RootFromPassphrase(secret, description));
-  return keyring_->Unseal(root);
+  return crypto::RootFromPassphrase(secret, description);
 }
 
-absl::Status Vault::Unseal() {
+absl::Status Vault::Unseal(const SecretBytes& root) {
   const std::lock_guard unseal_lock(unseal_mu_);
+  TV_RETURN_IF_ERROR(keyring_->Unseal(root));
   auto data = BuildDataPlane();
   if (!data.ok()) {
     keyring_->Seal();

@@ -64,8 +64,8 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   // --- DataPlaneSource, VaultControl ------------------------------------------------------------
   absl::StatusOr<std::shared_ptr<service::DataPlane>> Data() override;
   v1::GetStatusResponse Status() override;
-  absl::Status CheckUnseal(std::string_view passphrase) override;
-  absl::Status Unseal() override;
+  absl::StatusOr<SecretBytes> CheckUnseal(std::string_view passphrase) override;
+  absl::Status Unseal(const SecretBytes& root) override;
   absl::Status Seal() override;
 
   // What services are built from.
@@ -92,7 +92,7 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   absl::Status OpenEngine();
   std::shared_ptr<service::DataPlane> NewDataPlane();
   absl::StatusOr<std::shared_ptr<service::DataPlane>> BuildDataPlane();
-  absl::Status UnsealWith(const SecretBytes& root);
+  absl::StatusOr<SecretBytes> ReadRoot(std::string_view passphrase);
   absl::Status RecordEvent(const char* method, const std::string& reason);
   void Quarantine(partition::PartitionCatalog& catalog, PartitionId partition,
                   std::string_view why);

@@ -1,5 +1,8 @@
 #include "vault/service/operator_service.h"
 
+#include <memory>
+#include <utility>
+
 namespace televault::service {
 namespace {
 
@@ -27,11 +30,13 @@ grpc::ServerUnaryReactor* OperatorServiceImpl::Unseal(grpc::CallbackServerContex
         // A failed attempt is recorded by the outcome, a good one before anything opens.
         call.answer_unaudited = false;
         call.security_event = true;
-        TV_RETURN_IF_ERROR(vault_.CheckUnseal(call.metadata(kPassphraseHeader)));
+        TV_ASSIGN_OR_RETURN(SecretBytes checked,
+                            vault_.CheckUnseal(call.metadata(kPassphraseHeader)));
         out.set_seal(v1::SEAL_STATE_UNSEALED);
-        // Nothing opens without its entry.
-        call.on_abandoned = [this] { (void)vault_.Seal(); };
-        call.after_recording = [this] { return vault_.Unseal(); };
+        // Nothing opens without its entry: until then the root key is here alone, and goes with the
+        // call however that ends.
+        call.after_recording = [this, root = std::make_shared<const SecretBytes>(
+                                          std::move(checked))] { return vault_.Unseal(*root); };
         return absl::OkStatus();
       });
 }

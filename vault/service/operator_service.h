@@ -1,6 +1,7 @@
 #pragma once
 
 #include "televault/v1/operator_service.grpc.pb.h"
+#include "vault/base/secret.h"
 #include "vault/service/adapter.h"
 #include "vault/service/bytes_service.h"
 
@@ -11,12 +12,12 @@ class VaultControl {
  public:
   virtual ~VaultControl() = default;
   virtual v1::GetStatusResponse Status() = 0;
-  // Takes the passphrase (empty for a keyfile vault) and opens the keys, but not the datasets yet:
-  // the attempt is recorded in between. PERMISSION_DENIED: a wrong one; FAILED_PRECONDITION: the
-  // vault is not sealed.
-  virtual absl::Status CheckUnseal(std::string_view passphrase) = 0;
-  // Opens the datasets after CheckUnseal.
-  virtual absl::Status Unseal() = 0;
+  // Takes the passphrase (empty for a keyfile vault) and returns the root key, found right; opens
+  // nothing yet: the attempt is recorded in between. PERMISSION_DENIED: a wrong one;
+  // FAILED_PRECONDITION: the vault is not sealed.
+  virtual absl::StatusOr<SecretBytes> CheckUnseal(std::string_view passphrase) = 0;
+  // Opens keys and datasets with what CheckUnseal returned; after an error both are closed.
+  virtual absl::Status Unseal(const SecretBytes& root) = 0;
   // Closes datasets and keys; running calls end with an error.
   virtual absl::Status Seal() = 0;
 };

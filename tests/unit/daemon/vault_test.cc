@@ -21,6 +21,7 @@ namespace televault::daemon {
 namespace {
 
 using televault::testing::FakeClock;
+using televault::testing::HasReason;
 using televault::testing::IsOk;
 using televault::testing::SeededRandom;
 using televault::testing::StatusIs;
@@ -250,6 +251,21 @@ TEST_F(VaultTest, AnOlderControlFileWithItsOwnAnchorIsNoticedByTheStore) {
   const auto vault = Open();
   EXPECT_THAT(vault->lockdown().control_mode(), HasSubstr("control file is older"));
   EXPECT_THAT(vault->control().Revoke(accessor_), StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
+// An unseal that could not be recorded, or whose receipt could not be made, left the keys open in a
+// vault that called itself sealed.
+TEST_F(VaultTest, ACheckedRootKeyOpensNothingBeforeTheUnseal) {
+  const auto vault = Open();
+  const uint64_t size = vault->journal().Head().tree_size;
+  TV_ASSERT_OK_AND_ASSIGN(const auto leaves, vault->journal().ReadLeaves(LeafIndex(0), size));
+  // The last one is an entry; a key leaf came before it.
+  const auto read = [&] { return vault->entries().Open(LeafIndex(size - 1), leaves.back()); };
+  { ASSERT_THAT(vault->CheckUnseal(""), IsOk()); }
+  EXPECT_THAT(read(), HasReason(reason::kSealed));
+  TV_ASSERT_OK_AND_ASSIGN(const SecretBytes root, vault->CheckUnseal(""));
+  ASSERT_THAT(vault->Unseal(root), IsOk());
+  EXPECT_THAT(read(), IsOk());
 }
 
 }  // namespace
