@@ -8,8 +8,8 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto content = televault::crypto::ParseKeyring({data, size});
   if (content.ok()) {
-    const std::string again = televault::crypto::EncodeKeyring(*content);
-    TV_CHECK(again == televault::AsText({data, size}));
+    const televault::WipedBuffer again = televault::crypto::EncodeKeyring(*content);
+    TV_CHECK(televault::AsText(again) == televault::AsText({data, size}));
   }
   return 0;
 }

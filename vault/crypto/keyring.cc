@@ -37,6 +37,13 @@ absl::Status NotSettled() {
       "--adopt-recovered-state REASON`");
 }
 
+// What SealSecret returned, into its place; nothing of it is left where it was.
+void MoveWrapped(std::string wrapped, std::span<uint8_t> out) {
+  TV_CHECK(wrapped.size() == out.size());
+  std::copy(wrapped.begin(), wrapped.end(), out.begin());
+  sodium_memzero(wrapped.data(), wrapped.size());
+}
+
 SecretBytes KekOf(const SecretBytes& root) { return DeriveKey(root, "televault.kek.v1"); }
 
 }  // namespace
@@ -53,10 +60,9 @@ Keyring::~Keyring() = default;
 
 void Keyring::WrapNew(const SecretBytes& kek, const std::string& identity, std::span<uint8_t> out) {
   const SecretBytes key = NewKey(options_.random);
-  const std::string wrapped =
-      SealSecret(kek, Use::kKeyringEntry, AsBytes(identity), key, options_.vault, options_.random);
-  TV_CHECK(wrapped.size() == out.size());
-  std::copy(wrapped.begin(), wrapped.end(), out.begin());
+  MoveWrapped(
+      SealSecret(kek, Use::kKeyringEntry, AsBytes(identity), key, options_.vault, options_.random),
+      out);
 }
 
 namespace {
@@ -70,10 +76,9 @@ void AddAuditEpoch(KeyringContent& content, const SecretBytes& kek, WallTime now
   const SecretBytes private_key = NewKey(options.random);
   TV_CHECK(crypto_scalarmult_base(epoch.info.public_key.data(),
                                   private_key.Read(MintSecretPass()).data()) == 0);
-  const std::string wrapped =
-      SealSecret(kek, Use::kKeyringEntry, AsBytes(AuditEpochIdentity(epoch.info.epoch)),
-                 private_key, options.vault, options.random);
-  std::copy(wrapped.begin(), wrapped.end(), epoch.private_key.begin());
+  MoveWrapped(SealSecret(kek, Use::kKeyringEntry, AsBytes(AuditEpochIdentity(epoch.info.epoch)),
+                         private_key, options.vault, options.random),
+              epoch.private_key);
   content.audit_epochs[epoch.info.epoch] = epoch;
 }
 
@@ -258,9 +263,9 @@ absl::Status Keyring::ChangeRoot(const RootDescription& description, const Secre
         OpenSecret(*old_kek, Use::kKeyringEntry, AsBytes(identity), wrapped, options_.vault);
     failure.Update(key.status());
     if (!key.ok()) return;
-    const std::string again = SealSecret(*new_kek, Use::kKeyringEntry, AsBytes(identity), *key,
-                                         options_.vault, options_.random);
-    std::copy(again.begin(), again.end(), wrapped.begin());
+    MoveWrapped(SealSecret(*new_kek, Use::kKeyringEntry, AsBytes(identity), *key, options_.vault,
+                           options_.random),
+                wrapped);
   };
   rewrap(RootCheckIdentity(), content.root_check);
   rewrap(MetaKeyIdentity(), content.meta_key);

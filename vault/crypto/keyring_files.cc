@@ -84,7 +84,7 @@ absl::Status KeyringFiles::Write(const KeyringContent& content, bool new_slot) {
   TV_CRASH_POINT("keyring.slot_ready");
   const std::string sealed =
       crypto::Seal(*secret, Use::kKeyring, AsBytes(KeyringIdentity(content.slot)),
-                   AsBytes(EncodeKeyring(content)), options_.vault, options_.random);
+                   EncodeKeyring(content), options_.vault, options_.random);
   for (const std::string& directory : options_.directories) {
     TV_RETURN_IF_ERROR(
         ReplaceFile(options_.fs, PathOf(directory, content.slot), AsBytes(sealed), 0600));

@@ -18,7 +18,14 @@ std::string Identity(std::string_view kind, T value) {
   return identity;
 }
 
-void PutKey(std::string& out, const WrappedKey& key) { out.append(AsText(key)); }
+void Put(WipedBuffer& out, Bytes bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
+template <class T>
+requires std::is_integral_v<T>
+void Put(WipedBuffer& out, T value) {
+  std::string bytes;  // a number, no key
+  PutLittleEndian(bytes, value);
+  Put(out, AsBytes(bytes));
+}
 
 absl::Status TakeKey(ByteReader& reader, WrappedKey& key) {
   TV_ASSIGN_OR_RETURN(const Bytes bytes, reader.Take(key.size()));
@@ -158,46 +165,46 @@ std::string DataKeyIdentity(PartitionId partition, KeyId id) {
 }
 std::string KeyringIdentity(uint64_t slot) { return Identity("keyring", slot); }
 
-std::string EncodeKeyring(const KeyringContent& content) {
-  std::string out;
+WipedBuffer EncodeKeyring(const KeyringContent& content) {
+  WipedBuffer out;
   out.reserve(1024 + content.data_keys.size() * (24 + kWrappedKeyBytes));
-  PutLittleEndian(out, kVersion);
-  PutLittleEndian(out, content.slot);
-  PutLittleEndian(out, content.generation);
-  PutLittleEndian(out, content.next_key_id);
-  PutLittleEndian(out, content.lock_epoch.value());
-  PutLittleEndian(out, static_cast<uint8_t>(content.root.source));
-  out.append(AsText(content.root.passphrase.salt));
-  PutLittleEndian(out, content.root.passphrase.passes);
-  PutLittleEndian(out, content.root.passphrase.memory_bytes);
-  PutKey(out, content.root_check);
-  PutKey(out, content.meta_key);
-  PutLittleEndian(out, static_cast<uint32_t>(content.audit_epochs.size()));
+  Put(out, kVersion);
+  Put(out, content.slot);
+  Put(out, content.generation);
+  Put(out, content.next_key_id);
+  Put(out, content.lock_epoch.value());
+  Put(out, static_cast<uint8_t>(content.root.source));
+  Put(out, content.root.passphrase.salt);
+  Put(out, content.root.passphrase.passes);
+  Put(out, content.root.passphrase.memory_bytes);
+  Put(out, content.root_check);
+  Put(out, content.meta_key);
+  Put(out, static_cast<uint32_t>(content.audit_epochs.size()));
   for (const auto& [number, epoch] : content.audit_epochs) {
-    PutLittleEndian(out, number);
-    out.append(AsText(epoch.info.public_key));
-    PutLittleEndian(out, epoch.info.created_at.micros);
-    PutLittleEndian(out, static_cast<uint8_t>(epoch.shredded));
-    if (!epoch.shredded) PutKey(out, epoch.private_key);
+    Put(out, number);
+    Put(out, epoch.info.public_key);
+    Put(out, epoch.info.created_at.micros);
+    Put(out, static_cast<uint8_t>(epoch.shredded));
+    if (!epoch.shredded) Put(out, epoch.private_key);
   }
-  PutLittleEndian(out, static_cast<uint32_t>(content.erasure_keys.size()));
+  Put(out, static_cast<uint32_t>(content.erasure_keys.size()));
   for (const auto& [dataset, key] : content.erasure_keys) {
-    PutLittleEndian(out, dataset.value());
-    PutKey(out, key);
+    Put(out, dataset.value());
+    Put(out, key);
   }
-  PutLittleEndian(out, static_cast<uint32_t>(content.salts.size()));
+  Put(out, static_cast<uint32_t>(content.salts.size()));
   for (const auto& [id, key] : content.salts) {
-    PutLittleEndian(out, id.first.value());
-    PutLittleEndian(out, id.second);
-    PutKey(out, key);
+    Put(out, id.first.value());
+    Put(out, id.second);
+    Put(out, key);
   }
-  PutLittleEndian(out, static_cast<uint32_t>(content.data_keys.size()));
+  Put(out, static_cast<uint32_t>(content.data_keys.size()));
   for (const auto& [id, key] : content.data_keys) {
-    PutLittleEndian(out, id.first.dataset.value());
-    PutLittleEndian(out, id.first.day.value());
-    PutLittleEndian(out, id.second.value());
-    PutLittleEndian(out, key.deadline.micros);
-    PutKey(out, key.key);
+    Put(out, id.first.dataset.value());
+    Put(out, id.first.day.value());
+    Put(out, id.second.value());
+    Put(out, key.deadline.micros);
+    Put(out, key.key);
   }
   return out;
 }

@@ -4,11 +4,13 @@
 #include <compare>
 #include <cstdint>
 #include <map>
+#include <sodium/utils.h>
 #include <string>
 #include <utility>
 
 #include "vault/base/bytes.h"
 #include "vault/base/ids.h"
+#include "vault/base/secret.h"
 #include "vault/base/status.h"
 #include "vault/base/time.h"
 #include "vault/crypto/envelope.h"
@@ -21,16 +23,22 @@ namespace televault::crypto {
 
 // A 32-byte key in an envelope under the KEK.
 inline constexpr size_t kWrappedKeyBytes = kEnvelopeOverhead + kKeyBytes;
-using WrappedKey = std::array<uint8_t, kWrappedKeyBytes>;
+// Wiped when it goes: whoever has the root key opens a copy that a shred left behind in memory.
+struct WrappedKey : std::array<uint8_t, kWrappedKeyBytes> {
+  WrappedKey() : array{} {}
+  WrappedKey(const WrappedKey&) = default;
+  WrappedKey& operator=(const WrappedKey&) = default;
+  ~WrappedKey() { sodium_memzero(data(), size()); }
+};
 
 struct WrappedDataKey {
   WallTime deadline;
-  WrappedKey key{};
+  WrappedKey key;
 };
 struct WrappedAuditEpoch {
   AuditEpochInfo info;
   bool shredded = false;  // the private half is gone
-  WrappedKey private_key{};
+  WrappedKey private_key;
 };
 
 // Everything a keyring holds; no key in it can be used without the KEK.
@@ -40,15 +48,15 @@ struct KeyringContent {
   uint64_t next_key_id = 1;
   LockEpoch lock_epoch;
   RootDescription root;
-  WrappedKey root_check{};  // opens under the right root key only
-  WrappedKey meta_key{};
+  WrappedKey root_check;  // opens under the right root key only
+  WrappedKey meta_key;
   std::map<uint32_t, WrappedAuditEpoch> audit_epochs;
   std::map<DatasetId, WrappedKey> erasure_keys;
   std::map<std::pair<DatasetId, int64_t>, WrappedKey> salts;
   std::map<std::pair<PartitionId, KeyId>, WrappedDataKey> data_keys;
 };
 
-std::string EncodeKeyring(const KeyringContent& content);
+WipedBuffer EncodeKeyring(const KeyringContent& content);
 // DATA_LOSS says what is wrong with damaged or hostile bytes; never reads past them.
 absl::StatusOr<KeyringContent> ParseKeyring(Bytes bytes);
 

@@ -90,7 +90,7 @@ bool TakeOut(const ShredRequest& request, KeyringContent& content,
     if (found == content.audit_epochs.end() || found->second.shredded) continue;
     if (std::next(found) == content.audit_epochs.end()) continue;  // entries are sealed to it now
     found->second.shredded = true;
-    found->second.private_key = {};
+    found->second.private_key = WrappedKey();
     changed = true;
   }
   return changed;

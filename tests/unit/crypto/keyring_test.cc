@@ -1,6 +1,10 @@
 #include "vault/crypto/keyring.h"
 
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
 #include <optional>
+#include <sodium/utils.h>
 
 #include "tests/support/lossy_file_system.h"
 #include "tests/support/seeded_random.h"
@@ -8,6 +12,7 @@
 #include "tests/support/temp_directory.h"
 #include "vault/crypto/envelope.h"
 #include "vault/crypto/hash.h"
+#include "vault/crypto/keyring_files.h"
 
 namespace televault::crypto {
 namespace {
@@ -486,6 +491,63 @@ TEST(Keyring, SurvivesEverySingleFailingWriteAndSync) {
       EXPECT_THAT(again->Shred(std::vector{P(1, 1)}), IsOk());
     }
   }
+}
+
+// Whether `wanted` xor 0x5a, so that the test itself holds no copy, is in this process's memory.
+bool InMemory(const std::string& wanted) {
+  std::ifstream maps("/proc/self/maps");
+  std::ifstream memory("/proc/self/mem", std::ios::binary);
+  const auto unmasked = [](char c) { return static_cast<char>(c ^ 0x5a); };
+  static std::vector<char> chunk(1 << 20);
+  for (std::string line; std::getline(maps, line);) {
+    unsigned long begin = 0;
+    unsigned long end = 0;
+    char readable = 0;
+    char writable = 0;
+    if (std::sscanf(line.c_str(), "%lx-%lx %c%c", &begin, &end, &readable, &writable) != 4)
+      continue;
+    if (readable != 'r' || writable != 'w') continue;
+    for (unsigned long at = begin; at < end; at += chunk.size() - wanted.size()) {
+      const size_t size = std::min<unsigned long>(chunk.size(), end - at);
+      memory.clear();
+      memory.seekg(static_cast<std::streamoff>(at));
+      memory.read(chunk.data(), static_cast<std::streamsize>(size));
+      const auto last = chunk.begin() + memory.gcount();
+      auto from = chunk.begin();
+      while (true) {
+        const auto found = std::search(from, last, wanted.begin(), wanted.end(),
+                                       [&](char a, char b) { return a == unmasked(b); });
+        if (found == last) break;
+        // The window that is searched is memory, too.
+        const auto address = at + static_cast<unsigned long>(found - chunk.begin());
+        const auto window = reinterpret_cast<unsigned long>(chunk.data());
+        if (address < window || address >= window + chunk.size()) {
+          sodium_memzero(chunk.data(), chunk.size());
+          return true;
+        }
+        from = found + 1;
+      }
+      sodium_memzero(chunk.data(), chunk.size());
+    }
+  }
+  return false;
+}
+
+// With a stolen root key a wrapped one is as good as a bare one.
+TEST(Keyring, NoWrappedKeyIsLeftInMemoryAfterItsShred) {
+  Fixture f(2);
+  auto keyring = f.Create();
+  for (int day = 1; day < 40; ++day) ASSERT_THAT(keyring->EnsureDataKey(P(1, day), kNow), IsOk());
+  std::string wrapped;
+  {
+    TV_ASSERT_OK_AND_ASSIGN(const KeyringContent content, KeyringFiles(f.Options()).LoadNewest());
+    const auto& key = content.data_keys.begin()->second.key;
+    for (const uint8_t byte : key) wrapped.push_back(static_cast<char>(byte ^ 0x5a));
+  }
+  ASSERT_TRUE(InMemory(wrapped));
+  ASSERT_THAT(keyring->EnsureDataKey(P(1, 40), kNow), IsOk());
+  ASSERT_THAT(keyring->Shred(std::vector{P(1, 1)}), IsOk());
+  EXPECT_FALSE(InMemory(wrapped));
 }
 
 TEST(Keyring, KeepsTheLockEpochAndNeverLowersIt) {
