@@ -123,16 +123,52 @@ absl::StatusOr<std::unique_ptr<Keyring>> Keyring::Load(KeyringOptions options) {
 
 void Keyring::Settle() {
   const std::lock_guard write_lock(write_mu_);
-  const KeyringContent content = Copy();
-  // Where a replica cannot be repaired the next write goes to a new slot, and Shred reports what is
-  // left: the vault can still be locked and read.
-  const bool repaired = KeyringFiles(options_).RepairReplicas(content).ok();
+  KeyringContent content = Copy();
+  const size_t known = content.replicas.size();
+  content.replicas.insert(content.replicas.end(), options_.replicas.begin(),
+                          options_.replicas.end());
+  std::sort(content.replicas.begin(), content.replicas.end());
+  content.replicas.erase(std::unique(content.replicas.begin(), content.replicas.end()),
+                         content.replicas.end());
+  const bool grew = content.replicas.size() > known;
   {
     const std::lock_guard lock(mu_);
     state_->settled = true;
-    state_->must_rotate = state_->must_rotate || !repaired;
+  }
+  if (!CheckReplicas(content.replicas).ok()) return;  // as every write will say
+  // A replica is known before a slot secret lies on it.
+  if (grew && !Commit(std::move(content), /*new_slot=*/false).ok()) return;
+  // Where a replica cannot be repaired the next write goes to a new slot, and Shred reports what is
+  // left: the vault can still be locked and read.
+  if (!KeyringFiles(options_).RepairReplicas(Copy()).ok()) {
+    const std::lock_guard lock(mu_);
+    state_->must_rotate = true;
   }
   FinishDestruction().IgnoreError();
+}
+
+absl::Status Keyring::CheckReplicas(std::span<const ReplicaId> known) const {
+  return options_.check_replicas ? options_.check_replicas(known) : absl::OkStatus();
+}
+
+std::vector<ReplicaId> Keyring::KnownReplicas() const {
+  const std::lock_guard lock(mu_);
+  return state_->content.replicas;
+}
+
+absl::Status Keyring::DropReplica(const ReplicaId& id) {
+  const std::lock_guard write_lock(write_mu_);
+  if (std::find(options_.replicas.begin(), options_.replicas.end(), id) !=
+      options_.replicas.end()) {
+    return absl::InvalidArgumentError(
+        "the key replica is in use: take it out of keys.replicas before it is dropped");
+  }
+  KeyringContent content = Copy();
+  if (std::erase(content.replicas, id) == 0) {
+    return absl::NotFoundError("the keyring knows no such key replica");
+  }
+  TV_RETURN_IF_ERROR(Commit(std::move(content), /*new_slot=*/true));
+  return FinishDestruction();
 }
 
 bool Keyring::settled() const {
@@ -149,9 +185,10 @@ KeyringContent Keyring::Copy() const {
 
 absl::Status Keyring::Commit(KeyringContent content, bool new_slot, const SecretRef& new_kek) {
   bool rotates = new_slot;
+  if (!settled()) return NotSettled();
+  TV_RETURN_IF_ERROR(CheckReplicas(content.replicas));
   {
     const std::lock_guard lock(mu_);
-    if (!state_->settled) return NotSettled();
     rotates = rotates || state_->must_rotate;
     if (rotates) content.slot = ++state_->highest_slot;
     content.generation = ++state_->highest_generation;
@@ -193,6 +230,7 @@ absl::Status Keyring::FinishDestruction() {
     slot = state_->content.slot;
     generation = state_->content.generation;
   }
+  TV_RETURN_IF_ERROR(CheckReplicas(KnownReplicas()));
   if (options_.on_new_generation) {
     TV_RETURN_IF_ERROR(Annotate(options_.on_new_generation(generation), "anchor"));
   }

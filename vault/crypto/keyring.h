@@ -44,6 +44,10 @@ struct AuditEpochInfo {
   WallTime created_at;
 };
 
+// Tells a further directory of keyring and slot secrets from an empty mount point; random.
+using ReplicaId = std::array<uint8_t, 16>;
+inline constexpr size_t kMaxKeyReplicas = 16;
+
 struct KeyringContent;
 
 // What one Shred destroys; everything in it shares one new generation.
@@ -72,6 +76,11 @@ struct KeyringOptions {
   // Called with every new generation once it is durable, and before an old slot is destroyed. Runs
   // under the writer's lock: it must not write to the keyring.
   std::function<absl::Status(uint64_t generation)> on_new_generation;
+  // Which replicas `directories` and the slots' hold beyond the first one.
+  std::vector<ReplicaId> replicas;
+  // Asked before each write and each destruction for all replicas the keyring knows: OK only if
+  // every one of them is in its place. May be empty.
+  std::function<absl::Status(std::span<const ReplicaId> known)> check_replicas;
 };
 
 // All keys of a vault (docs/formats/keyring-v1.md). One file, sealed as a whole under the live slot
@@ -99,9 +108,16 @@ class Keyring {
   // every shred is FAILED_PRECONDITION. NOT_FOUND: no keyring. DATA_LOSS: none opens.
   static absl::StatusOr<std::unique_ptr<Keyring>> Load(KeyringOptions options);
   // The caller has held generation() against everything that is known of it (store::OpenEngine), or
-  // an operator adopted what is there: brings lagging replicas up to it and completes an
-  // interrupted shred. What fails of that is tried again by the next write and by Shred.
+  // an operator adopted what is there: takes in options.replicas, brings lagging replicas up to it
+  // and completes an interrupted shred. What fails of that is tried again by the next write and by
+  // Shred.
   void Settle();
+  // Every replica that was ever taken in and not dropped. No write and no shred is done without it.
+  std::vector<ReplicaId> KnownReplicas() const;
+  // Goes on without a replica that is lost, under a new slot secret. What lies on it still opens
+  // the keys of its time, for whoever has the root key, too. NOT_FOUND; INVALID_ARGUMENT: it is in
+  // use.
+  absl::Status DropReplica(const ReplicaId& id);
   bool settled() const;
   ~Keyring();
   Keyring(const Keyring&) = delete;
@@ -183,6 +199,7 @@ class Keyring {
   // `new_kek`: what the content is wrapped under from now on, null where that does not change.
   absl::Status Commit(KeyringContent content, bool new_slot, const SecretRef& new_kek = nullptr);
   absl::Status FinishDestruction();
+  absl::Status CheckReplicas(std::span<const ReplicaId> known) const;
   KeyringContent Copy() const;
   // Opens or returns a cached key; UNAVAILABLE/SEALED. mu_ is held since `wrapped` was found, so
   // that it is neither put back after a shred nor opened with another KEK.

@@ -1,6 +1,7 @@
 #include "vault/crypto/keyring_format.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "absl/strings/str_cat.h"
 
@@ -9,7 +10,7 @@
 namespace televault::crypto {
 namespace {
 
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kVersion = 2;
 
 template <class T>
 std::string Identity(std::string_view kind, T value) {
@@ -68,17 +69,29 @@ absl::Status Insert(Map& map, Key key, Value value) {
   return absl::OkStatus();
 }
 
+absl::Status ParseReplicas(ByteReader& reader, KeyringContent& content) {
+  TV_ASSIGN_OR_RETURN(const uint32_t count, TakeCount(reader, kMaxKeyReplicas, "key replicas"));
+  content.replicas.resize(count);
+  for (ReplicaId& id : content.replicas) TV_RETURN_IF_ERROR(TakeInto(reader, id));
+  if (std::adjacent_find(content.replicas.begin(), content.replicas.end(),
+                         std::greater_equal<>()) != content.replicas.end()) {
+    return absl::DataLossError("key replicas are not in rising order");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ParseHead(ByteReader& reader, KeyringContent& content) {
   uint8_t version = 0;
   TV_RETURN_IF_ERROR(TakeInto(reader, version));
-  if (version != kVersion) {
-    return absl::DataLossError(absl::StrCat("version ", version, "; this program reads version 1"));
+  if (version < 1 || version > kVersion) {
+    return absl::DataLossError(absl::StrCat("version ", version, "; this program reads 1 and 2"));
   }
   TV_RETURN_IF_ERROR(TakeInto(reader, content.slot));
   TV_RETURN_IF_ERROR(TakeInto(reader, content.generation));
   TV_RETURN_IF_ERROR(TakeInto(reader, content.next_key_id));
   TV_ASSIGN_OR_RETURN(const uint64_t lock_epoch, reader.LittleEndian<uint64_t>());
   content.lock_epoch = LockEpoch(lock_epoch);
+  if (version > 1) TV_RETURN_IF_ERROR(ParseReplicas(reader, content));
   TV_ASSIGN_OR_RETURN(const uint8_t source, reader.LittleEndian<uint8_t>());
   content.root.source = static_cast<RootSource>(source);
   TV_RETURN_IF_ERROR(TakeInto(reader, content.root.passphrase.salt));
@@ -173,6 +186,8 @@ WipedBuffer EncodeKeyring(const KeyringContent& content) {
   Put(out, content.generation);
   Put(out, content.next_key_id);
   Put(out, content.lock_epoch.value());
+  Put(out, static_cast<uint32_t>(content.replicas.size()));
+  for (const ReplicaId& id : content.replicas) Put(out, Bytes(id));
   Put(out, static_cast<uint8_t>(content.root.source));
   Put(out, content.root.passphrase.salt);
   Put(out, content.root.passphrase.passes);

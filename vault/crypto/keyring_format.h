@@ -7,6 +7,7 @@
 #include <sodium/utils.h>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "vault/base/bytes.h"
 #include "vault/base/ids.h"
@@ -47,6 +48,7 @@ struct KeyringContent {
   uint64_t generation = 0;
   uint64_t next_key_id = 1;
   LockEpoch lock_epoch;
+  std::vector<ReplicaId> replicas;  // rising
   RootDescription root;
   WrappedKey root_check;  // opens under the right root key only
   WrappedKey meta_key;

@@ -27,6 +27,8 @@ struct Config {
   TlsConfig tls;
   // More directories, best on other devices, that hold a copy of keyring and slot secrets.
   std::vector<std::string> key_replicas;
+  // Not a setting: goes on once without this key replica, which is lost (hex); "" = none.
+  std::string drop_key_replica;
   // Not a setting: goes on once from a state that contradicts the anchor; "" = no.
   std::string adopt_reason;
   service::LogFormat log_format = service::LogFormat::kText;

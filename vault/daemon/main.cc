@@ -12,10 +12,13 @@
 #include "google/protobuf/stubs/logging.h"
 #include <CLI/CLI.hpp>
 
+#include "vault/base/bytes.h"
 #include "vault/base/crash_point.h"
 #include "vault/crypto/aead.h"
 #include "vault/daemon/config.h"
 #include "vault/daemon/init.h"
+#include "vault/daemon/key_replicas.h"
+#include "vault/daemon/layout.h"
 #include "vault/daemon/notify.h"
 #include "vault/daemon/passphrase.h"
 #include "vault/daemon/server.h"
@@ -57,6 +60,7 @@ struct ServeFlags {
   std::string data_dir;
   std::vector<std::string> listen;
   std::string adopt_reason;
+  std::string drop_key_replica;
 };
 
 absl::StatusOr<Config> LoadConfig(const ServeFlags& flags) {
@@ -69,6 +73,7 @@ absl::StatusOr<Config> LoadConfig(const ServeFlags& flags) {
   if (!flags.data_dir.empty()) config.data_dir = flags.data_dir;
   if (!flags.listen.empty()) config.listen = flags.listen;
   config.adopt_reason = flags.adopt_reason;
+  config.drop_key_replica = flags.drop_key_replica;
   const std::string tls_dir = Layout{config.data_dir}.tls_dir();
   if (config.tls.cert_file.empty() && config.tls.key_file.empty() &&
       PosixFileSystem().Exists(tls_dir + "/server.key")) {
@@ -161,6 +166,22 @@ int Init(const InitFlags& flags) {
   return 0;
 }
 
+struct ReplicaFlags {
+  std::string data_dir;
+  std::string directory;
+};
+
+int AddReplica(const ReplicaFlags& flags) {
+  const auto identity = ReadIdentity(PosixFileSystem(), Layout{flags.data_dir});
+  if (!identity.ok()) return Fail(identity.status());
+  const auto id =
+      MarkKeyReplica(PosixFileSystem(), SystemRandom(), identity->vault, flags.directory);
+  if (!id.ok()) return Fail(id.status());
+  std::cout << "key replica " << ToHex(*id) << "\nAdd \"" << flags.directory
+            << "\" to keys.replicas and restart the daemon: it fills the replica at the start\n";
+  return 0;
+}
+
 int CheckConfigFile(const ServeFlags& flags) {
   const auto config = LoadConfig(flags);
   if (!config.ok()) return Fail(config.status());
@@ -200,6 +221,16 @@ int Main(int argc, char** argv) {
   serve->add_option("--adopt-recovered-state", serve_flags.adopt_reason,
                     "Go on from a state that is older than the anchor; say why. Recorded, starts "
                     "locked at `all`");
+  serve->add_option("--drop-key-replica", serve_flags.drop_key_replica,
+                    "Go on without this key replica (its id), which is lost. Recorded");
+  ReplicaFlags replica_flags;
+  CLI::App* replica = app.add_subcommand("key-replica", "Directories that hold copies of the keys");
+  CLI::App* add_replica =
+      replica->add_subcommand("add", "Prepare a directory, best on another device");
+  add_replica->add_option("--data-dir", replica_flags.data_dir, "Directory made by init")
+      ->required();
+  add_replica->add_option("directory", replica_flags.directory, "Absent or empty")->required();
+  replica->require_subcommand(1);
   CLI::App* config = app.add_subcommand("config", "Look at the configuration");
   CLI::App* check = config->add_subcommand("check", "Check a configuration without serving");
   add_serve_options(check);
@@ -213,6 +244,7 @@ int Main(int argc, char** argv) {
   }
   if (init->parsed()) return Init(init_flags);
   if (serve->parsed()) return Serve(serve_flags);
+  if (add_replica->parsed()) return AddReplica(replica_flags);
   if (check->parsed()) return CheckConfigFile(serve_flags);
   if (version->parsed()) std::cout << "televaultd " << kVersion << "\n";
   return 0;

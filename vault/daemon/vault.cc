@@ -8,14 +8,12 @@
 
 #include "audit/checkpoint.h"
 #include "audit/note.h"
-#include "vault/base/locked_memory.h"
 #include "vault/crypto/hash.h"
 #include "vault/crypto/unseal.h"
 #include "vault/daemon/crash_recovery.h"
 #include "vault/daemon/version.h"
 #include "vault/incident/lock_file_store.h"
 #include "vault/service/log.h"
-#include "vault/service/wire_time.h"
 #include "vault/store/rocks_store.h"
 
 namespace televault::daemon {
@@ -109,14 +107,12 @@ absl::Status Vault::OpenControl() {
 absl::Status Vault::OpenKeyring() {
   std::vector<std::string> slot_dirs{layout_.slot_dir()};
   std::vector<std::string> keyring_dirs{layout_.keyring_dir()};
-  for (const std::string& replica : config_.key_replicas) {
-    slot_dirs.push_back(replica + "/slots");
-    keyring_dirs.push_back(replica + "/keyring");
-    for (const std::string& directory : {replica, slot_dirs.back(), keyring_dirs.back()}) {
-      if (!around_.fs.Exists(directory)) {
-        TV_RETURN_IF_ERROR(around_.fs.CreateDirectory(directory, 0700));
-      }
-    }
+  replicas_.emplace(around_.fs, identity_.vault, config_.key_replicas);
+  std::vector<crypto::ReplicaId> ids;
+  for (const KeyReplica& replica : replicas_->present()) {
+    slot_dirs.push_back(replica.slot_dir());
+    keyring_dirs.push_back(replica.keyring_dir());
+    ids.push_back(replica.id);
   }
   slots_ = std::make_unique<crypto::FileKeySlots>(around_.fs, std::move(slot_dirs));
   TV_ASSIGN_OR_RETURN(
@@ -125,11 +121,17 @@ absl::Status Vault::OpenKeyring() {
                                        .random = around_.random,
                                        .vault = identity_.vault,
                                        .directories = std::move(keyring_dirs),
-                                       .on_new_generation = [this](uint64_t generation) {
-                                         return engine_.anchor == nullptr
-                                                    ? absl::OkStatus()
-                                                    : engine_.anchor->RecordKeyring(generation);
-                                       }}));
+                                       .on_new_generation =
+                                           [this](uint64_t generation) {
+                                             return engine_.anchor == nullptr
+                                                        ? absl::OkStatus()
+                                                        : engine_.anchor->RecordKeyring(generation);
+                                           },
+                                       .replicas = std::move(ids),
+                                       .check_replicas =
+                                           [this](std::span<const crypto::ReplicaId> known) {
+                                             return replicas_->Check(known);
+                                           }}));
   return absl::OkStatus();
 }
 
@@ -188,6 +190,7 @@ absl::Status Vault::OpenEngine() {
                                .current_lock_epoch = LockEpoch(lockdown_->View()->epoch),
                                .adopt_recovered_state = !config_.adopt_reason.empty()};
   TV_ASSIGN_OR_RETURN(engine_, store::OpenEngine(std::move(options)));
+  const std::vector<crypto::ReplicaId> replicas_before = keyring_->KnownReplicas();
   if (engine_.keyring_current) keyring_->Settle();
   if (engine_.control_current) control_->Settle();
   if (!engine_.quarantine.empty()) {
@@ -209,10 +212,35 @@ absl::Status Vault::OpenEngine() {
       TV_RETURN_IF_ERROR(RecordEvent("daemon.adopt", config_.adopt_reason));
     }
   }
+  RecordReplicas(replicas_before);
   // What is overdue goes before anybody can ask, sealed, quarantined or not. Readers refuse it, and
   // housekeeping tries again: lockdown must not wait for it.
   ShredWithoutData();
   return absl::OkStatus();
+}
+
+void Vault::RecordReplicas(const std::vector<crypto::ReplicaId>& before) {
+  const auto record = [this](const char* method, const std::string& id) {
+    if (const absl::Status status = RecordEvent(method, id); !status.ok()) {
+      Log(LogLevel::kError, "key replicas not recorded", {{"why", MessageOf(status)}});
+    }
+  };
+  for (const crypto::ReplicaId& id : keyring_->KnownReplicas()) {
+    if (std::find(before.begin(), before.end(), id) == before.end()) {
+      record("keys.replica_add", ToHex(id));
+    }
+  }
+  if (config_.drop_key_replica.empty()) return;
+  crypto::ReplicaId lost{};
+  const auto bytes = FromHex(config_.drop_key_replica);
+  if (bytes.ok() && bytes->size() == lost.size()) {
+    std::copy(bytes->begin(), bytes->end(), lost.begin());
+  }
+  if (const absl::Status status = keyring_->DropReplica(lost); !status.ok()) {
+    Log(LogLevel::kError, "key replica not dropped", {{"why", MessageOf(status)}});
+    return;
+  }
+  record("keys.replica_drop", ToHex(lost));
 }
 
 void Vault::ShredWithoutData() {
@@ -462,51 +490,6 @@ absl::Status Vault::Seal() {
   opener_->Forget();
   Log(LogLevel::kInfo, "sealed");
   return absl::OkStatus();
-}
-
-v1::GetStatusResponse Vault::Status() {
-  v1::GetStatusResponse status;
-  status.set_version(kVersion);
-  status.set_origin(identity_.origin);
-  status.set_seal(lockdown_->sealed() ? v1::SEAL_STATE_SEALED : v1::SEAL_STATE_UNSEALED);
-  status.set_control_mode(lockdown_->control_mode());
-  *status.mutable_lockdown() = lockdown_->Status();
-  const store::CommitReceipt head = engine_.journal->Head();
-  status.set_audit_size(head.tree_size);
-  status.set_checkpoint(head.checkpoint);
-  status.set_vkey(signer_->vkey());
-  {
-    const std::lock_guard lock(mu_);
-    if (data_ != nullptr) {
-      status.set_datasets(static_cast<uint32_t>(data_->catalog->All().size()));
-      status.set_live_partitions(static_cast<uint32_t>(data_->partitions->live_count()));
-    }
-  }
-  if (const auto bytes = engine_.store->DiskBytes(); bytes.ok()) status.set_disk_bytes(*bytes);
-  status.set_keyring_generation(keyring_->generation());
-  status.set_slot_kind(crypto::ToString(keyring_->slot_kind()));
-  status.set_slot_replicas(static_cast<uint32_t>(keyring_->replicas()));
-  *status.mutable_started_at() = service::ToWireTime(started_at_);
-  if (keyring_->replicas() < 2) {
-    status.add_warnings("one slot replica only: losing " + layout_.slot_dir() +
-                        " loses all data; keep a second replica on another device (keys.replicas)");
-  }
-  if (SecretsMayBeSwapped()) {
-    status.add_warnings(
-        "keys in memory could not be locked there and may reach swap: raise the limit on locked "
-        "memory (LimitMEMLOCK=, ulimit -l) and restart, or turn swap off");
-  }
-  if (std::string warning = lockdown_->ClockWarning(); !warning.empty()) {
-    status.add_warnings(std::move(warning));
-  }
-  for (const auto& token : control_->Tokens()) {
-    if (token.combined_duties() && !token.revoked() &&
-        token.expires_at_us() > lockdown_->SteadyTime().micros) {
-      status.add_warnings("token " + token.accessor() + " of " + token.person() +
-                          " combines duties that are kept apart otherwise");
-    }
-  }
-  return status;
 }
 
 }  // namespace televault::daemon

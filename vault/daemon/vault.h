@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -20,6 +21,7 @@
 #include "vault/crypto/key_slots.h"
 #include "vault/crypto/keyring.h"
 #include "vault/daemon/config.h"
+#include "vault/daemon/key_replicas.h"
 #include "vault/daemon/layout.h"
 #include "vault/incident/lockdown_manager.h"
 #include "vault/service/data_plane.h"
@@ -105,6 +107,8 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   void RunMerges(const std::stop_token& stop);
   void RunShredding();
   void RunRetention(const std::stop_token& stop);
+  // Says in the trail which key replicas came since `before`, and drops the one that is lost.
+  void RecordReplicas(const std::vector<crypto::ReplicaId>& before);
   void ShredWithoutData();
 
   const Config config_;
@@ -116,6 +120,7 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   std::unique_ptr<control::AuditSigner> signer_;
   std::unique_ptr<NoteSigner> note_signer_;
   std::unique_ptr<control::ControlStore> control_;
+  std::optional<KeyReplicas> replicas_;
   std::unique_ptr<crypto::FileKeySlots> slots_;
   std::unique_ptr<crypto::Keyring> keyring_;
   std::unique_ptr<incident::LockdownManager> lockdown_;

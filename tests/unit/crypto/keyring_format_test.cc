@@ -22,6 +22,7 @@ KeyringContent Sample() {
   content.generation = 17;
   content.next_key_id = 9;
   content.lock_epoch = LockEpoch(5);
+  content.replicas = {{1}, {2}};
   content.root.source = RootSource::kPassphrase;
   content.root.passphrase.salt.fill(0xAB);
   content.root_check = Wrapped(1);
@@ -40,13 +41,23 @@ KeyringContent Sample() {
 TEST(KeyringFormat, ReadsTheGoldenKeyringAndWritesTheSameBytes) {
   TV_ASSERT_OK_AND_ASSIGN(
       const std::string golden,
-      PosixFileSystem().ReadFile("tests/fuzz/corpus/keyring/golden-v1", 1 << 20));
+      PosixFileSystem().ReadFile("tests/fuzz/corpus/keyring/golden-v2", 1 << 20));
   EXPECT_EQ(ToHex(EncodeKeyring(Sample())), ToHex(AsBytes(golden)));
   TV_ASSERT_OK_AND_ASSIGN(const KeyringContent content, ParseKeyring(AsBytes(golden)));
   EXPECT_EQ(content.generation, 17U);
   EXPECT_EQ(content.data_keys.size(), 2U);
   EXPECT_TRUE(content.audit_epochs.at(1).shredded);
   EXPECT_EQ(content.data_keys.begin()->second.deadline, WallTime{-50});
+}
+
+TEST(KeyringFormat, ReadsTheFirstVersion) {
+  TV_ASSERT_OK_AND_ASSIGN(
+      const std::string golden,
+      PosixFileSystem().ReadFile("tests/fuzz/corpus/keyring/golden-v1", 1 << 20));
+  TV_ASSERT_OK_AND_ASSIGN(KeyringContent content, ParseKeyring(AsBytes(golden)));
+  EXPECT_TRUE(content.replicas.empty());
+  content.replicas = Sample().replicas;
+  EXPECT_EQ(ToHex(EncodeKeyring(content)), ToHex(EncodeKeyring(Sample())));
 }
 
 TEST(KeyringFormat, RefusesEveryTruncationAndTrailingBytes) {

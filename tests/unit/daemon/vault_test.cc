@@ -164,8 +164,9 @@ TEST_F(VaultTest, ASlotThatDoesNotOpenIsNotDestroyedForAnOlderOne) {
   }
   { Open(); }
   for (const std::string& directory : {layout_.slot_dir(), layout_.keyring_dir()}) {
-    std::filesystem::copy(directory + ".copy", directory,
-                          std::filesystem::copy_options::skip_existing);
+    std::filesystem::copy(
+        directory + ".copy", directory,
+        std::filesystem::copy_options::recursive | std::filesystem::copy_options::skip_existing);
   }
   const std::string newest = layout_.keyring_dir() + "/keyring.2";
   TV_ASSERT_OK_AND_ASSIGN(const std::string whole, PosixFileSystem().ReadFile(newest, 1 << 20));
@@ -266,6 +267,107 @@ TEST_F(VaultTest, ACheckedRootKeyOpensNothingBeforeTheUnseal) {
   TV_ASSERT_OK_AND_ASSIGN(const SecretBytes root, vault->CheckUnseal(""));
   ASSERT_THAT(vault->Unseal(root), IsOk());
   EXPECT_THAT(read(), IsOk());
+}
+
+class KeyReplicaTest : public VaultTest {
+ protected:
+  KeyReplicaTest() : replica_(directory_.path() + "/replica") {
+    const auto identity = ReadIdentity(PosixFileSystem(), layout_);
+    id_ = MarkKeyReplica(PosixFileSystem(), random_, identity->vault, replica_).value();
+    config_.key_replicas = {replica_};
+  }
+  // A key that is due, made while no vault is open; the slot that opens it.
+  uint64_t MakeADueKey() {
+    const auto keyring = LoadKeyring();
+    EXPECT_THAT(keyring->EnsureDataKey(kDay, clock_.Wall() - microseconds(1)), IsOk());
+    return keyring->slot();
+  }
+  // The device is gone; its mount point looks like what an earlier start once made there.
+  void Unmount() {
+    std::filesystem::rename(replica_, replica_ + ".device");
+    std::filesystem::create_directories(replica_ + "/slots");
+    std::filesystem::create_directories(replica_ + "/keyring");
+  }
+  void Mount() {
+    std::filesystem::remove_all(replica_);
+    std::filesystem::rename(replica_ + ".device", replica_);
+  }
+  static std::string Warnings(Vault& vault) {
+    std::string all;
+    const v1::GetStatusResponse status = vault.Status();
+    for (const std::string& warning : status.warnings()) all += warning + "\n";
+    return all;
+  }
+
+  static constexpr PartitionId kDay{DatasetId(1), Day(1)};
+  const std::string replica_;
+  crypto::ReplicaId id_{};
+};
+
+TEST_F(KeyReplicaTest, IsFilledAtTheStartAndNotWarnedOf) {
+  const auto vault = Open();
+  EXPECT_EQ(Warnings(*vault), "");
+  EXPECT_TRUE(std::filesystem::exists(replica_ + "/slots/slot.1"));
+  EXPECT_TRUE(std::filesystem::exists(replica_ + "/keyring/keyring.1"));
+}
+
+// A fresh copy in the mount point, and the shred "reached every replica".
+TEST_F(KeyReplicaTest, OneThatIsNotMountedIsNotMadeAnewAndHoldsUpEveryShred) {
+  { Open(); }
+  const uint64_t slot = MakeADueKey();
+  Unmount();
+  {
+    const auto vault = Open();
+    EXPECT_THAT(Warnings(*vault), HasSubstr("key replica " + ToHex(id_) + " was not there"));
+    EXPECT_TRUE(std::filesystem::is_empty(replica_ + "/slots"));
+    EXPECT_TRUE(std::filesystem::is_empty(replica_ + "/keyring"));
+    EXPECT_THAT(vault->UnsealWithKeyfile(),
+                StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("nothing is shredded")));
+    EXPECT_TRUE(vault->lockdown()
+                    .Engage({.level = v1::LOCKDOWN_LEVEL_ALL, .reason = "r", .engaged_by = "gina"})
+                    ->durable);
+  }
+  Mount();
+  EXPECT_EQ(Warnings(*Open()), "");
+  EXPECT_THAT(LoadKeyring()->DataKeys(kDay), ::testing::IsEmpty());
+  const std::string name = "/slots/slot." + std::to_string(slot);
+  EXPECT_FALSE(std::filesystem::exists(replica_ + name));
+}
+
+TEST_F(KeyReplicaTest, OneThatGoesAwayWhileTheVaultRunsStopsWrites) {
+  const auto vault = Open();
+  ASSERT_THAT(vault->UnsealWithKeyfile(), IsOk());
+  Unmount();
+  EXPECT_THAT(Warnings(*vault), HasSubstr("has gone from"));
+  EXPECT_TRUE(std::filesystem::is_empty(replica_ + "/slots"));
+}
+
+TEST_F(KeyReplicaTest, ALostOneIsDroppedOnRequestOnly) {
+  { Open(); }
+  MakeADueKey();
+  std::filesystem::remove_all(replica_);
+  config_.key_replicas.clear();
+  EXPECT_THAT(Warnings(*Open()), HasSubstr("--drop-key-replica " + ToHex(id_)));
+  EXPECT_THAT(LoadKeyring()->DataKeys(kDay), ::testing::SizeIs(1));
+  config_.drop_key_replica = ToHex(id_);
+  { Open(); }
+  config_.drop_key_replica.clear();
+  EXPECT_THAT(Warnings(*Open()), ::testing::Not(HasSubstr(ToHex(id_))));
+  const auto keyring = LoadKeyring();
+  EXPECT_THAT(keyring->DataKeys(kDay), ::testing::IsEmpty());
+  EXPECT_GT(keyring->slot(), 1u);
+}
+
+TEST_F(KeyReplicaTest, OnlyAnEmptyDirectoryBecomesOneAndOnlyOfItsOwnVault) {
+  EXPECT_THAT(MarkKeyReplica(PosixFileSystem(), random_, VaultId{}, replica_),
+              StatusIs(absl::StatusCode::kAlreadyExists));
+  const std::string other = directory_.path() + "/other";
+  ASSERT_THAT(MarkKeyReplica(PosixFileSystem(), random_, VaultId{{9}}, other), IsOk());
+  config_.key_replicas = {other, directory_.path() + "/nothing"};
+  const auto vault = Open();
+  EXPECT_THAT(Warnings(*vault), HasSubstr("mark of another vault"));
+  EXPECT_THAT(Warnings(*vault), HasSubstr("/nothing is no key replica"));
+  EXPECT_FALSE(std::filesystem::exists(directory_.path() + "/nothing"));
 }
 
 }  // namespace
