@@ -56,6 +56,8 @@ struct FieldPolicy {
   std::vector<std::string> purposes;
 };
 
+inline constexpr int64_t kDayUs = int64_t{24} * 3'600 * 1'000'000;
+
 struct RolePolicy {
   AccessMode mode = AccessMode::kUnspecified;
   std::vector<std::string> purposes;
@@ -66,8 +68,8 @@ struct RolePolicy {
   int64_t max_grant_us = 0;
   // Fields not named are visible.
   std::map<std::string, Mask, std::less<>> masks;
-  // event_time is rounded down to a multiple of it; 0 = exact.
-  int64_t time_granularity_us = 0;
+  // event_time is rounded down to a multiple of it; 0 = exact, which kRows alone may have.
+  int64_t time_granularity_us = kDayUs;
 };
 
 // The version of this struct's meaning. A policy of another version denies everything.

@@ -250,7 +250,8 @@ class Decider {
 
   std::optional<Decision> CheckMode(const RolePolicy& role, const std::string& rule) const {
     const bool invalid = role.mode == AccessMode::kUnspecified || role.time_granularity_us < 0 ||
-                         (role.mode == AccessMode::kAggregate && role.k_min == 0) ||
+                         (role.mode == AccessMode::kAggregate &&
+                          (role.k_min == 0 || role.time_granularity_us == 0)) ||
                          (role.mode == AccessMode::kRows &&
                           (role.approvals < kMinApprovals || role.max_grant_us <= 0));
     if (invalid) return Deny(Reason::kInvalidPolicy, rule);

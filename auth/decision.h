@@ -104,8 +104,9 @@ struct Decision {
   std::map<std::string, Mask, std::less<>> masks;
   // Groups of fewer subjects are withheld; 0 where rows were granted.
   uint32_t k_min = 0;
-  // event_time is rounded down to a multiple of it before anything else sees it; 0 = exact.
-  int64_t time_granularity_us = 0;
+  // event_time is rounded down to a multiple of it before anything else sees it; 0 = exact, in
+  // kRows only.
+  int64_t time_granularity_us = kDayUs;
   // The answer must end by then: end of the grant. 0 = no such bound.
   int64_t valid_until_us = 0;
   // kPlanRows: what an access request for this needs.

@@ -106,6 +106,8 @@ absl::StatusOr<auth::DatasetPolicy> BuildPolicy(const Manifest& manifest) {
     role.k_min = static_cast<uint32_t>(spec.k_min.value_or(0));
     role.approvals = static_cast<uint32_t>(spec.approvals.value_or(0));
     role.max_grant_us = spec.grant ? spec.grant->count() : 0;
+    // Whoever does not read rows under a grant sees the day, nothing finer.
+    role.time_granularity_us = spec.mode == RoleMode::kRows ? 0 : auth::kDayUs;
     for (const auto& [field, text] : spec.masks) {
       absl::StatusOr<auth::Mask> mask = auth::ParseMask(text);
       if (!mask.ok()) return Annotate(mask.status(), "who.roles." + spec.name + ".masks." + field);

@@ -39,6 +39,16 @@ std::function<std::string(std::string_view)> MaskHash(DataPlane& data, const Cal
   };
 }
 
+// The coarser of what fits: an answer made of groups never has exact times.
+query::TimeGranularity GranularityOf(const auth::Decision& decision) {
+  constexpr int64_t kHourUs = auth::kDayUs / 24;
+  if (decision.mode == auth::AccessMode::kRows && decision.time_granularity_us == 0) {
+    return query::TimeGranularity::kExact;
+  }
+  const bool hours = decision.time_granularity_us > 0 && decision.time_granularity_us <= kHourUs;
+  return hours ? query::TimeGranularity::kHour : query::TimeGranularity::kDay;
+}
+
 query::Disclosure DisclosureOf(DataPlane& data, const Call& call) {
   const auth::Decision& decision = call.decision;
   query::Disclosure disclosure;
@@ -48,10 +58,7 @@ query::Disclosure DisclosureOf(DataPlane& data, const Call& call) {
   for (const auto& [field, mask] : decision.masks) {
     disclosure.masks.emplace(field, ToQueryMask(mask));
   }
-  disclosure.time_granularity = decision.time_granularity_us == 0 ? query::TimeGranularity::kExact
-                                : decision.time_granularity_us <= 3'600'000'000
-                                    ? query::TimeGranularity::kHour
-                                    : query::TimeGranularity::kDay;
+  disclosure.time_granularity = GranularityOf(decision);
   disclosure.hash = MaskHash(data, call);
   return disclosure;
 }

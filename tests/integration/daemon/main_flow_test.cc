@@ -111,6 +111,22 @@ TEST_F(MainFlowTest, AnAnalystSeesLargeGroupsAndNeverSmallOnes) {
   EXPECT_EQ(Ask(*As(cast_.analyst), kPerCommand, "usage").rows, answer.rows);
 }
 
+TEST_F(MainFlowTest, AnAnalystSeesTimesByTheDay) {
+  SendEverything();
+  const auto analyst = As(cast_.analyst);
+  const std::string noon = FormatDay(DayOf(Yesterday(0))) + " 12:00";
+  const Answer within =
+      Ask(*analyst, "SELECT count(*) FROM cli_usage WHERE event_time >= '" + noon + "'", "usage");
+  EXPECT_EQ(Refusal(within.status), "PERMISSION_DENIED DENIED");
+  EXPECT_THAT(std::string(within.status.message()), HasSubstr("sees event_time by the day"));
+  // 71 events at 71 seconds are one group, that of their day.
+  const Answer grouped =
+      Ask(*analyst, "SELECT event_time, count(*) FROM cli_usage GROUP BY event_time", "usage");
+  ASSERT_THAT(grouped.status, IsOk());
+  const std::string start = std::to_string(StartOf(DayOf(Yesterday(0))).micros);
+  EXPECT_THAT(grouped.rows, ElementsAre(ElementsAre(start, "71")));
+}
+
 TEST_F(MainFlowTest, EveryDatasetOfTheSamplesIsAppliedAndShown) {
   TV_ASSERT_OK_AND_ASSIGN(const auto applied,
                           Apply(*As(cast_.steward), SampleManifest("package_events")));

@@ -126,6 +126,7 @@ TEST(DecideTest, AnAnalystGetsAggregatesWithTheManifestsK) {
   EXPECT_EQ(decision.role, "analyst");
   EXPECT_EQ(decision.mode, AccessMode::kAggregate);
   EXPECT_EQ(decision.k_min, 10u);
+  EXPECT_EQ(decision.time_granularity_us, kDayUs);
   EXPECT_TRUE(decision.masks.empty());
   EXPECT_EQ(decision.policy_digest, DigestOf(3));
   EXPECT_EQ(decision.lock_epoch, 5u);
@@ -198,6 +199,9 @@ TEST(DecideTest, EachThingMissingFromAnAggregateQueryDeniesIt) {
       {"undeclared field", [](Scene& s) { s.fields.push_back("secret"); }, Reason::kUnknownField},
       {"role not in dataset", [](Scene& s) { s.dataset.roles.erase("analyst"); },
        Reason::kRoleNotInDataset},
+      {"exact times in groups",
+       [](Scene& s) { s.dataset.roles["analyst"].time_granularity_us = 0; },
+       Reason::kInvalidPolicy},
       {"k of zero", [](Scene& s) { s.dataset.roles["analyst"].k_min = 0; }, Reason::kInvalidPolicy},
       {"no mode", [](Scene& s) { s.dataset.roles["analyst"].mode = AccessMode::kUnspecified; },
        Reason::kInvalidPolicy},

@@ -40,6 +40,10 @@ TEST(Dataset, HasAPolicyThatSaysWhatTheManifestSays) {
   const auth::DatasetPolicy& policy = dataset->policy;
   EXPECT_EQ(policy.version, auth::kDatasetPolicyVersion);
   EXPECT_EQ(policy.roles.at("analyst").k_min, 10u);
+  for (const auto& [name, role] : policy.roles) {
+    const bool rows = role.mode == auth::AccessMode::kRows;
+    EXPECT_EQ(role.time_granularity_us, rows ? 0 : kMicrosPerDay) << name;
+  }
   EXPECT_EQ(policy.roles.at("investigator").approvals, 2u);
   EXPECT_EQ(policy.roles.at("investigator").max_grant_us, 3'600'000'000);
   EXPECT_EQ(policy.roles.at("investigator").masks.at("version"),
