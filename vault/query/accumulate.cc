@@ -396,6 +396,7 @@ absl::StatusOr<Answer> ValuesAccumulator::Finish() {
   Answer answer;
   answer.values = Vector::Make(type_, groups_, true);
   answer.identifies_few.assign(groups_, 0);
+  answer.approximate.assign(groups_, 0);
   std::fill(answer.values.own_nulls.begin(), answer.values.own_nulls.end(), 1);
   for (size_t begin = 0; begin < values_.size();) {
     size_t end = begin;
@@ -448,7 +449,7 @@ void ValuesAccumulator::FinishContinuous(size_t begin, size_t end, Answer& answe
     }
   }
   PutNumber(sum / static_cast<double>(high - low + 1), group, answer);
-  answer.approximate = true;
+  answer.approximate[group] = 1;
   if (subjects.size() < k_min_) answer.identifies_few[group] = 1;
 }
 

@@ -21,7 +21,7 @@ struct Slice {
 struct Answer {
   Vector values;                        // one per group
   std::vector<uint8_t> identifies_few;  // per group; empty = none
-  bool approximate = false;
+  std::vector<uint8_t> approximate;     // per group; empty = none
 };
 
 // Partial answers of one aggregate, one per group.

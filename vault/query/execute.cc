@@ -26,6 +26,18 @@ constexpr auto kSlice = static_cast<uint32_t>(limits::kRowsPerCheck);
 // Rows that a sort with LIMIT keeps before it drops those that cannot be shown.
 constexpr size_t kMinSortRows = 65'536;
 
+// What all groups say, and what of it is withheld.
+struct GroupAnswers {
+  std::vector<Vector> inputs;                     // keys, then aggregates; one row per group
+  std::vector<std::vector<uint8_t>> few;          // per aggregate as in Answer
+  std::vector<std::vector<uint8_t>> approximate;  // per aggregate as in Answer
+  Suppression suppression;                        // empty without disclosure control
+
+  bool Withheld(uint32_t group, size_t aggregate) const {
+    return !suppression.cells.empty() && suppression.cells[group][aggregate] != 0;
+  }
+};
+
 // One run of one plan. Used once.
 class Execution {
  public:
@@ -57,6 +69,11 @@ class Execution {
   absl::Status RunGroups();
   absl::Status ScanShare(size_t thread, GroupWorker& worker);
   absl::Status ShowGroups(GroupWorker& worker);
+  absl::Status FinishGroups(GroupWorker& worker, GroupAnswers& answers);
+  // The groups that may be shown; cells of theirs that may not are NULL afterwards.
+  std::vector<uint32_t> Withhold(const GroupWorker& worker, GroupAnswers& answers);
+  absl::Status WritePage(Evaluator& evaluator, const GroupAnswers& answers,
+                         const std::vector<uint32_t>& page);
   absl::StatusOr<std::vector<uint32_t>> OrderGroups(Evaluator& evaluator,
                                                     const std::vector<Vector>& inputs,
                                                     std::vector<uint32_t> shown) const;
@@ -337,43 +354,65 @@ std::vector<uint32_t> Execution::Page(std::vector<uint32_t> order) const {
           order.begin() + static_cast<ptrdiff_t>(begin + count)};
 }
 
-absl::Status Execution::ShowGroups(GroupWorker& worker) {
-  std::vector<Vector> inputs = worker.Keys();
-  const size_t groups = worker.groups();
-  std::vector<std::vector<uint8_t>> few(bound_.aggregates.size());
+absl::Status Execution::FinishGroups(GroupWorker& worker, GroupAnswers& answers) {
+  answers.inputs = worker.Keys();
   for (size_t a = 0; a < bound_.aggregates.size(); ++a) {
     TV_ASSIGN_OR_RETURN(Answer answer, worker.Finish(a));
-    stats_.approximate |= answer.approximate;
-    few[a] = std::move(answer.identifies_few);
-    inputs.push_back(std::move(answer.values));
+    answers.few.push_back(std::move(answer.identifies_few));
+    answers.approximate.push_back(std::move(answer.approximate));
+    answers.inputs.push_back(std::move(answer.values));
   }
-  Suppression suppression;
-  suppression.groups.assign(groups, 0);
-  if (bound_.controlled()) {
-    std::vector<GroupFacts> facts = worker.Facts();
-    for (size_t a = 0; a < few.size(); ++a) {
-      for (size_t g = 0; g < few[a].size(); ++g) facts[g].cells[a].identifies_few = few[a][g] != 0;
-    }
-    suppression = Suppress(bound_.disclosure.k_min, facts);
-    stats_.suppressed_groups = suppression.suppressed_groups;
-    stats_.suppressed_cells = suppression.suppressed_cells;
-    // An answer with nothing to show says the same whether there was nothing or too little.
-    if (suppression.suppressed_groups == groups) stats_.suppressed_groups = 1;
-  }
-  std::vector<uint32_t> shown;
-  for (uint32_t g = 0; g < groups; ++g) {
-    if (suppression.groups[g] != 0) continue;
-    shown.push_back(g);
-    for (size_t a = 0; a < bound_.aggregates.size() && bound_.controlled(); ++a) {
-      if (suppression.cells[g][a] != 0) inputs[bound_.keys.size() + a].SetNull(g);
+  return absl::OkStatus();
+}
+
+std::vector<uint32_t> Execution::Withhold(const GroupWorker& worker, GroupAnswers& answers) {
+  const size_t groups = worker.groups();
+  std::vector<uint32_t> shown(groups);
+  std::iota(shown.begin(), shown.end(), 0);
+  if (!bound_.controlled()) return shown;
+  std::vector<GroupFacts> facts = worker.Facts();
+  for (size_t a = 0; a < answers.few.size(); ++a) {
+    for (size_t g = 0; g < answers.few[a].size(); ++g) {
+      facts[g].cells[a].identifies_few = answers.few[a][g] != 0;
     }
   }
+  answers.suppression = Suppress(bound_.disclosure.k_min, facts);
+  const Suppression& suppression = answers.suppression;
+  stats_.suppressed_groups = suppression.suppressed_groups;
+  stats_.suppressed_cells = suppression.suppressed_cells;
+  // An answer with nothing to show says the same whether there was nothing or too little.
+  if (suppression.suppressed_groups == groups) stats_.suppressed_groups = 1;
+  std::erase_if(shown, [&](uint32_t g) { return suppression.groups[g] != 0; });
+  for (const uint32_t g : shown) {
+    for (size_t a = 0; a < bound_.aggregates.size(); ++a) {
+      if (suppression.cells[g][a] != 0) answers.inputs[bound_.keys.size() + a].SetNull(g);
+    }
+  }
+  return shown;
+}
+
+absl::Status Execution::ShowGroups(GroupWorker& worker) {
+  GroupAnswers answers;
+  TV_RETURN_IF_ERROR(FinishGroups(worker, answers));
+  std::vector<uint32_t> shown = Withhold(worker, answers);
   Evaluator evaluator(bound_.controlled(), &bound_.disclosure);
   TV_ASSIGN_OR_RETURN(const std::vector<uint32_t> order,
-                      OrderGroups(evaluator, inputs, std::move(shown)));
+                      OrderGroups(evaluator, answers.inputs, std::move(shown)));
   const std::vector<uint32_t> page = Page(order);
+  // What is withheld has no say in it: else the flag would tell that there is something.
+  for (size_t a = 0; a < bound_.aggregates.size(); ++a) {
+    if (answers.approximate[a].empty()) continue;
+    for (const uint32_t g : page) {
+      stats_.approximate |= answers.approximate[a][g] != 0 && !answers.Withheld(g, a);
+    }
+  }
+  return WritePage(evaluator, answers, page);
+}
+
+absl::Status Execution::WritePage(Evaluator& evaluator, const GroupAnswers& answers,
+                                  const std::vector<uint32_t>& page) {
   Rows rows;
-  rows.inputs = &inputs;
+  rows.inputs = &answers.inputs;
   rows.selection = page.data();
   rows.count = static_cast<uint32_t>(page.size());
   std::vector<Vector> columns;
@@ -385,7 +424,7 @@ absl::Status Execution::ShowGroups(GroupWorker& worker) {
     Walk(bound_.outputs[c].expr, [&](const Expr& expr) {
       if (expr.op != Op::kInput || expr.slot < bound_.keys.size()) return;
       for (size_t i = 0; i < page.size(); ++i) {
-        withheld[c][i] |= suppression.cells[page[i]][expr.slot - bound_.keys.size()];
+        withheld[c][i] |= answers.Withheld(page[i], expr.slot - bound_.keys.size()) ? 1 : 0;
       }
     });
     for (size_t i = 0; i < page.size(); ++i) {

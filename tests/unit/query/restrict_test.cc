@@ -142,6 +142,23 @@ TEST(RestrictTest, ExtremesAndPercentilesAreNeverTheValueOfFewerThanK) {
   EXPECT_TRUE(shown.stats.approximate);
 }
 
+TEST(RestrictTest, WhatIsWithheldDoesNotMakeTheAnswerApproximate) {
+  constexpr char kSql[] =
+      "SELECT command, percentile_cont(0.5) WITHIN GROUP (ORDER BY count_of) FROM events "
+      "GROUP BY 1";
+  const Disclosure disclosure = Aggregates(5);
+  for (const int rare : {0, 1, 4}) {
+    Bench bench;
+    std::vector<testing::Event> events;
+    for (int i = 0; i < rare; ++i) events.push_back(EventOf(i, "rare", i));
+    Add(events, 20, 3, "small");
+    bench.source.Add(testing::ToBatch(events));
+    const Shown shown = bench.Run(kSql, &disclosure);
+    EXPECT_TRUE(shown.rows.empty());
+    EXPECT_FALSE(shown.stats.approximate) << rare;
+  }
+}
+
 TEST(RestrictTest, ManyRowsOfOneSubjectAreStillOneSubject) {
   Bench bench;
   std::vector<testing::Event> events;
