@@ -99,12 +99,14 @@ absl::StatusOr<ExprPtr> Binder::BindAggregate(const ast::Expr& expr) {
 absl::Status Binder::TypeAggregate(const ast::Expr& expr, Aggregate& aggregate) {
   if (!expr.filter.empty()) {
     TV_ASSIGN_OR_RETURN(aggregate.filter, BindPredicate(expr.filter[0], "FILTER"));
+    aggregate.filter_location = expr.filter[0].location;
   }
   const bool star = expr.args.size() == 1 && expr.args[0].kind == Kind::kStar;
   if (star) return absl::OkStatus();
   const bool percentile = !expr.within_group.empty();
   if (expr.args.size() != 1) return Refuse(expr.location, "this aggregate takes one argument");
   const ast::Expr& value = percentile ? expr.within_group[0] : expr.args[0];
+  aggregate.arg_location = value.location < 0 ? expr.location : value.location;
   TV_ASSIGN_OR_RETURN(ExprPtr arg, BindExpr(value));
   if (arg->type == SqlType::kNull || (arg->op == Op::kConst && arg->value.untyped)) {
     TV_ASSIGN_OR_RETURN(arg, Coerce(arg, SqlType::kText, expr.location));

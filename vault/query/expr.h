@@ -145,6 +145,9 @@ struct Aggregate {
   ExprPtr filter;                // null = all rows
   double fraction = 0;           // percentiles
   bool descending = false;       // percentiles
+  // Byte offsets into the query text, for refusals; −1 = unknown. Of the first of equal ones.
+  int arg_location = -1;
+  int filter_location = -1;
   std::string key;
 };
 

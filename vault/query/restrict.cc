@@ -15,6 +15,11 @@ absl::Status Deny(std::string_view message) {
   return WithReason(absl::PermissionDeniedError(ToAbsl(message)), reason::kDenied);
 }
 
+absl::Status Deny(const internal::BoundQuery& bound, int location, std::string_view message) {
+  const std::string position = PositionOf(bound.query.text, location);
+  return Deny(absl::StrCat(position, position.empty() ? "" : ": ", ToAbsl(message)));
+}
+
 bool IsSubject(const Expr& expr) { return expr.op == Op::kColumn && expr.leaf.subject; }
 
 bool IsEventTime(const Expr& expr) {
@@ -61,66 +66,42 @@ absl::Status CheckTimeBounds(const ExprPtr& expr) {
   return status;
 }
 
-// One field, scaled by constants. Anything that can choose between rows could weigh one row so that
-// it shows in a sum, and a constant added to each hides who dominates it.
-bool IsPlainMeasure(const ExprPtr& expr) {
-  size_t columns = 0;
-  bool plain = true;
-  Walk(expr, [&](const Expr& node) {
-    switch (node.op) {
-      case Op::kColumn:
-        ++columns;
-        plain &= node.type != SqlType::kBool;
-        break;
-      case Op::kConst:
-      case Op::kMul:
-      case Op::kNeg:
-        break;
-      case Op::kDiv:
-        plain &= node.type != SqlType::kInt && node.args[1]->op == Op::kConst;
-        break;
-      case Op::kCast:
-        plain &= node.type == SqlType::kDouble && node.args[0]->type == SqlType::kInt;
-        break;
-      default:
-        plain = false;
-        break;
-    }
-  });
-  return plain && columns == 1;
+// A field as it is; whole numbers may become double precision, which never fails. Whatever else
+// depends on the row can choose rows: a CASE weighs one so that it shows in a sum, an added
+// constant hides who dominates, and what overflows or divides by zero is NULL and thereby left out.
+bool IsField(const Expr& expr) {
+  const bool widened =
+      expr.op == Op::kCast && expr.type == SqlType::kDouble && expr.args[0]->type == SqlType::kInt;
+  return widened ? IsField(*expr.args[0]) : expr.op == Op::kColumn;
 }
 
-bool IsDistinctArgument(const Expr& expr) {
-  if (expr.op == Op::kDateTrunc) return IsDistinctArgument(*expr.args[0]);
-  return expr.op == Op::kColumn;
-}
-
-absl::Status CheckAggregate(const Aggregate& aggregate) {
+absl::Status CheckAggregate(const internal::BoundQuery& bound, const Aggregate& aggregate) {
   TV_RETURN_IF_ERROR(DenySubject(aggregate.filter));
-  switch (aggregate.kind) {
-    case AggregateKind::kCountAll:
-      return absl::OkStatus();
-    case AggregateKind::kCount:
-      return DenySubject(aggregate.arg);
-    case AggregateKind::kCountDistinct:
-      if (IsDistinctArgument(*aggregate.arg)) return absl::OkStatus();
-      return Deny("aggregate access counts distinct values of a field, not of an expression");
-    case AggregateKind::kMin:
-    case AggregateKind::kMax:
-    case AggregateKind::kPercentileDisc:
-      TV_RETURN_IF_ERROR(DenySubject(aggregate.arg));
-      if (aggregate.arg->op == Op::kColumn || IsPlainMeasure(aggregate.arg)) {
-        return absl::OkStatus();
-      }
-      break;
-    default:
-      TV_RETURN_IF_ERROR(DenySubject(aggregate.arg));
-      if (IsPlainMeasure(aggregate.arg)) return absl::OkStatus();
-      break;
+  if (aggregate.kind == AggregateKind::kCountAll) return absl::OkStatus();
+  if (aggregate.kind != AggregateKind::kCountDistinct) {
+    TV_RETURN_IF_ERROR(DenySubject(aggregate.arg));
   }
-  return Deny(
-      "aggregate access takes sum, avg, stddev, min, max and percentiles of one field, "
-      "multiplied or divided by constants; use WHERE, FILTER or GROUP BY to choose rows");
+  const bool counts_all =
+      aggregate.kind == AggregateKind::kCount && aggregate.arg->op == Op::kConst;
+  if (counts_all || IsField(*aggregate.arg)) return absl::OkStatus();
+  return Deny(bound, aggregate.arg_location,
+              "aggregate access aggregates fields as they are, not expressions; compute with the "
+              "answer, e.g. 2 * sum(x), and choose rows with WHERE, FILTER or GROUP BY");
+}
+
+// Two conditions are two answers that could be subtracted from each other: each is held against the
+// rows that it leaves out, not against the other.
+absl::Status CheckFilters(const internal::BoundQuery& bound) {
+  const Aggregate* first = nullptr;
+  for (const Aggregate& aggregate : bound.aggregates) {
+    if (aggregate.filter == nullptr) continue;
+    if (first == nullptr) first = &aggregate;
+    if (aggregate.filter->key == first->filter->key) continue;
+    return Deny(bound, aggregate.filter_location,
+                "aggregate access takes one FILTER condition for each query, here is another one; "
+                "repeat the first, group by what tells them apart, or ask two queries");
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckAggregateMode(const internal::BoundQuery& bound) {
@@ -136,11 +117,11 @@ absl::Status CheckAggregateMode(const internal::BoundQuery& bound) {
     TV_RETURN_IF_ERROR(CheckTimeBounds(key));
   }
   for (const Aggregate& aggregate : bound.aggregates) {
-    TV_RETURN_IF_ERROR(CheckAggregate(aggregate));
+    TV_RETURN_IF_ERROR(CheckAggregate(bound, aggregate));
     TV_RETURN_IF_ERROR(CheckTimeBounds(aggregate.filter));
     TV_RETURN_IF_ERROR(CheckTimeBounds(aggregate.arg));
   }
-  return absl::OkStatus();
+  return CheckFilters(bound);
 }
 
 constexpr std::string_view kAggregateNames[] = {

@@ -25,28 +25,78 @@ TEST(RestrictTest, AggregateModeRefusesWhatCouldShowOneSubject) {
   Bench bench;
   const Disclosure disclosure = Aggregates(5);
   for (const char* sql :
-       {"SELECT command FROM events", "SELECT subject, count(*) FROM events GROUP BY 1",
-        "SELECT count(*) FROM events WHERE subject = '00'", "SELECT max(subject) FROM events",
+       {"SELECT command FROM events",
+        "SELECT subject, count(*) FROM events GROUP BY 1",
+        "SELECT count(*) FROM events WHERE subject = '00'",
+        "SELECT max(subject) FROM events",
         "SELECT count(*) FILTER (WHERE subject IS NULL) FROM events",
         "SELECT count(*) FROM events WHERE event_time >= '2026-11-07 12:00'",
         "SELECT count(*) FROM events WHERE event_time IN ('2026-11-07 12:00:00.5')",
         "SELECT sum(CASE WHEN command = 'x' THEN 1000000 ELSE 1 END) FROM events",
         "SELECT sum((command = 'x')::int) FROM events",
         "SELECT sum(count_of + 1000000) FROM events",
-        "SELECT avg(coalesce(count_of, 7)) FROM events", "SELECT sum(count_of / 7) FROM events",
+        "SELECT avg(coalesce(count_of, 7)) FROM events",
+        "SELECT sum(count_of / 7) FROM events",
         "SELECT count(DISTINCT command = 'x') FROM events",
-        "SELECT max(length(command)) FROM events"}) {
+        "SELECT max(length(command)) FROM events",
+        "SELECT sum(count_of * 2) FROM events",
+        "SELECT sum(count_of * 922337203685477580) FROM events",
+        "SELECT avg(-seconds) FROM events",
+        "SELECT count(1 / (count_of - 3)) FROM events",
+        "SELECT count(nullif(command, 'victim')) FROM events",
+        "SELECT count(DISTINCT date_trunc('week', seen_at)) FROM events",
+        "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds / 4) FROM events",
+        "SELECT count(*) FROM events HAVING sum(count_of % 2) > 0"}) {
     const auto plan = bench.PlanOf(sql, &disclosure);
     EXPECT_THAT(plan, StatusIs(absl::StatusCode::kPermissionDenied)) << sql;
     EXPECT_THAT(plan, HasReason(reason::kDenied)) << sql;
   }
   for (const char* sql :
        {"SELECT count(DISTINCT subject) FROM events", "SELECT DISTINCT command FROM events",
-        "SELECT date_trunc('week', event_time), sum(count_of * 2) FROM events GROUP BY 1",
+        "SELECT date_trunc('week', event_time), sum(count_of) * 2 FROM events GROUP BY 1",
+        "SELECT sum(count_of::float8), avg(count_of) / (count(*) + 1), count(1) FROM events",
         "SELECT count(*) FROM events WHERE event_time >= date_trunc('day', now()) - interval '7 "
         "days'"}) {
     EXPECT_THAT(bench.PlanOf(sql, &disclosure), IsOk()) << sql;
   }
+}
+
+TEST(RestrictTest, ARefusedArgumentIsNamedByItsPosition) {
+  Bench bench;
+  const Disclosure disclosure = Aggregates(5);
+  EXPECT_THAT(bench.PlanOf("SELECT count(*),\n sum(count_of * 2) FROM events", &disclosure),
+              StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("line 2, column 15: ")));
+}
+
+TEST(RestrictTest, OneConditionIsPossibleInAllFiltersOfAQuery) {
+  Bench bench;
+  const Disclosure disclosure = Aggregates(5);
+  for (const char* sql :
+       {"SELECT count(*) FILTER (WHERE ok), sum(count_of) FILTER (WHERE ok), count(*) FROM events",
+        "SELECT count(*) FILTER (WHERE count_of = 1 + 2) FROM events "
+        "HAVING avg(seconds) FILTER (WHERE count_of = 3) > 1"}) {
+    EXPECT_THAT(bench.PlanOf(sql, &disclosure), IsOk()) << sql;
+  }
+  for (const char* sql :
+       {"SELECT count(*) FILTER (WHERE ok), count(*) FILTER (WHERE NOT ok) FROM events",
+        "SELECT count(*) FILTER (WHERE count_of = 3), sum(count_of) FILTER (WHERE count_of = 4) "
+        "FROM events",
+        "SELECT count(*) FILTER (WHERE ok) FROM events ORDER BY count(*) FILTER (WHERE ok IS NULL)",
+        "SELECT count(*) FILTER (WHERE ok) FROM events HAVING max(count_of) FILTER (WHERE command "
+        "= 'x') > 1"}) {
+    const auto plan = bench.PlanOf(sql, &disclosure);
+    EXPECT_THAT(plan, StatusIs(absl::StatusCode::kPermissionDenied,
+                               HasSubstr("one FILTER condition for each query")))
+        << sql;
+    EXPECT_THAT(plan, StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("column ")));
+  }
+  // Whoever reads rows may filter them as they like.
+  Disclosure rows;
+  rows.mode = Mode::kRows;
+  EXPECT_THAT(bench.PlanOf("SELECT sum(count_of * 2) FILTER (WHERE ok), count(*) FILTER (WHERE NOT "
+                           "ok) FROM events",
+                           &rows),
+              IsOk());
 }
 
 TEST(RestrictTest, SmallGroupsAreWithheldAndHavingOrderAndLimitSeeOnlyWhatIsShown) {
@@ -79,7 +129,6 @@ TEST(RestrictTest, TheSubjectsLeftOutByAFilterCellOrAGroupAreProtectedToo) {
   const Disclosure disclosure = Aggregates(5);
   for (const char* sql : {"SELECT count(*) FILTER (WHERE command = 'victim') FROM events",
                           "SELECT count(*) FILTER (WHERE command <> 'victim') FROM events",
-                          "SELECT count(nullif(command, 'victim')) FROM events",
                           "SELECT sum(count_of) FILTER (WHERE command <> 'victim') FROM events"}) {
     const Shown shown = bench.Run(sql, &disclosure);
     ASSERT_THAT(shown.status, IsOk()) << sql;
