@@ -4,9 +4,6 @@
 #include <bit>
 #include <cmath>
 #include <limits>
-#include <unordered_set>
-
-#include "vault/base/check.h"
 
 namespace televault::query {
 namespace {
@@ -74,6 +71,80 @@ class DistinctAccumulator final : public Accumulator {
  private:
   WordEncoder encoder_;
   WordTable pairs_;
+  WipedVector<uint64_t> words_;
+  size_t groups_ = 0;
+};
+
+// count(DISTINCT x) under disclosure control: a value that few hold does not count, else one that
+// comes or goes would show in the figure. Without subjects every row stands for itself.
+class HeldValuesAccumulator final : public Accumulator {
+ public:
+  HeldValuesAccumulator(uint32_t k_min, Interner& interner)
+      : k_min_(k_min), encoder_(interner), values_(2), holders_(3) {}
+  void StartUnit() override { encoder_.StartUnit(); }
+  void Resize(size_t groups) override { groups_ = groups; }
+  void Add(const Slice& slice) override {
+    encoder_.Encode(*slice.arg, slice.rows, words_);
+    for (size_t i = 0; i < slice.rows; ++i) {
+      if (slice.arg->IsNull(i)) continue;
+      const uint32_t value = ValueOf(slice.groups[i], words_[i]);
+      if (slice.subjects == nullptr) {
+        ++rows_[value];
+      } else {
+        AddHolder(value, slice.period, slice.subjects[i]);
+      }
+    }
+  }
+  void Merge(const Accumulator& other, const std::vector<uint32_t>& map) override {
+    const auto& from = static_cast<const HeldValuesAccumulator&>(other);
+    std::vector<uint32_t> values(from.values_.size());
+    for (uint32_t v = 0; v < values.size(); ++v) {
+      values[v] = ValueOf(map[from.values_.KeyAt(v)[0]], from.values_.KeyAt(v)[1]);
+      rows_[values[v]] += from.rows_[v];
+    }
+    for (uint32_t h = 0; h < from.holders_.size(); ++h) {
+      const uint64_t* holder = from.holders_.KeyAt(h);
+      AddHolder(values[holder[0]], holder[1], holder[2]);
+    }
+  }
+  absl::StatusOr<Answer> Finish() override {
+    // Holders per value and period; the fullest period counts.
+    WordTable periods(2);
+    WipedVector<uint64_t> held;
+    for (uint32_t h = 0; h < holders_.size(); ++h) {
+      const uint32_t at = periods.FindOrAdd(holders_.KeyAt(h));
+      if (at == held.size()) held.push_back(0);
+      const uint64_t value = holders_.KeyAt(h)[0];
+      rows_[value] = std::max(rows_[value], ++held[at]);
+    }
+    Answer answer;
+    answer.values = Vector::Make(SqlType::kInt, groups_, false);
+    for (uint32_t v = 0; v < values_.size(); ++v) {
+      if (rows_[v] >= k_min_) ++answer.values.own_ints[values_.KeyAt(v)[0]];
+    }
+    return answer;
+  }
+  size_t bytes() const override {
+    return values_.bytes() + holders_.bytes() + rows_.capacity() * 8;
+  }
+
+ private:
+  uint32_t ValueOf(uint64_t group, uint64_t word) {
+    const uint64_t key[2] = {group, word};
+    const uint32_t value = values_.FindOrAdd(key);
+    if (value == rows_.size()) rows_.push_back(0);
+    return value;
+  }
+  void AddHolder(uint64_t value, uint64_t period, uint64_t subject) {
+    const uint64_t key[3] = {value, period, subject};
+    holders_.FindOrAdd(key);
+  }
+
+  const uint32_t k_min_;
+  WordEncoder encoder_;
+  WordTable values_;            // group, word → value
+  WordTable holders_;           // value, period, subject
+  WipedVector<uint64_t> rows_;  // per value, without subjects; holders from Finish() on
   WipedVector<uint64_t> words_;
   size_t groups_ = 0;
 };
@@ -307,195 +378,6 @@ class ExtremeAccumulator final : public Accumulator {
   std::vector<WipedBuffer> texts_;
 };
 
-// Keeps every value with its subject: percentiles, and min and max under disclosure control.
-class ValuesAccumulator final : public Accumulator {
- public:
-  ValuesAccumulator(const Aggregate& aggregate, uint32_t k_min, Interner& interner)
-      : kind_(aggregate.kind),
-        type_(aggregate.type),
-        arg_type_(aggregate.arg->type),
-        fraction_(aggregate.fraction),
-        descending_(aggregate.descending),
-        k_min_(k_min),
-        interner_(interner),
-        encoder_(interner) {}
-
-  void StartUnit() override { encoder_.StartUnit(); }
-  void Resize(size_t groups) override { groups_ = groups; }
-  void Add(const Slice& slice) override {
-    encoder_.Encode(*slice.arg, slice.rows, words_);
-    for (size_t i = 0; i < slice.rows; ++i) {
-      if (slice.arg->IsNull(i)) continue;
-      // Without subjects every row stands for itself.
-      const auto own = static_cast<uint32_t>(values_.size());
-      values_.push_back(
-          {words_[i], slice.groups[i], slice.subjects == nullptr ? own : slice.subjects[i]});
-    }
-    has_subjects_ = slice.subjects != nullptr;
-  }
-  void Merge(const Accumulator& other, const std::vector<uint32_t>& map) override {
-    const auto& from = static_cast<const ValuesAccumulator&>(other);
-    has_subjects_ |= from.has_subjects_;
-    for (const Value& value : from.values_) {
-      const auto own = static_cast<uint32_t>(values_.size());
-      values_.push_back({value.word, map[value.group], has_subjects_ ? value.subject : own});
-    }
-  }
-  absl::StatusOr<Answer> Finish() override;
-  size_t bytes() const override { return values_.capacity() * sizeof(Value); }
-
- private:
-  struct Value {
-    uint64_t word;
-    uint32_t group;
-    uint32_t subject;
-  };
-  int Order(const Value& a, const Value& b) const;
-  double Number(const Value& value) const {
-    return arg_type_ == SqlType::kDouble ? std::bit_cast<double>(value.word)
-                                         : static_cast<double>(static_cast<int64_t>(value.word));
-  }
-  void FinishGroup(size_t begin, size_t end, Answer& answer) const;
-  void PutValue(const Value& value, size_t group, Answer& answer) const;
-  void PutNumber(double number, size_t group, Answer& answer) const;
-  bool HeldByEnough(size_t begin, size_t end, size_t at) const;
-  void FinishContinuous(size_t begin, size_t end, Answer& answer) const;
-
-  const AggregateKind kind_;
-  const SqlType type_;
-  const SqlType arg_type_;
-  const double fraction_;
-  const bool descending_;
-  const uint32_t k_min_;
-  Interner& interner_;
-  WordEncoder encoder_;
-  WipedVector<uint64_t> words_;
-  WipedVector<Value> values_;
-  size_t groups_ = 0;
-  bool has_subjects_ = false;
-};
-
-int ValuesAccumulator::Order(const Value& a, const Value& b) const {
-  if (a.word == b.word) return 0;
-  if (arg_type_ == SqlType::kText) {
-    const std::string_view left = interner_.dictionary().at(static_cast<uint32_t>(a.word));
-    const std::string_view right = interner_.dictionary().at(static_cast<uint32_t>(b.word));
-    return left < right ? -1 : 1;
-  }
-  if (arg_type_ == SqlType::kDouble) return Number(a) < Number(b) ? -1 : 1;
-  return static_cast<int64_t>(a.word) < static_cast<int64_t>(b.word) ? -1 : 1;
-}
-
-absl::StatusOr<Answer> ValuesAccumulator::Finish() {
-  std::sort(values_.begin(), values_.end(), [this](const Value& a, const Value& b) {
-    if (a.group != b.group) return a.group < b.group;
-    const int order = Order(a, b);
-    if (order != 0) return descending_ ? order > 0 : order < 0;
-    return a.subject < b.subject;
-  });
-  Answer answer;
-  answer.values = Vector::Make(type_, groups_, true);
-  answer.identifies_few.assign(groups_, 0);
-  answer.approximate.assign(groups_, 0);
-  std::fill(answer.values.own_nulls.begin(), answer.values.own_nulls.end(), 1);
-  for (size_t begin = 0; begin < values_.size();) {
-    size_t end = begin;
-    while (end < values_.size() && values_[end].group == values_[begin].group) ++end;
-    FinishGroup(begin, end, answer);
-    begin = end;
-  }
-  return answer;
-}
-
-void ValuesAccumulator::FinishGroup(size_t begin, size_t end, Answer& answer) const {
-  if (kind_ == AggregateKind::kPercentileCont) return FinishContinuous(begin, end, answer);
-  size_t at = begin;
-  if (kind_ == AggregateKind::kMax) at = end - 1;
-  if (kind_ == AggregateKind::kPercentileDisc) {
-    const double position = std::ceil(fraction_ * static_cast<double>(end - begin));
-    at = begin + (position < 1 ? 0 : static_cast<size_t>(position) - 1);
-  }
-  const size_t group = values_[at].group;
-  PutValue(values_[at], group, answer);
-  if (!HeldByEnough(begin, end, at)) answer.identifies_few[group] = 1;
-}
-
-void ValuesAccumulator::FinishContinuous(size_t begin, size_t end, Answer& answer) const {
-  const size_t group = values_[begin].group;
-  const double position = fraction_ * static_cast<double>(end - begin - 1);
-  size_t low = begin + static_cast<size_t>(std::floor(position));
-  size_t high = begin + static_cast<size_t>(std::ceil(position));
-  const double first = Number(values_[low]);
-  const double second = Number(values_[high]);
-  const double exact = first + (second - first) * (position - std::floor(position));
-  PutNumber(exact, group, answer);
-  const bool enough = values_[low].word == values_[high].word && HeldByEnough(begin, end, low);
-  if (k_min_ == 0 || enough) return;
-  // The mean over the nearest ranks that belong to k subjects stands for the value of one or two.
-  std::unordered_set<uint32_t> subjects;
-  double sum = 0;
-  for (size_t i = low; i <= high; ++i) {
-    subjects.insert(values_[i].subject);
-    sum += Number(values_[i]);
-  }
-  while (subjects.size() < k_min_ && (low > begin || high + 1 < end)) {
-    if (low > begin) {
-      subjects.insert(values_[--low].subject);
-      sum += Number(values_[low]);
-    }
-    if (high + 1 < end) {
-      subjects.insert(values_[++high].subject);
-      sum += Number(values_[high]);
-    }
-  }
-  PutNumber(sum / static_cast<double>(high - low + 1), group, answer);
-  answer.approximate[group] = 1;
-  if (subjects.size() < k_min_) answer.identifies_few[group] = 1;
-}
-
-bool ValuesAccumulator::HeldByEnough(size_t begin, size_t end, size_t at) const {
-  if (k_min_ == 0) return true;
-  std::unordered_set<uint32_t> subjects;
-  for (size_t i = at; i < end && values_[i].word == values_[at].word; ++i) {
-    subjects.insert(values_[i].subject);
-    if (subjects.size() >= k_min_) return true;
-  }
-  for (size_t i = at; i > begin && values_[i - 1].word == values_[at].word; --i) {
-    subjects.insert(values_[i - 1].subject);
-    if (subjects.size() >= k_min_) return true;
-  }
-  return false;
-}
-
-void ValuesAccumulator::PutNumber(double number, size_t group, Answer& answer) const {
-  answer.values.own_nulls[group] = 0;
-  if (type_ == SqlType::kDouble) {
-    answer.values.own_doubles[group] = number;
-  } else {
-    answer.values.own_ints[group] = std::llround(number);
-  }
-}
-
-void ValuesAccumulator::PutValue(const Value& value, size_t group, Answer& answer) const {
-  Vector& out = answer.values;
-  out.own_nulls[group] = 0;
-  switch (type_) {
-    case SqlType::kText:
-      out.own_codes[group] =
-          out.own_dictionary->Add(interner_.dictionary().at(static_cast<uint32_t>(value.word)));
-      break;
-    case SqlType::kDouble:
-      out.own_doubles[group] = Number(value);
-      break;
-    case SqlType::kBool:
-      out.own_bools[group] = static_cast<uint8_t>(value.word);
-      break;
-    default:
-      out.own_ints[group] = static_cast<int64_t>(value.word);
-      break;
-  }
-}
-
 }  // namespace
 
 void WordEncoder::Encode(const Vector& vector, size_t rows, WipedVector<uint64_t>& words) {
@@ -533,7 +415,10 @@ std::unique_ptr<Accumulator> MakeAccumulator(const Aggregate& aggregate, uint32_
     case AggregateKind::kCount:
       return std::make_unique<CountAccumulator>();
     case AggregateKind::kCountDistinct:
-      return std::make_unique<DistinctAccumulator>(interner);
+      if (!controlled || aggregate.arg->leaf.subject) {
+        return std::make_unique<DistinctAccumulator>(interner);
+      }
+      return std::make_unique<HeldValuesAccumulator>(k_min, interner);
     case AggregateKind::kSum:
     case AggregateKind::kAvg: {
       const bool average = aggregate.kind == AggregateKind::kAvg;
@@ -554,7 +439,7 @@ std::unique_ptr<Accumulator> MakeAccumulator(const Aggregate& aggregate, uint32_
     default:
       break;
   }
-  return std::make_unique<ValuesAccumulator>(aggregate, k_min, interner);
+  return MakeValuesAccumulator(aggregate, k_min, interner);
 }
 
 }  // namespace televault::query

@@ -14,6 +14,7 @@ namespace televault::query {
 struct Slice {
   const uint32_t* groups = nullptr;    // per row
   const uint32_t* subjects = nullptr;  // per row; null where nobody counts subjects
+  uint32_t period = 0;                 // salt period of all subjects
   const Vector* arg = nullptr;         // null for count(*)
   size_t rows = 0;
 };
@@ -43,6 +44,10 @@ class Accumulator {
 // `k_min` = 0 without disclosure control. `interner` outlives the accumulator.
 std::unique_ptr<Accumulator> MakeAccumulator(const Aggregate& aggregate, uint32_t k_min,
                                              Interner& interner);
+
+// Percentiles, min and max from all values at once.
+std::unique_ptr<Accumulator> MakeValuesAccumulator(const Aggregate& aggregate, uint32_t k_min,
+                                                   Interner& interner);
 
 // One word that is equal for equal non-NULL values of a vector's row.
 class WordEncoder {

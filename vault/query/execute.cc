@@ -268,7 +268,8 @@ absl::Status Execution::RunRows() {
 absl::Status Execution::ScanShare(size_t thread, GroupWorker& worker) {
   for (size_t u = thread; u < units_.size(); u += threads_) {
     const absl::Status scanned = ScanUnit(
-        units_[u], thread, [&](const block::ColumnBatch& batch) { worker.StartUnit(&batch); },
+        units_[u], thread,
+        [&](const block::ColumnBatch& batch) { worker.StartUnit(&batch, units_[u].day); },
         [&](uint32_t begin, uint32_t count) -> absl::StatusOr<size_t> {
           TV_RETURN_IF_ERROR(worker.Process(begin, count));
           return worker.bytes() + (thread == 0 ? texts_.bytes() + subjects_.bytes() : 0);
@@ -370,13 +371,17 @@ std::vector<uint32_t> Execution::Withhold(const GroupWorker& worker, GroupAnswer
   std::vector<uint32_t> shown(groups);
   std::iota(shown.begin(), shown.end(), 0);
   if (!bound_.controlled()) return shown;
-  std::vector<GroupFacts> facts = worker.Facts();
+  const Contributions& behind = worker.contributions();
+  std::vector<GroupFacts> facts = behind.Facts();
   for (size_t a = 0; a < answers.few.size(); ++a) {
     for (size_t g = 0; g < answers.few[a].size(); ++g) {
       facts[g].cells[a].identifies_few = answers.few[a][g] != 0;
     }
   }
-  answers.suppression = Suppress(bound_.disclosure.k_min, facts);
+  answers.suppression =
+      Suppress(bound_.disclosure.k_min, facts,
+               [&behind](std::optional<size_t> cell, const std::vector<uint8_t>& marked,
+                         uint64_t enough) { return behind.Covered(cell, marked, enough); });
   const Suppression& suppression = answers.suppression;
   stats_.suppressed_groups = suppression.suppressed_groups;
   stats_.suppressed_cells = suppression.suppressed_cells;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "vault/catalog/pseudonym.h"
+
 namespace televault::query {
 namespace {
 
@@ -14,6 +16,12 @@ std::vector<SqlType> TypesOf(const std::vector<ExprPtr>& exprs) {
 
 // Rows without a subject count as those of one single subject: never more than there are.
 constexpr uint32_t kNoSubject = 0xFFFFFFFF;
+
+// A day lies within one salt period, however short those are.
+uint32_t PeriodOf(Day day, std::optional<microseconds> rotate) {
+  if (rotate.has_value() && *rotate < std::chrono::days(1)) rotate = std::chrono::days(1);
+  return static_cast<uint32_t>(catalog::SaltPeriod(day, rotate));
+}
 
 }  // namespace
 
@@ -29,8 +37,9 @@ GroupWorker::GroupWorker(const internal::BoundQuery& bound, Interner& texts, Int
   if (bound.controlled()) contributions_.emplace(bound.aggregates, bound.schema.has_subject);
 }
 
-void GroupWorker::StartUnit(const block::ColumnBatch* batch) {
+void GroupWorker::StartUnit(const block::ColumnBatch* batch, Day day) {
   batch_ = batch;
+  period_ = PeriodOf(day, bound_.disclosure.rotate);
   evaluator_.StartUnit(batch);
   grouper_.StartUnit();
   for (const auto& accumulator : accumulators_) accumulator->StartUnit();
@@ -82,7 +91,7 @@ absl::Status GroupWorker::Process(uint32_t begin, uint32_t count) {
   if (contributions_.has_value()) {
     if (bound_.schema.has_subject) NumberSubjects(rows);
     contributions_->AddRows(group_numbers_.data(),
-                            bound_.schema.has_subject ? subject_numbers_.data() : nullptr,
+                            bound_.schema.has_subject ? subject_numbers_.data() : nullptr, period_,
                             rows.count);
   }
   for (size_t a = 0; a < accumulators_.size(); ++a) TV_RETURN_IF_ERROR(AddAggregate(a, rows));
@@ -97,8 +106,8 @@ absl::Status GroupWorker::AddAggregate(size_t index, const Rows& rows) {
   std::vector<uint32_t> positions;
   std::vector<uint32_t> groups;
   std::vector<uint32_t> subjects;
-  Slice slice{group_numbers_.data(), with_subjects ? subject_numbers_.data() : nullptr, nullptr,
-              rows.count};
+  Slice slice{group_numbers_.data(), with_subjects ? subject_numbers_.data() : nullptr, period_,
+              nullptr, rows.count};
   if (aggregate.filter != nullptr) {
     const Vector passes = evaluator_.Evaluate(*aggregate.filter, rows);
     for (uint32_t i = 0; i < rows.count; ++i) {
@@ -110,7 +119,8 @@ absl::Status GroupWorker::AddAggregate(size_t index, const Rows& rows) {
     }
     taken.selection = absolute.data();
     taken.count = static_cast<uint32_t>(absolute.size());
-    slice = {groups.data(), with_subjects ? subjects.data() : nullptr, nullptr, positions.size()};
+    slice = {groups.data(), with_subjects ? subjects.data() : nullptr, period_, nullptr,
+             positions.size()};
   }
   Vector arg;
   if (aggregate.arg != nullptr) {

@@ -18,7 +18,8 @@ class GroupWorker {
  public:
   GroupWorker(const internal::BoundQuery& bound, Interner& texts, Interner& subjects);
 
-  void StartUnit(const block::ColumnBatch* batch);
+  // `day` is that of the unit's rows.
+  void StartUnit(const block::ColumnBatch* batch, Day day);
   // Rows begin … begin + count of the unit.
   absl::Status Process(uint32_t begin, uint32_t count);
   void Absorb(GroupWorker& other);
@@ -28,7 +29,8 @@ class GroupWorker {
   size_t groups() const { return groups_; }
   size_t bytes() const;
   std::vector<Vector> Keys() const { return grouper_.Keys(); }
-  std::vector<GroupFacts> Facts() const { return contributions_->Facts(); }
+  // Under disclosure control only.
+  const Contributions& contributions() const { return *contributions_; }
   absl::StatusOr<Answer> Finish(size_t aggregate) { return accumulators_[aggregate]->Finish(); }
 
  private:
@@ -43,6 +45,7 @@ class GroupWorker {
   std::vector<std::unique_ptr<Accumulator>> accumulators_;
   std::optional<Contributions> contributions_;
   const block::ColumnBatch* batch_ = nullptr;
+  uint32_t period_ = 0;  // salt period of the unit's rows
   size_t groups_ = 0;
   std::vector<uint32_t> group_numbers_;
   std::vector<uint32_t> subject_numbers_;

@@ -49,7 +49,7 @@ query::TimeGranularity GranularityOf(const auth::Decision& decision) {
   return hours ? query::TimeGranularity::kHour : query::TimeGranularity::kDay;
 }
 
-query::Disclosure DisclosureOf(DataPlane& data, const Call& call) {
+query::Disclosure DisclosureOf(DataPlane& data, const Call& call, const catalog::Dataset& dataset) {
   const auth::Decision& decision = call.decision;
   query::Disclosure disclosure;
   disclosure.mode =
@@ -59,6 +59,10 @@ query::Disclosure DisclosureOf(DataPlane& data, const Call& call) {
     disclosure.masks.emplace(field, ToQueryMask(mask));
   }
   disclosure.time_granularity = GranularityOf(decision);
+  disclosure.rotate.reset();
+  if (dataset.manifest.what.subject.has_value()) {
+    disclosure.rotate = dataset.manifest.what.subject->rotate;
+  }
   disclosure.hash = MaskHash(data, call);
   return disclosure;
 }
@@ -124,7 +128,7 @@ absl::StatusOr<AdmittedQuery> AdmitQuery(Front& front, DataPlane& data, Call& ca
       data.access->FindGrant(call.principal.accessor, request.query_digest, text.grant, call.now);
   TV_RETURN_IF_ERROR(
       front.Decide(call, request, &(*dataset)->policy, grant.has_value() ? &*grant : nullptr));
-  TV_ASSIGN_OR_RETURN(plan, query::Restrict(plan, DisclosureOf(data, call)));
+  TV_ASSIGN_OR_RETURN(plan, query::Restrict(plan, DisclosureOf(data, call, **dataset)));
   return AdmittedQuery{*dataset, std::move(parsed), std::move(plan), request.query_digest};
 }
 

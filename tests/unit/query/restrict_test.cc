@@ -1,3 +1,5 @@
+#include <set>
+
 #include "absl/strings/str_cat.h"
 
 #include "tests/unit/query/query_fixture.h"
@@ -139,6 +141,94 @@ TEST(RestrictTest, TheSubjectsLeftOutByAFilterCellOrAGroupAreProtectedToo) {
   EXPECT_TRUE(groups.rows.empty());
 }
 
+// The one row of `subject` that does not match is what the difference of two cells would show.
+TEST(RestrictTest, RowsThatAFilterLeavesOutAreProtectedEvenIfTheirSubjectHasOthers) {
+  Bench bench;
+  std::vector<testing::Event> events;
+  Add(events, 0, 20, "big");
+  events.push_back(EventOf(3, "secret", 10));
+  events.push_back(EventOf(4, "big", 10));
+  events.back().count.reset();
+  bench.source.Add(testing::ToBatch(events));
+  const Disclosure disclosure = Aggregates(5);
+  EXPECT_EQ(bench
+                .Run("SELECT count(*), count(*) FILTER (WHERE command = 'big'), "
+                     "sum(count_of) FILTER (WHERE command = 'big'), count(count_of) FROM events",
+                     &disclosure)
+                .rows,
+            (std::vector<std::vector<std::string>>{{"22", "WITHHELD", "WITHHELD", "WITHHELD"}}));
+  // Five such subjects may be told from the others.
+  for (int i = 5; i < 9; ++i) events.push_back(EventOf(i, "secret", 10));
+  Bench enough;
+  enough.source.Add(testing::ToBatch(events));
+  EXPECT_EQ(
+      enough
+          .Run("SELECT count(*), count(*) FILTER (WHERE command = 'big') FROM events", &disclosure)
+          .rows,
+      (std::vector<std::vector<std::string>>{{"26", "21"}}));
+}
+
+TEST(RestrictTest, GroupsOfTheSameFewSubjectsTakeAThirdAlong) {
+  Bench bench;
+  std::vector<testing::Event> events;
+  Add(events, 0, 30, "big");
+  Add(events, 40, 12, "middle");
+  Add(events, 60, 3, "rare");
+  Add(events, 60, 3, "scarce");
+  bench.source.Add(testing::ToBatch(events));
+  const Disclosure disclosure = Aggregates(5);
+  EXPECT_EQ(bench.Run("SELECT command, count(*) FROM events GROUP BY 1", &disclosure).rows,
+            (std::vector<std::vector<std::string>>{{"big", "30"}}));
+}
+
+// One pseudonym a day: `persons` persons on each of `days` days.
+void AddDays(Bench& bench, int days, int persons, const char* command) {
+  for (int day = 0; day < days; ++day) {
+    std::vector<testing::Event> events;
+    for (int i = 0; i < persons; ++i) {
+      events.push_back(EventOf(persons * day + i, command, 10, kDay0 + day * kMicrosPerDay));
+    }
+    bench.source.Add(testing::ToBatch(events));
+  }
+}
+
+TEST(RestrictTest, PseudonymsOfSeveralSaltPeriodsMayBeOnePersonAndCountOnce) {
+  constexpr char kSql[] =
+      "SELECT count(*), sum(count_of), min(count_of), count(DISTINCT command), "
+      "percentile_cont(0.5) WITHIN GROUP (ORDER BY count_of) FROM events";
+  Disclosure disclosure = Aggregates(5);
+  Bench few;
+  AddDays(few, 30, 4, "x");  // 120 pseudonyms of perhaps four persons
+  disclosure.rotate = std::chrono::days(1);
+  EXPECT_TRUE(few.Run(kSql, &disclosure).rows.empty());
+  disclosure.rotate = std::chrono::days(90);
+  EXPECT_EQ(few.Run(kSql, &disclosure).rows,
+            (std::vector<std::vector<std::string>>{{"120", "1200", "10", "1", "10"}}));
+  Bench enough;
+  AddDays(enough, 30, 5, "x");
+  disclosure.rotate = std::chrono::hours(6);  // a day is one period at least
+  EXPECT_EQ(enough.Run(kSql, &disclosure).rows,
+            (std::vector<std::vector<std::string>>{{"150", "1500", "10", "1", "10"}}));
+}
+
+TEST(RestrictTest, TheLargestOfEachSaltPeriodAreTakenForOnePerson) {
+  Disclosure disclosure = Aggregates(2);
+  disclosure.rotate = std::chrono::days(1);
+  for (const int64_t largest : {19, 21}) {
+    Bench bench;
+    for (int day = 0; day < 3; ++day) {
+      std::vector<testing::Event> events;
+      for (int i = 0; i < 3; ++i) {
+        events.push_back(
+            EventOf(3 * day + i, "x", i == 0 ? largest : 10, kDay0 + day * kMicrosPerDay));
+      }
+      bench.source.Add(testing::ToBatch(events));
+    }
+    EXPECT_EQ(bench.Run("SELECT sum(count_of) FROM events", &disclosure).rows[0][0],
+              largest == 19 ? "117" : "WITHHELD");
+  }
+}
+
 TEST(RestrictTest, NoRowAndTooFewSubjectsGiveTheSameBytes) {
   const Disclosure disclosure = Aggregates(5);
   for (const char* sql : {"SELECT count(*), sum(count_of) FROM events WHERE command = 'x'",
@@ -206,6 +296,68 @@ TEST(RestrictTest, WhatIsWithheldDoesNotMakeTheAnswerApproximate) {
     EXPECT_TRUE(shown.rows.empty());
     EXPECT_FALSE(shown.stats.approximate) << rare;
   }
+}
+
+TEST(RestrictTest, NoFractionAndNoDirectionOfAPercentileSeparatesFewerThanK) {
+  Bench bench;
+  std::vector<testing::Event> events;
+  for (int i = 0; i < 23; ++i) events.push_back(EventOf(i, "x", 1'000 + i * i));
+  bench.source.Add(testing::ToBatch(events));
+  const Disclosure disclosure = Aggregates(5);
+  std::set<std::string> seen;
+  for (int f = 0; f <= 100; ++f) {
+    for (const char* direction : {"ASC", "DESC"}) {
+      const Shown shown = bench.Run(
+          absl::StrCat("SELECT percentile_cont(", f, "/100.0) WITHIN GROUP (ORDER BY count_of ",
+                       direction, ") FROM events"),
+          &disclosure);
+      ASSERT_THAT(shown.status, IsOk());
+      seen.insert(shown.rows[0][0]);
+    }
+  }
+  // Four means: of ranks 0 to 4, 5 to 9, 10 to 14, and of the eight that are left.
+  EXPECT_EQ(seen, (std::set<std::string>{"1006", "1051", "1146", "1347.5"}));
+}
+
+TEST(RestrictTest, APercentileWhoseBinOneSubjectMakesUpIsWithheld) {
+  Bench bench;
+  std::vector<testing::Event> events;
+  for (int i = 0; i < 10; ++i) events.push_back(EventOf(i, "x", i < 9 ? 10 + i : 1'000'000));
+  bench.source.Add(testing::ToBatch(events));
+  const Disclosure disclosure = Aggregates(5);
+  EXPECT_EQ(bench
+                .Run("SELECT percentile_cont(0) WITHIN GROUP (ORDER BY count_of), "
+                     "percentile_cont(1) WITHIN GROUP (ORDER BY count_of) FROM events",
+                     &disclosure)
+                .rows,
+            (std::vector<std::vector<std::string>>{{"12", "WITHHELD"}}));
+}
+
+TEST(RestrictTest, DistinctValuesCountWhereKSubjectsHoldThem) {
+  for (const bool has_subject : {true, false}) {
+    Bench bench;
+    bench.schema = testing::EventSchema(has_subject);
+    std::vector<testing::Event> events;
+    Add(events, 0, 20, "big");
+    Add(events, 0, 5, "held");
+    Add(events, 5, 4, "few");
+    Add(events, 7, 1, "own");
+    for (testing::Event& event : events) event.version = "5";
+    bench.source.Add(testing::ToBatch(events));
+    const Disclosure disclosure = Aggregates(5);
+    EXPECT_EQ(
+        bench
+            .Run("SELECT count(DISTINCT command), count(DISTINCT version) FROM events", &disclosure)
+            .rows,
+        (std::vector<std::vector<std::string>>{{"2", "1"}}));
+  }
+  Bench subjects;
+  std::vector<testing::Event> events;
+  Add(events, 0, 20, "big");
+  subjects.source.Add(testing::ToBatch(events));
+  const Disclosure disclosure = Aggregates(5);
+  EXPECT_EQ(subjects.Run("SELECT count(DISTINCT subject) FROM events", &disclosure).rows,
+            (std::vector<std::vector<std::string>>{{"20"}}));
 }
 
 TEST(RestrictTest, ManyRowsOfOneSubjectAreStillOneSubject) {
