@@ -118,6 +118,18 @@ class Comparison {
     return absl::StrCat("[", *field.clamp_low, ", ", *field.clamp_high, "]");
   }
 
+  // Disclosure control takes all days of one period for days of one pseudonym per person. The days
+  // that are stored already keep theirs.
+  void Rotation(std::optional<microseconds> before, std::optional<microseconds> after) {
+    Changed("Pseudonyms: rotation", DurationText(before), DurationText(after));
+    const bool nests =
+        !before || (after && after->count() > 0 && before->count() % after->count() == 0);
+    if (nests) return;
+    Find("E703", Severity::kError, "what.subject.rotate",
+         "periods of this length would span pseudonyms of two of the old ones",
+         "a whole fraction of the old length, or a new dataset");
+  }
+
   void Settings() {
     Changed("The owner", a_.owner_team, b_.owner_team);
     Changed("The question", a_.why.question, b_.why.question);
@@ -131,8 +143,7 @@ class Comparison {
       Find("E703", Severity::kError, "what.subject", "a dataset cannot gain or lose its subject",
            "make a new dataset");
     } else if (a_.what.subject) {
-      Changed("Pseudonyms: rotation", DurationText(a_.what.subject->rotate),
-              DurationText(b_.what.subject->rotate));
+      Rotation(a_.what.subject->rotate, b_.what.subject->rotate);
     }
     Changed("The consent model", std::string(WordOf(a_.opt.model)),
             std::string(WordOf(b_.opt.model)));

@@ -14,6 +14,7 @@ namespace televault::catalog {
 namespace {
 
 constexpr microseconds kDayLength{kMicrosPerDay};
+constexpr microseconds kShortRotation = 7 * kDayLength;
 
 // Parts of names that tell of something about a person, a machine or a place.
 constexpr std::array<std::string_view, 43> kSensitiveSegments = {
@@ -159,6 +160,13 @@ class Rules {
       }
       if (!subject->rotate) {
         Add("E207", "what.subject.rotate", "the pseudonyms are never rotated", "rotate: 90d");
+      } else if (*subject->rotate < kDayLength) {
+        Add("E211", "what.subject.rotate", "a day has one salt, periods cannot be shorter",
+            "rotate: 90d");
+      } else if (*subject->rotate < kShortRotation) {
+        Add("W211", "what.subject.rotate",
+            "k is held against the subjects of one period: most groups will be withheld",
+            "rotate: 90d");
       }
     }
     const bool special = m_.what.personal_data == PersonalData::kSpecial ||

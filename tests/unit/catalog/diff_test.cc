@@ -39,6 +39,15 @@ TEST(Diff, TakesAShorterTtlWithoutComment) {
   EXPECT_THAT(DiffTo(CliUsageWith("ttl: 90d", "ttl: 30d")).findings, IsEmpty());
 }
 
+TEST(Diff, LetsRotationGetShorterByAWholeFractionOnly) {
+  for (const char* rotate : {"rotate: 30d", "rotate: 45d"}) {
+    EXPECT_THAT(DiffTo(CliUsageWith("rotate: 90d", rotate)).findings, IsEmpty()) << rotate;
+  }
+  for (const char* rotate : {"rotate: 60d", "rotate: 180d", "rotate: never"}) {
+    EXPECT_EQ(OnlyCode(DiffTo(CliUsageWith("rotate: 90d", rotate))), "E703") << rotate;
+  }
+}
+
 constexpr char kNewField[] =
     "fields:\n    ci: {type: bool, class: technical, for: [usage], why: how often in CI}\n";
 
