@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -79,11 +80,15 @@ class FakeGate final : public Gate {
     return WithReason(absl::UnavailableError("lockdown"), reason::kLockedDown);
   }
   LockEpoch epoch() const override { return LockEpoch(epoch_number); }
-  WallTime ReadTime() const override { return now; }
+  WallTime ReadTime() const override {
+    ++looks;
+    return now;
+  }
   WallTime SteadyTime() const override { return steady.value_or(now); }
 
   bool shut = false;
   uint64_t epoch_number = 1;
+  mutable std::atomic<int> looks{0};
   WallTime now{1'795'435'200'000'000};
   std::optional<WallTime> steady;  // empty: `now`
 };

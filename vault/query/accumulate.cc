@@ -127,6 +127,7 @@ class HeldValuesAccumulator final : public Accumulator {
   size_t bytes() const override {
     return values_.bytes() + holders_.bytes() + rows_.capacity() * 8;
   }
+  size_t finish_bytes() const override { return holders_.bytes(); }
 
  private:
   uint32_t ValueOf(uint64_t group, uint64_t word) {

@@ -39,6 +39,8 @@ class Accumulator {
   virtual void Merge(const Accumulator& other, const std::vector<uint32_t>& map) = 0;
   virtual absl::StatusOr<Answer> Finish() = 0;
   virtual size_t bytes() const = 0;
+  // What Finish() needs at most beside the answer.
+  virtual size_t finish_bytes() const { return 0; }
 };
 
 // `k_min` = 0 without disclosure control. `interner` outlives the accumulator.

@@ -238,4 +238,12 @@ size_t Contributions::bytes() const {
   return total;
 }
 
+size_t Contributions::facts_bytes() const {
+  // A node of a hash map and its share of the buckets.
+  constexpr size_t kNode = 64;
+  const size_t per_group = sizeof(GroupFacts) + sizeof(std::vector<uint8_t>) + 8 * 8 + kNode +
+                           cells_.size() * (sizeof(CellFacts) + 2);
+  return groups_ * per_group + (has_subject_ ? entry_count_ * (sizeof(uint32_t) + kNode) : 0);
+}
+
 }  // namespace televault::query

@@ -35,6 +35,8 @@ class Contributions {
   uint64_t Covered(std::optional<size_t> cell, const std::vector<uint8_t>& marked,
                    uint64_t enough) const;
   size_t bytes() const;
+  // What Facts() and Suppress() over them need at most, the facts included.
+  size_t facts_bytes() const;
 
  private:
   struct Cell {

@@ -304,12 +304,16 @@ absl::Status Execution::RunGroups() {
     if (!status.ok()) guard_.Fail(status);
   }
   TV_RETURN_IF_ERROR(guard_.status());
+  const size_t texts = texts_.bytes() + subjects_.bytes();
   for (size_t t = 1; t < threads; ++t) {
+    // The table that takes another one in may grow by as much before that one goes.
+    TV_RETURN_IF_ERROR(guard_.Check(0, workers[0]->bytes() + workers[t]->bytes() + texts));
     workers[0]->Absorb(*workers[t]);
     workers[t].reset();
+    TV_RETURN_IF_ERROR(guard_.Check(t, 0));
   }
   workers[0]->EnsureOneGroup();
-  held_ = workers[0]->bytes() + texts_.bytes() + subjects_.bytes();
+  held_ = workers[0]->bytes() + texts + workers[0]->finish_bytes();
   TV_RETURN_IF_ERROR(guard_.Check(0, held_));
   return ShowGroups(*workers[0]);
 }
@@ -358,6 +362,7 @@ std::vector<uint32_t> Execution::Page(std::vector<uint32_t> order) const {
 absl::Status Execution::FinishGroups(GroupWorker& worker, GroupAnswers& answers) {
   answers.inputs = worker.Keys();
   for (size_t a = 0; a < bound_.aggregates.size(); ++a) {
+    TV_RETURN_IF_ERROR(guard_.Check(0, held_));
     TV_ASSIGN_OR_RETURN(Answer answer, worker.Finish(a));
     answers.few.push_back(std::move(answer.identifies_few));
     answers.approximate.push_back(std::move(answer.approximate));
@@ -399,7 +404,9 @@ std::vector<uint32_t> Execution::Withhold(const GroupWorker& worker, GroupAnswer
 absl::Status Execution::ShowGroups(GroupWorker& worker) {
   GroupAnswers answers;
   TV_RETURN_IF_ERROR(FinishGroups(worker, answers));
+  TV_RETURN_IF_ERROR(guard_.Check(0, held_));
   std::vector<uint32_t> shown = Withhold(worker, answers);
+  TV_RETURN_IF_ERROR(guard_.Check(0, held_));
   Evaluator evaluator(bound_.controlled(), &bound_.disclosure);
   TV_ASSIGN_OR_RETURN(const std::vector<uint32_t> order,
                       OrderGroups(evaluator, answers.inputs, std::move(shown)));
@@ -423,6 +430,7 @@ absl::Status Execution::WritePage(Evaluator& evaluator, const GroupAnswers& answ
   std::vector<Vector> columns;
   std::vector<std::vector<uint8_t>> withheld(bound_.outputs.size());
   for (size_t c = 0; c < bound_.outputs.size(); ++c) {
+    TV_RETURN_IF_ERROR(guard_.Check(0, held_));
     columns.push_back(evaluator.Evaluate(*bound_.outputs[c].expr, rows));
     if (stats_.suppressed_cells == 0) continue;
     withheld[c].assign(page.size(), 0);

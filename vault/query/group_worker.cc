@@ -159,4 +159,16 @@ size_t GroupWorker::bytes() const {
   return total;
 }
 
+size_t GroupWorker::finish_bytes() const {
+  // An entry of a vector with its NULL flag and the two flags of an answer.
+  constexpr size_t kEntry = sizeof(int64_t) + 3;
+  // Keys are gathered once more to be sorted; four lists of groups lead from all to a page.
+  const size_t vectors = 2 * bound_.keys.size() + bound_.aggregates.size() +
+                         bound_.order_by.size() + bound_.outputs.size();
+  size_t total = groups_ * (vectors * kEntry + 4 * sizeof(uint32_t));
+  for (const auto& accumulator : accumulators_) total += accumulator->finish_bytes();
+  if (contributions_.has_value()) total += contributions_->facts_bytes();
+  return total;
+}
+
 }  // namespace televault::query

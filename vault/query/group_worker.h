@@ -28,6 +28,9 @@ class GroupWorker {
 
   size_t groups() const { return groups_; }
   size_t bytes() const;
+  // What it takes at most to finish, withhold, sort and write out all groups; texts that
+  // expressions make anew aside.
+  size_t finish_bytes() const;
   std::vector<Vector> Keys() const { return grouper_.Keys(); }
   // Under disclosure control only.
   const Contributions& contributions() const { return *contributions_; }

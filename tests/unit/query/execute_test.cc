@@ -1,3 +1,5 @@
+#include "absl/strings/str_cat.h"
+
 #include "tests/unit/query/query_fixture.h"
 
 namespace televault::query {
@@ -86,6 +88,37 @@ TEST(ExecuteTest, CancellationDeadlineAndMemoryEndAQueryWithTheirOwnErrors) {
   bench.cancelled = false;
   bench.deadline = bench.clock.Mono();
   EXPECT_THAT(bench.Run(sql).status, StatusIs(absl::StatusCode::kDeadlineExceeded));
+}
+
+TEST(ExecuteTest, TheEndOfAGroupedQueryIsWithinItsMemoryToo) {
+  Bench bench;
+  AddDay(bench, 0, 30'000);
+  std::string sql = "SELECT count_of";
+  for (int i = 0; i < 40; ++i) absl::StrAppend(&sql, ", count_of + ", i);
+  sql += " FROM events GROUP BY count_of";
+  const Shown shown = bench.Run(sql);
+  ASSERT_THAT(shown.status, IsOk());
+  // All columns of the answer are there at once before they are cut into batches.
+  EXPECT_GT(shown.stats.peak_memory_bytes, shown.rows.size() * 40 * sizeof(int64_t));
+  bench.memory_bytes = shown.rows.size() * 40 * sizeof(int64_t);
+  const Shown refused = bench.Run(sql);
+  EXPECT_THAT(refused.status, StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_TRUE(refused.rows.empty());
+}
+
+TEST(ExecuteTest, DeadlineAndCancellationAreLookedAtBetweenScanAndAnswer) {
+  Bench bench;
+  bench.source.Add(testing::ToBatch({EventOf(1, "x", 3)}));
+  const auto looks = [&bench](const char* sql) {
+    bench.gate.looks = 0;
+    EXPECT_THAT(bench.Run(sql).status, IsOk());
+    return bench.gate.looks.load();
+  };
+  const int few = looks("SELECT count(*) FROM events");
+  const int many =
+      looks("SELECT count(*), sum(count_of), avg(count_of), max(count_of) FROM events");
+  // The rows are the same: once before each aggregate is finished and before each output.
+  EXPECT_EQ(many, few + 6);
 }
 
 TEST(ExecuteTest, BatchesStayBelowTheirBoundAndLoseNoRow) {
