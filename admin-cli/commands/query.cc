@@ -77,8 +77,10 @@ absl::StatusOr<ExitCode> Explain(Context& context, const QueryArgs& args) {
               {"smallest group", CellText(facts["k_min"])},
               {"fields", CellText(facts["fields"])},
               {"masks", CellText(facts["masks"])},
-              {"partitions", absl::StrCat(response.partitions(), ", ", response.partitions_pruned(),
-                                          " not read")},
+              {"partitions", response.mode() == "rows"
+                                 ? absl::StrCat(response.partitions(), ", ",
+                                                response.partitions_pruned(), " not read")
+                                 : "shown for row access only"},
               {"normalized", CellText(facts["normalized_sql"])}},
              context.table_style());
   return ExitCode::kOk;

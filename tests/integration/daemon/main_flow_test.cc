@@ -127,6 +127,22 @@ TEST_F(MainFlowTest, AnAnalystSeesTimesByTheDay) {
   EXPECT_THAT(grouped.rows, ElementsAre(ElementsAre(start, "71")));
 }
 
+TEST_F(MainFlowTest, APlanTellsWhoeverMayReadRowsHowManyDaysThereAreAndNobodyElse) {
+  SendEverything();
+  v1::ExplainRequest request;
+  request.set_sql("SELECT count(*) FROM cli_usage");
+  request.set_purpose("usage");
+  TV_ASSERT_OK_AND_ASSIGN(const auto groups, As(cast_.analyst)->Explain(request, call_));
+  EXPECT_EQ(groups.mode(), "aggregate");
+  EXPECT_EQ(groups.partitions(), 0u);
+  EXPECT_EQ(groups.partitions_pruned(), 0u);
+  request.set_sql(kRows);
+  request.set_purpose("reliability");
+  TV_ASSERT_OK_AND_ASSIGN(const auto rows, As(cast_.investigator)->Explain(request, call_));
+  EXPECT_EQ(rows.mode(), "rows");
+  EXPECT_EQ(rows.partitions(), 1u);
+}
+
 TEST_F(MainFlowTest, EveryDatasetOfTheSamplesIsAppliedAndShown) {
   TV_ASSERT_OK_AND_ASSIGN(const auto applied,
                           Apply(*As(cast_.steward), SampleManifest("package_events")));
