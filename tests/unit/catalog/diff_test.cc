@@ -1,5 +1,8 @@
 #include "vault/catalog/diff.h"
 
+#include <re2/re2.h>
+#include <set>
+#include <sstream>
 #include <string>
 
 #include "tests/support/status_matchers.h"
@@ -88,6 +91,162 @@ TEST(Diff, NamesEveryRoleThatGainsOrLosesAccess) {
   EXPECT_THAT(diff.changes,
               ElementsAre("Role support gets access: aggregate for reliability, k 20.",
                           "Role publisher loses access."));
+}
+
+TEST(Diff, NamesWhatHasNoWordsOfItsOwnByItsPath) {
+  EXPECT_THAT(DiffTo(CliUsageWith("do_not_track: true", "do_not_track: strip_subject")).changes,
+              ElementsAre("opt.switches.do_not_track changes from true to strip_subject."));
+  EXPECT_THAT(DiffTo(CliUsageWith("usage: decide what to maintain", "usage: advertising")).changes,
+              ElementsAre("why.purposes.usage changes from decide what to maintain to "
+                          "advertising."));
+  EXPECT_THAT(DiffTo(CliUsageWith("      quasi_id: true\n", "")).changes,
+              ElementsAre("what.fields.os.quasi_id changes from true to nothing."));
+}
+
+// One key a line, every key that docs/formats/manifest-v1.md lists.
+constexpr char kEveryKey[] = R"(dataset: every_key
+revision: 1
+owner:
+  team: team
+  contacts: [one]
+why:
+  question: what
+  benefit_to_subjects: it
+  alternatives:
+    - option: none
+      insufficient_because: so
+  purposes:
+    usage: maintain
+  legal_basis: consent
+  assessment: link
+  approved:
+    by: [other]
+    on: 2026-11-20
+  review_by: 2027-05-20
+what:
+  subject:
+    unit: install
+    id_field: machine_id
+    treatment: keyed_hash
+    rotate: 90d
+  personal_data: pseudonymous
+  location: none
+  max_record_bytes: 8192
+  undeclared_fields: reject_record
+  fields:
+    tags:
+      type: list
+      of: enum
+      values: [one, two]
+      required: true
+      class: technical
+      quasi_id: true
+      for: [usage]
+      why: so
+    note:
+      type: string
+      pattern: abc
+      max_len: 16
+      class: technical
+      for: [usage]
+      why: so
+    took:
+      type: int
+      clamp: [0, 9]
+      out_of_range: reject
+      unit: ms
+      class: technical
+      for: [usage]
+      why: so
+how:
+  collection: home_grown
+  sources:
+    - name: cli
+      protocol: json
+      map: cli.yaml
+      event_ids: false
+  processors: [somebody]
+  incident:
+    contact: security
+    authority_notice_hours: 72
+who:
+  cap_per_partition: 1
+  roles:
+    investigator:
+      mode: rows
+      purposes: [usage]
+      approvals: 2
+      grant: 1h
+      masks:
+        note: hash
+    analyst:
+      mode: aggregate
+      purposes: [usage]
+      k_min: 10
+    publisher:
+      mode: dp
+      purposes: [usage]
+      epsilon: 1/10
+      cap_per_partition: 1
+  public:
+    mode: dp
+    every: 7d
+    delay: 7d
+    epsilon: 1/10
+opt:
+  model: opt_in
+  notice:
+    url: link
+    version: 4
+    min_version: 4
+  switches:
+    env: [OFF]
+    flag: --off
+    do_not_track: true
+  on_withdrawal:
+    stop: at_once
+    erase_within: 72h
+when:
+  ttl: 90d
+  erasure:
+    by: subject
+    within: 72h
+  late_arrival:
+    past: 7d
+    future: 10m
+lint_ok:
+  W402: reason
+)";
+
+TEST(Diff, ShowsAChangeOfEveryKeyThereIs) {
+  const Manifest before = ParseManifest(kEveryKey).value();
+  std::istringstream lines(kEveryKey);
+  std::string head;
+  for (std::string line; std::getline(lines, line); head += line + "\n") {
+    if (line.ends_with(":") || line.starts_with("revision:")) continue;
+    const bool list = line.ends_with("]");
+    std::string text = kEveryKey;
+    text.replace(head.size() + line.size() - (list ? 1 : 0), 0, "1");
+    // Mostly not a sound manifest any more: what is written differently shows all the same.
+    EXPECT_FALSE(Diff(before, ReadManifest(text).manifest).changes.empty()) << line;
+  }
+}
+
+// So that a new key cannot be left out of the test above.
+TEST(Diff, IsTriedWithEveryKeyOfTheFormat) {
+  const Manifest all = ParseManifest(kEveryKey).value();
+  std::set<std::string> tried;
+  for (const auto& [path, mark] : all.marks) tried.insert(path.substr(path.rfind('.') + 1));
+  std::string table = ReadText("docs/formats/manifest-v1.md");
+  table = table.substr(table.find("| section | keys |"),
+                       table.find("\n\n`max_record_bytes`") - table.find("| section | keys |"));
+  const re2::RE2 word("`([a-z_]+)`");
+  re2::StringPiece rest(table);
+  int keys = 0;
+  for (std::string key; re2::RE2::FindAndConsume(&rest, word, &key); ++keys) {
+    EXPECT_TRUE(key == "none" || tried.contains(key)) << key;  // subject: none
+  }
+  EXPECT_GT(keys, 60);
 }
 
 }  // namespace
