@@ -15,6 +15,13 @@ std::string Plain(std::string_view text) {
 
 std::string OrNothing(const std::string& text) { return text.empty() ? "—" : Plain(text); }
 
+// The page must not promise what the vault cannot do.
+std::string NotYet(microseconds within) {
+  return absl::StrCat("Erasure on request is meant to take at most ", FormatDuration(within),
+                      ", but this version of the vault cannot erase the data of one subject before "
+                      "its time is over.");
+}
+
 std::string TypeText(const FieldSpec& field) {
   std::string text = field.type ? std::string(WordOf(*field.type)) : "";
   if (field.type == FieldType::kStringList) {
@@ -151,11 +158,10 @@ void Opt(const Manifest& m, std::string& out) {
                         ? "nothing is stored.\n"
                         : "no id is stored, not even as a pseudonym.\n");
   }
-  absl::StrAppend(&out, "- When you withdraw, collecting stops at once",
-                  m.opt.erase_within ? absl::StrCat(" and what is stored is erased within ",
-                                                    FormatDuration(*m.opt.erase_within))
-                                     : "",
-                  ".\n\n");
+  absl::StrAppend(&out, "- When you withdraw, collecting stops at once; what is stored ",
+                  "stays until it is deleted as below.\n");
+  if (m.opt.erase_within) absl::StrAppend(&out, "- ", NotYet(*m.opt.erase_within), "\n");
+  absl::StrAppend(&out, "\n");
 }
 
 void When(const Manifest& m, std::string& out) {
@@ -163,10 +169,7 @@ void When(const Manifest& m, std::string& out) {
       &out, "## When is it deleted?\n\nAfter ", m.when.ttl ? FormatDuration(*m.when.ttl) : "—",
       ", counted from the end of the day of the event. From then on nobody can read it,",
       " its key is destroyed, and a signed receipt proves it.");
-  if (m.when.erasure_within) {
-    absl::StrAppend(&out, " On request it is erased within ",
-                    FormatDuration(*m.when.erasure_within), ".");
-  }
+  if (m.when.erasure_within) absl::StrAppend(&out, " ", NotYet(*m.when.erasure_within));
   absl::StrAppend(&out, "\n");
 }
 
