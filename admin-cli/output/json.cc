@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include <google/protobuf/timestamp.pb.h>
 
+#include "admin-cli/output/text.h"
 #include "televault/v1/types.pb.h"
 #include "vault/base/bytes.h"
 #include "vault/base/time.h"
@@ -148,7 +149,7 @@ Json ToJson(const Message& message) {
 }
 
 std::string Dump(const Json& value, int indent) {
-  return value.dump(indent, ' ', false, Json::error_handler_t::replace);
+  return EscapeForTerminal(value.dump(indent, ' ', false, Json::error_handler_t::replace));
 }
 
 }  // namespace televault::cli

@@ -16,7 +16,8 @@ using Json = nlohmann::ordered_json;
 // size.
 Json ToJson(const google::protobuf::Message& message);
 
-// Text of `value`; bytes that are not UTF-8 are replaced. indent < 0: one line.
+// Text of `value`; bytes that are not UTF-8 are replaced, characters that a terminal obeys or that
+// hide what stands around them are \uXXXX: the same JSON. indent < 0: one line.
 std::string Dump(const Json& value, int indent);
 
 }  // namespace televault::cli

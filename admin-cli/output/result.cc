@@ -1,6 +1,7 @@
 #include "admin-cli/output/result.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -106,6 +107,25 @@ class ColumnReader {
   const v1::FieldKind kind_;
   const size_t rows_;
 };
+
+// A name per column, each once: SELECT count(*), count(os) gives count and count_2. A name that a
+// column has by itself stays with it.
+std::vector<std::string> MemberNames(const v1::QueryHeader& header) {
+  std::set<std::string> taken;
+  for (const v1::ResultColumn& column : header.columns()) taken.insert(column.name());
+  std::set<std::string> used;
+  std::vector<std::string> names;
+  for (const v1::ResultColumn& column : header.columns()) {
+    std::string name = column.name();
+    for (int n = 2; used.contains(name); ++n) {
+      name = absl::StrCat(column.name(), "_", n);
+      if (taken.contains(name)) name = column.name();
+    }
+    used.insert(name);
+    names.push_back(std::move(name));
+  }
+  return names;
+}
 
 // Facts of the trailer that matter to whoever reads the rows.
 void NoteTrailer(Context& context, const v1::QueryTrailer& trailer) {
@@ -220,9 +240,7 @@ class JsonResult final : public ResultWriter {
 class JsonLinesResult final : public ResultWriter {
  public:
   explicit JsonLinesResult(Context& context) : context_(context) {}
-  void Header(const v1::QueryHeader& header) override {
-    for (const v1::ResultColumn& column : header.columns()) names_.push_back(column.name());
-  }
+  void Header(const v1::QueryHeader& header) override { names_ = MemberNames(header); }
   void Rows(const std::vector<Row>& rows) override {
     for (const Row& row : rows) {
       Json object = Json::object();
@@ -244,14 +262,14 @@ class CsvResult final : public ResultWriter {
   explicit CsvResult(Context& context) : context_(context) {}
   void Header(const v1::QueryHeader& header) override {
     for (int i = 0; i < header.columns_size(); ++i) {
-      context_.out() << (i > 0 ? "," : "") << CsvCell(header.columns(i).name());
+      context_.out() << (i > 0 ? "," : "") << Shown(header.columns(i).name());
     }
     context_.out() << "\r\n";
   }
   void Rows(const std::vector<Row>& rows) override {
     for (const Row& row : rows) {
       for (size_t i = 0; i < row.size(); ++i) {
-        context_.out() << (i > 0 ? "," : "") << CsvCell(Text(row[i].value));
+        context_.out() << (i > 0 ? "," : "") << Shown(Text(row[i].value));
       }
       context_.out() << "\r\n";
     }
@@ -261,6 +279,10 @@ class CsvResult final : public ResultWriter {
   }
 
  private:
+  // A file gets the bytes as they are; a terminal would obey them.
+  std::string Shown(const std::string& text) {
+    return CsvCell(context_.terminal().out_is_terminal ? Printable(text) : text);
+  }
   // Lists as the CSV door takes them: elements separated by ';'.
   static std::string Text(const Json& value) {
     if (value.is_null()) return "";

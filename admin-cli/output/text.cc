@@ -83,6 +83,22 @@ std::string Printable(std::string_view text) {
   return out;
 }
 
+std::string EscapeForTerminal(std::string_view json) {
+  std::string out;
+  out.reserve(json.size());
+  while (!json.empty()) {
+    const CodePoint c = Decode(json);
+    const size_t bytes = c.bytes == 0 ? 1 : c.bytes;
+    if (c.value >= 0x7F && (IsControl(c.value) || IsInvisible(c.value))) {
+      out += Escape("\\u%04x", c.value);
+    } else {
+      out += json.substr(0, bytes);
+    }
+    json.remove_prefix(bytes);
+  }
+  return out;
+}
+
 size_t DisplayWidth(std::string_view text) {
   size_t width = 0;
   while (!text.empty()) {

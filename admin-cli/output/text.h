@@ -10,6 +10,10 @@ namespace televault::cli {
 // become escapes such as \x1b, newlines and tabs become \n and \t.
 std::string Printable(std::string_view text);
 
+// JSON text in which DEL, C1 controls and marks that reorder or hide text are \uXXXX. `json` is
+// valid JSON in UTF-8, so that they stand inside of strings only and the value stays the same.
+std::string EscapeForTerminal(std::string_view json);
+
 // Columns a printable text takes: code points, combining marks and zero-width ones not counted,
 // wide East Asian ones counted twice.
 size_t DisplayWidth(std::string_view text);

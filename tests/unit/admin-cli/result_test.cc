@@ -99,6 +99,59 @@ TEST(ResultTest, TableCsvAndLines) {
             "{\"os\":null,\"n\":null,\"day\":\"1970-01-01T00:00:02Z\",\"tags\":[]}\n");
 }
 
+// The second of two columns with one name overwrote the first.
+TEST(ResultTest, LinesKeepColumnsOfTheSameName) {
+  v1::QueryHeader header;
+  v1::QueryBatch batch;
+  batch.set_rows(1);
+  for (const char* const name : {"count", "count", "count_2", "count"}) {
+    header.add_columns()->set_name(name);
+    header.mutable_columns(header.columns_size() - 1)->set_kind(v1::FIELD_KIND_INT);
+    batch.add_columns()->add_ints(header.columns_size());
+  }
+  Harness harness;
+  const auto context = harness.Make("jsonl");
+  const auto writer = NewResultWriter(*context);
+  writer->Header(header);
+  TV_ASSERT_OK_AND_ASSIGN(const auto rows, RowsOf(header, batch));
+  writer->Rows(rows);
+  EXPECT_EQ(harness.out.str(), "{\"count\":1,\"count_3\":2,\"count_2\":3,\"count_4\":4}\n");
+}
+
+// A stored text must not give orders to the terminal of whoever reads it.
+TEST(ResultTest, NoFormatSendsControlsToATerminal) {
+  const std::string evil = "a\x1b]0;x\x07\xc2\x9b\xe2\x80\xae\x7f";
+  v1::QueryHeader header;
+  header.add_columns()->set_name(evil);
+  header.mutable_columns(0)->set_kind(v1::FIELD_KIND_STRING);
+  v1::QueryBatch batch;
+  batch.set_rows(1);
+  batch.add_columns()->add_dictionary(evil);
+  batch.mutable_columns(0)->add_codes(0);
+  TV_ASSERT_OK_AND_ASSIGN(const auto rows, RowsOf(header, batch));
+  for (const char* const format : {"table", "json", "jsonl", "csv"}) {
+    Harness harness;
+    Terminal terminal = harness.terminal();
+    terminal.out_is_terminal = true;
+    GlobalOptions options;
+    options.output = format;
+    options.no_color = true;
+    TV_ASSERT_OK_AND_ASSIGN(const auto context, Context::Create(options, terminal));
+    const auto writer = NewResultWriter(*context);
+    writer->Header(header);
+    writer->Rows(rows);
+    writer->End(nullptr);
+    for (const char* const bad : {"\x1b", "\x07", "\xc2\x9b", "\xe2\x80\xae", "\x7f"}) {
+      EXPECT_EQ(harness.out.str().find(bad), std::string::npos) << format;
+    }
+  }
+  Harness pipe;
+  const auto context = pipe.Make("csv");
+  const auto writer = NewResultWriter(*context);
+  writer->Header(header);
+  EXPECT_EQ(pipe.out.str(), evil + "\r\n");
+}
+
 TEST(ResultTest, ABatchThatDoesNotFitIsRefusedBeforeMemoryIsTaken) {
   v1::QueryBatch batch = Batch();
   batch.set_rows(4'000'000'000);
