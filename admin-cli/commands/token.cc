@@ -1,12 +1,9 @@
-#include <cerrno>
-#include <fcntl.h>
-#include <unistd.h>
-
 #include "absl/strings/str_cat.h"
 
 #include "admin-cli/arguments.h"
 #include "admin-cli/commands/command.h"
 #include "admin-cli/output/emit.h"
+#include "admin-cli/secret_file.h"
 
 namespace televault::cli {
 namespace {
@@ -28,41 +25,6 @@ struct AccessorArgs {
 struct ListArgs {
   std::string person;
   PageArgs pages;
-};
-
-// A new file that only its owner may read, opened before the token is made: a secret that comes
-// back once must have a place to go. Threads: one.  Refuses an existing file.  Failure: an
-// unwritten file is removed again.
-class SecretFile {
- public:
-  static absl::StatusOr<std::unique_ptr<SecretFile>> Create(const std::string& path) {
-    const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) return absl::ErrnoToStatus(errno, path);
-    return std::unique_ptr<SecretFile>(new SecretFile(path, fd));
-  }
-  ~SecretFile() {
-    close(fd_);
-    if (!written_) unlink(path_.c_str());
-  }
-  SecretFile(const SecretFile&) = delete;
-  SecretFile& operator=(const SecretFile&) = delete;
-
-  absl::Status Write(const std::string& secret) {
-    const std::string line = secret + "\n";
-    // Kept from here on whatever happens: a torn secret tells more than a missing file.
-    written_ = true;
-    if (write(fd_, line.data(), line.size()) != static_cast<ssize_t>(line.size()) ||
-        fsync(fd_) != 0) {
-      return absl::ErrnoToStatus(errno, path_);
-    }
-    return absl::OkStatus();
-  }
-
- private:
-  SecretFile(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
-  const std::string path_;
-  const int fd_;
-  bool written_ = false;
 };
 
 const std::vector<ListColumn>& Columns() {
