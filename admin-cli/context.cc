@@ -71,12 +71,15 @@ void Context::Note(std::string_view text) {
   if (!options_.quiet) terminal_.err << text << '\n';
 }
 
+absl::Status Context::MayConfirm() const {
+  if (options_.yes || terminal_.in_is_terminal) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "this needs a confirmation and standard input is not a terminal: give --yes");
+}
+
 absl::Status Context::Confirm(std::string_view question) {
+  TV_RETURN_IF_ERROR(MayConfirm());
   if (options_.yes) return absl::OkStatus();
-  if (!terminal_.in_is_terminal) {
-    return absl::FailedPreconditionError(
-        "this needs a confirmation and standard input is not a terminal: give --yes");
-  }
   terminal_.err << question << " [y/N] " << std::flush;
   std::string answer;
   std::getline(terminal_.in, answer);

@@ -63,6 +63,8 @@ class Context {
   // Asks on the terminal; OK only for an explicit yes (or --yes). Without a terminal and without
   // --yes the command is refused.
   absl::Status Confirm(std::string_view question);
+  // Whether Confirm can be answered: for commands that first have to fetch what they ask about.
+  absl::Status MayConfirm() const;
 
   // Errors: INVALID_ARGUMENT (address, token), NOT_FOUND, PERMISSION_DENIED (files).
   absl::StatusOr<client::Vault*> Connect();

@@ -4,6 +4,7 @@
 #include "admin-cli/commands/command.h"
 #include "admin-cli/output/emit.h"
 #include "vault/base/limits.h"
+#include "vault/base/time.h"
 
 namespace televault::cli {
 namespace {
@@ -160,7 +161,31 @@ absl::StatusOr<ExitCode> Vote(Context& context, const IdArgs& args, bool approve
   return ExitOf(response.request());
 }
 
+// What the vote is about, where the question is asked: an id alone tells an approver nothing.
+void ShowOnTerminal(Context& context, const v1::AccessRequest& request) {
+  const Json json = RequestJson(request);
+  std::vector<std::pair<std::string, std::string>> facts;
+  for (const char* const member : {"requested_by", "dataset", "purpose", "reason", "fields", "sql",
+                                   "parameters", "expires_at"}) {
+    facts.emplace_back(member, CellText(json[member]));
+  }
+  facts.emplace_back("grant", FormatDuration(std::chrono::seconds(request.grant_s())));
+  facts.emplace_back("approvals", Approvals(json));
+  WriteFacts(context.err(), facts, {});
+}
+
 absl::StatusOr<ExitCode> RunApprove(Context& context, const IdArgs& args) {
+  TV_RETURN_IF_ERROR(context.MayConfirm());
+  if (!context.options().yes) {
+    TV_ASSIGN_OR_RETURN(client::Vault* const vault, context.Connect());
+    v1::GetAccessRequestRequest request;
+    request.set_id(args.id);
+    client::Call call = context.NewCall();
+    TV_ASSIGN_OR_RETURN(const auto response, vault->GetAccessRequest(request, call));
+    ShowOnTerminal(context, response.request());
+  }
+  TV_RETURN_IF_ERROR(
+      context.Confirm("With enough approvals this query may run and shows rows. Approve?"));
   return Vote(context, args, true);
 }
 
@@ -190,8 +215,8 @@ void AddAccess(CLI::App& root, Choice& choice) {
   AddVerb(*noun, choice, "list", "Your requests; approvers see all", &DeclareList, &RunList);
   AddVerb(*noun, choice, "show", "One request; exit 0 live, 6 pending, 4 over", &DeclareId,
           &RunShow);
-  AddVerb(*noun, choice, "approve", "Vote for it; exit 6 while votes are missing", &DeclareId,
-          &RunApprove);
+  AddVerb(*noun, choice, "approve", "See it and vote for it; exit 6 while votes are missing",
+          &DeclareId, &RunApprove);
   AddVerb(*noun, choice, "deny", "End it", &DeclareId, &RunDeny);
   AddVerb(*noun, choice, "revoke", "End a request or a live grant", &DeclareId, &RunRevoke);
 }

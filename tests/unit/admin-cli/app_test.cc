@@ -110,6 +110,15 @@ TEST(AppTest, ADestructiveVerbIsRefusedWithoutATerminalAndWithoutYes) {
   EXPECT_NE(outcome.err.find("--yes"), std::string::npos);
 }
 
+TEST(AppTest, AnApprovalDisclosesAndIsAskedForLikeADestructiveVerb) {
+  const Outcome outcome = RunCli({"access", "approve", "req-1", "--addr", "unix:/nonexistent/s"});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_NE(outcome.err.find("--yes"), std::string::npos);
+  // With --yes it goes straight to the vault, which is not there.
+  EXPECT_EQ(RunCli({"access", "approve", "req-1", "--yes", "--addr", "unix:/nonexistent/s"}).code,
+            2);
+}
+
 TEST(AppTest, CompletionKnowsTheCommandTree) {
   for (const char* const shell : {"bash", "zsh", "fish"}) {
     const Outcome outcome = RunCli({"completion", shell});
