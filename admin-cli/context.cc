@@ -88,10 +88,14 @@ absl::Status Context::Confirm(std::string_view question) {
   return absl::CancelledError("not confirmed, so nothing was done");
 }
 
+std::string Context::address() const {
+  return options_.address.empty() ? kDefaultAddress : options_.address;
+}
+
 absl::StatusOr<client::Vault*> Context::Connect() {
   if (vault_ != nullptr) return vault_.get();
   client::Options dial;
-  dial.address = options_.address.empty() ? kDefaultAddress : options_.address;
+  dial.address = address();
   dial.ca_file = options_.ca_file;
   dial.cert_file = options_.cert_file;
   dial.key_file = options_.key_file;

@@ -69,6 +69,8 @@ class Context {
   // Errors: INVALID_ARGUMENT (address, token), NOT_FOUND, PERMISSION_DENIED (files).
   absl::StatusOr<client::Vault*> Connect();
   bool connected() const { return vault_ != nullptr; }
+  // Where the vault is reached.
+  std::string address() const;
   // A call with the timeout of the command line, else `usual` (0: the client's own).
   client::Call NewCall(client::milliseconds usual = client::milliseconds(0)) const;
 
@@ -76,6 +78,11 @@ class Context {
   void Observe(std::string_view checkpoint);
   void Observe(const v1::AuditReceipt& receipt) { Observe(receipt.checkpoint()); }
   const std::vector<std::string>& checkpoints() const { return checkpoints_; }
+
+  // What the command did must be reported as done, also where the history could not be compared for
+  // a reason of this machine.
+  void ResultStands() { result_stands_ = true; }
+  bool result_stands() const { return result_stands_; }
 
  private:
   Context(GlobalOptions options, Terminal terminal);
@@ -87,6 +94,7 @@ class Context {
   client::milliseconds timeout_{0};
   std::unique_ptr<client::Vault> vault_;
   std::vector<std::string> checkpoints_;
+  bool result_stands_ = false;
 };
 
 // The token of TELEVAULT_TOKEN_FILE, --token-file or TELEVAULT_TOKEN, in the order flag, file

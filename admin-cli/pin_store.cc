@@ -5,8 +5,10 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
@@ -17,6 +19,10 @@ namespace televault::cli {
 namespace {
 
 constexpr std::string_view kHeader = "televault-pin/v1\n";
+constexpr std::string_view kAddressHeader = "televault-address/v1\n";
+// No origin's file: PinFileName writes capitals behind '%'.
+constexpr std::string_view kAddressFolder = "/%addresses";
+constexpr size_t kMaxAddressBytes = 4096;
 constexpr size_t kMaxPinBytes = 512 * 1024;
 constexpr int kFileMode = 0600;
 constexpr int kDirectoryMode = 0700;
@@ -33,7 +39,55 @@ absl::Status CreateDirectories(const std::string& directory) {
   return absl::OkStatus();
 }
 
+// Absent only where there is no such file: what cannot be looked at counts as damaged.
+absl::StatusOr<std::optional<std::string>> ReadIfThere(const std::string& path, size_t max_bytes) {
+  struct stat info {};
+  if (lstat(path.c_str(), &info) != 0) {
+    if (errno == ENOENT) return std::optional<std::string>();
+    return absl::ErrnoToStatus(errno, path);
+  }
+  TV_ASSIGN_OR_RETURN(std::string text, PosixFileSystem().ReadFile(path, max_bytes));
+  return std::optional<std::string>(std::move(text));
+}
+
 }  // namespace
+
+std::string PlainAddress(const std::string& address) {
+  constexpr std::string_view kUnix = "unix:";
+  if (!address.starts_with(kUnix)) {
+    return absl::AsciiStrToLower(address);
+  }
+  std::error_code error;
+  const auto path = std::filesystem::absolute(address.substr(kUnix.size()), error);
+  return error ? address : absl::StrCat("unix:", path.lexically_normal().string());
+}
+
+std::string AddressFile(const std::string& directory, const std::string& address) {
+  return absl::StrCat(directory, std::string(kAddressFolder), "/", PinFileName(address));
+}
+
+absl::StatusOr<std::string> OriginAt(const std::string& directory, const std::string& address) {
+  const std::string path = AddressFile(directory, address);
+  TV_ASSIGN_OR_RETURN(const auto text, ReadIfThere(path, kMaxAddressBytes));
+  if (!text.has_value()) return std::string();
+  std::string_view rest = *text;
+  if (rest.starts_with(kAddressHeader)) {
+    rest.remove_prefix(kAddressHeader.size());
+    if (const auto origin = audit::TakeLine(rest); origin.ok() && !origin->empty()) {
+      return std::string(*origin);
+    }
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      path, ": not an address file: its lines are televault-address/v1 and an origin"));
+}
+
+absl::Status RememberOrigin(const std::string& directory, const std::string& address,
+                            const std::string& origin) {
+  TV_RETURN_IF_ERROR(CreateDirectories(absl::StrCat(directory, std::string(kAddressFolder))));
+  const std::string text = absl::StrCat(std::string(kAddressHeader), origin, "\n");
+  return ReplaceFile(PosixFileSystem(), AddressFile(directory, address), televault::AsBytes(text),
+                     kFileMode);
+}
 
 std::string FormatPin(const Pin& pin) {
   return absl::StrCat(audit::AsAbsl(kHeader), pin.vkey, "\n", pin.checkpoint);
@@ -88,10 +142,9 @@ absl::StatusOr<std::unique_ptr<PinFile>> PinFile::Open(const std::string& direct
   while (flock(lock, LOCK_EX) != 0) {
     if (errno != EINTR) return absl::ErrnoToStatus(errno, lock_path);
   }
-  FileSystem& fs = PosixFileSystem();
-  if (fs.Exists(path)) {
-    TV_ASSIGN_OR_RETURN(const std::string text, fs.ReadFile(path, kMaxPinBytes));
-    auto pin = ParsePin(text);
+  TV_ASSIGN_OR_RETURN(const auto text, ReadIfThere(path, kMaxPinBytes));
+  if (text.has_value()) {
+    auto pin = ParsePin(*text);
     if (!pin.ok()) return Annotate(pin.status(), path);
     file->pin_ = *std::move(pin);
   }

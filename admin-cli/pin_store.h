@@ -28,6 +28,19 @@ std::string PinFileName(std::string_view origin);
 // $XDG_STATE_HOME/televault or ~/.local/state/televault. NOT_FOUND where neither is set.
 absl::StatusOr<std::string> PinDirectory();
 
+// Address of a vault as its file is named: relative socket paths made absolute, hosts in small
+// letters.
+std::string PlainAddress(const std::string& address);
+
+// Origin of the log that this user knows at `address` (plain); "" before the first use. An error
+// where the record is there and cannot be read: that is never a first use.
+absl::StatusOr<std::string> OriginAt(const std::string& directory, const std::string& address);
+// Durable and atomic.
+absl::Status RememberOrigin(const std::string& directory, const std::string& address,
+                            const std::string& origin);
+// Path of that record, for messages.
+std::string AddressFile(const std::string& directory, const std::string& address);
+
 // The pin of one log, held under an exclusive lock from Open to destruction, so that two commands
 // at once cannot move it backwards.
 // Threads: one.  Borrows: nothing.

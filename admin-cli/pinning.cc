@@ -113,6 +113,9 @@ absl::StatusOr<VerifierKey> ChooseKey(Context& context, client::Vault& vault,
 absl::Status CheckLog(Context& context, client::Vault& vault, const std::string& origin,
                       const std::vector<std::string>& notes) {
   TV_ASSIGN_OR_RETURN(const std::string directory, PinDirectory());
+  const std::string address = PlainAddress(context.address());
+  // Who gives the key has it from elsewhere, and the signature below proves the log.
+  TV_RETURN_IF_ERROR(CheckOrigin(directory, address, origin, !context.options().log_key.empty()));
   TV_ASSIGN_OR_RETURN(const auto file, PinFile::Open(directory, origin));
   TV_ASSIGN_OR_RETURN(const VerifierKey key, ChooseKey(context, vault, file->pin()));
   LogPin pin(key);
@@ -126,8 +129,9 @@ absl::Status CheckLog(Context& context, client::Vault& vault, const std::string&
   for (const std::string& note : notes) {
     TV_RETURN_IF_ERROR(CheckAgainstPin(pin, key, note, source));
   }
-  if (pin.Text() == before) return absl::OkStatus();
-  return file->Store({key.Text(), pin.Text()});
+  if (pin.Text() != before) TV_RETURN_IF_ERROR(file->Store({key.Text(), pin.Text()}));
+  TV_ASSIGN_OR_RETURN(const std::string known, OriginAt(directory, address));
+  return known == origin ? absl::OkStatus() : RememberOrigin(directory, address, origin);
 }
 
 }  // namespace
@@ -153,6 +157,17 @@ absl::Status CheckPins(Context& context) {
   const std::string origin = OriginOf(context.checkpoints().front());
   if (origin.empty()) return VerificationFailed("the vault sent a checkpoint without a log's name");
   return CheckLog(context, *vault, origin, context.checkpoints());
+}
+
+absl::Status CheckOrigin(const std::string& directory, const std::string& address,
+                         const std::string& origin, bool accept_change) {
+  TV_ASSIGN_OR_RETURN(const std::string known, OriginAt(directory, address));
+  if (known.empty() || known == origin || accept_change) return absl::OkStatus();
+  return VerificationFailed(absl::StrCat(
+      address, " was the vault of the log \"", known, "\" and now names the log \"", origin,
+      "\": it is another vault, or one that wants to leave its history behind. If the operators "
+      "announced the change, give the key they published once with --log-key, or remove ",
+      AddressFile(directory, address)));
 }
 
 std::string OriginOf(std::string_view note) {

@@ -34,6 +34,12 @@ absl::Status CheckAgainstPin(audit::LogPin& pin, const audit::VerifierKey& key,
 // moved. Does nothing where the command did not connect.
 absl::Status CheckPins(Context& context);
 
+// Whether the log `origin` may be the one at `address`: it is the one known there, or the first, or
+// the caller accepts a change. Everything else is VERIFICATION_FAILED (exit 3): a vault names its
+// own log, so another name would otherwise pass for a first use.
+absl::Status CheckOrigin(const std::string& directory, const std::string& address,
+                         const std::string& origin, bool accept_change);
+
 // First line of a signed note: the log it claims to speak for ("" where there is no line). Only
 // chooses the pin file; the signature decides.
 std::string OriginOf(std::string_view note);

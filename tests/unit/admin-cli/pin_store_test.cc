@@ -45,6 +45,29 @@ TEST(PinStoreTest, ADamagedPinIsNeverAFirstUse) {
   EXPECT_THAT(PinFile::Open(harness.directory, "p"), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
+// access() says no for a path it cannot look at, too.
+TEST(PinStoreTest, APinThatCannotBeLookedAtIsNeverAFirstUse) {
+  Harness harness;
+  std::filesystem::create_symlink("loop", harness.directory + "/loop");
+  EXPECT_FALSE(PinFile::Open(harness.directory, "loop").ok());
+  std::filesystem::create_symlink("nowhere", harness.directory + "/dangling");
+  EXPECT_FALSE(PinFile::Open(harness.directory, "dangling").ok());
+}
+
+TEST(PinStoreTest, RemembersWhichLogIsWhere) {
+  Harness harness;
+  EXPECT_EQ(PlainAddress("Vault.Example.ORG:7777"), "vault.example.org:7777");
+  EXPECT_EQ(PlainAddress("unix:/run/../V/s"), "unix:/V/s");
+  EXPECT_EQ(PlainAddress("unix:s"), "unix:" + std::filesystem::current_path().string() + "/s");
+  TV_ASSERT_OK_AND_ASSIGN(std::string origin, OriginAt(harness.directory, "unix:/s"));
+  EXPECT_EQ(origin, "");
+  ASSERT_THAT(RememberOrigin(harness.directory, "unix:/s", "a/b"), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(origin, OriginAt(harness.directory, "unix:/s"));
+  EXPECT_EQ(origin, "a/b");
+  std::ofstream(AddressFile(harness.directory, "unix:/s")) << "garbage";
+  EXPECT_FALSE(OriginAt(harness.directory, "unix:/s").ok());
+}
+
 TEST(PinStoreTest, FollowsTheStateDirectoryOfTheUser) {
   setenv("XDG_STATE_HOME", "/state", 1);
   TV_ASSERT_OK_AND_ASSIGN(std::string directory, PinDirectory());

@@ -1,6 +1,8 @@
 #include "admin-cli/pinning.h"
 
 #include "admin-cli/exit_code.h"
+#include "admin-cli/pin_store.h"
+#include "tests/unit/admin-cli/cli_harness.h"
 #include "tests/unit/admin-cli/log_fixture.h"
 
 namespace televault::cli {
@@ -80,6 +82,21 @@ TEST_F(PinningTest, AVaultThatGivesNoProofMovesNothing) {
   };
   EXPECT_THAT(Check(log_.Checkpoint(12), silent), StatusIs(absl::StatusCode::kUnavailable));
   EXPECT_EQ(pin_.pinned()->size, 5u);
+}
+
+// A vault with a new name used to count as one never seen, with nothing to compare.
+TEST_F(PinningTest, AnotherLogAtAKnownAddressIsNoFirstUse) {
+  Harness harness;
+  EXPECT_THAT(CheckOrigin(harness.directory, "unix:/s", "a/b", false), IsOk());
+  ASSERT_THAT(RememberOrigin(harness.directory, "unix:/s", "a/b"), IsOk());
+  EXPECT_THAT(CheckOrigin(harness.directory, "unix:/s", "a/b", false), IsOk());
+  EXPECT_THAT(CheckOrigin(harness.directory, "unix:/other", "c/d", false), IsOk());
+  const absl::Status status = CheckOrigin(harness.directory, "unix:/s", "c/d", false);
+  EXPECT_EQ(ExitCodeOf(status), ExitCode::kVerification);
+  for (const char* const part : {"a/b", "c/d", "--log-key", "remove "}) {
+    EXPECT_NE(std::string(status.message()).find(part), std::string::npos) << part;
+  }
+  EXPECT_THAT(CheckOrigin(harness.directory, "unix:/s", "c/d", true), IsOk());
 }
 
 TEST_F(PinningTest, TheOriginIsTheFirstLine) {
