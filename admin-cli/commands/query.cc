@@ -4,20 +4,18 @@
 #include "admin-cli/commands/command.h"
 #include "admin-cli/output/chart.h"
 #include "admin-cli/output/emit.h"
+#include "admin-cli/output/print.h"
 #include "admin-cli/output/result.h"
 #include "admin-cli/output/text.h"
 #include "admin-cli/pinning.h"
-#include "audit/proof_file.h"
-#include "vault/base/clock.h"
-#include "vault/base/file_system.h"
+#include "admin-cli/receipt.h"
+#include "vault/base/bytes.h"
 #include "vault/base/limits.h"
 
 namespace televault::cli {
 namespace {
 
 constexpr client::milliseconds kQueryTimeout{600'000};
-constexpr std::chrono::seconds kQuietFor{1};
-constexpr int kReceiptMode = 0644;
 
 struct QueryArgs {
   std::string sql;
@@ -93,78 +91,9 @@ std::unique_ptr<ResultWriter> ChooseWriter(Context& context, const std::string& 
   return NewResultWriter(context);
 }
 
-// Counts rows on a terminal once a query takes longer than a second.
-class RowCounter {
- public:
-  explicit RowCounter(Context& context)
-      : context_(context),
-        start_(SystemClock().Mono()),
-        show_(context.terminal().err_is_terminal && !context.terminal().out_is_terminal &&
-              !context.options().quiet) {}
-  void Add(uint64_t rows) {
-    rows_ += rows;
-    if (!show_ || SystemClock().Mono() - start_ < kQuietFor) return;
-    context_.err() << "\r" << HumanCount(rows_) << " rows" << std::flush;
-    dirty_ = true;
-  }
-  ~RowCounter() {
-    if (dirty_) context_.err() << "\r\x1b[K" << std::flush;
-  }
-  RowCounter(const RowCounter&) = delete;
-  RowCounter& operator=(const RowCounter&) = delete;
-
- private:
-  Context& context_;
-  const MonoTime start_;
-  const bool show_;
-  uint64_t rows_ = 0;
-  bool dirty_ = false;
-};
-
-// Copies the stream to `writer`. The trailer, or how the stream ended without one.
-absl::StatusOr<v1::QueryTrailer> Print(Context& context,
-                                       client::MessageStream<v1::QueryResponse>& stream,
-                                       ResultWriter& writer) {
-  RowCounter counter(context);
-  v1::QueryHeader header;
-  v1::QueryTrailer trailer;
-  bool has_header = false;
-  bool has_trailer = false;
-  absl::Status status = absl::OkStatus();
-  while (status.ok()) {
-    v1::QueryResponse part;
-    const auto more = stream.Next(part);
-    status = more.status();
-    if (!more.ok() || !*more) break;
-    if (part.has_header() && !has_header) {
-      has_header = true;
-      header = part.header();
-      writer.Header(header);
-    } else if (part.has_batch() && has_header && !has_trailer) {
-      const auto rows = RowsOf(header, part.batch());
-      status = rows.status();
-      if (rows.ok()) writer.Rows(*rows);
-      counter.Add(part.batch().rows());
-    } else if (part.has_trailer() && has_header) {
-      has_trailer = true;
-      trailer = part.trailer();
-    } else {
-      status = absl::DataLossError("the vault sent the parts of a result in the wrong order");
-    }
-  }
-  if (status.ok() && !has_trailer) status = absl::DataLossError("the result ended without its end");
-  if (has_header) writer.End(status.ok() ? &trailer : nullptr);
-  if (!status.ok() && has_header) {
-    return Annotate(status, "the result above is not complete");
-  }
-  if (!status.ok()) return status;
-  return trailer;
-}
-
-// Keeps the proof and checks it: the log that this machine has pinned holds the query's entry.
-absl::Status KeepReceipt(Context& context, client::Vault& vault, const std::string& path,
+// Checks the proof and keeps it: the log that this machine has pinned holds the query's entry.
+absl::Status TakeReceipt(Context& context, client::Vault& vault, const std::string& path,
                          const v1::AuditReceipt& receipt) {
-  TV_RETURN_IF_ERROR(ReplaceFile(PosixFileSystem(), path, AsBytes(receipt.proof()), kReceiptMode));
   TV_RETURN_IF_ERROR(CheckPins(context));
   TV_ASSIGN_OR_RETURN(const audit::VerifierKey key,
                       KnownLogKey(context, OriginOf(receipt.checkpoint())));
@@ -172,18 +101,8 @@ absl::Status KeepReceipt(Context& context, client::Vault& vault, const std::stri
   request.set_index(receipt.index());
   client::Call call = context.NewCall();
   TV_ASSIGN_OR_RETURN(const auto leaf, vault.GetInclusionProof(request, call));
-  const auto proof = audit::ParseProofFile(receipt.proof());
-  absl::Status status = proof.status();
-  if (status.ok() && proof->index != receipt.index()) {
-    status = absl::FailedPreconditionError("it is the proof of another entry");
-  }
-  if (status.ok()) {
-    TV_ASSIGN_OR_RETURN(const audit::Hash hash, audit::HashFromBytes(AsBytes(leaf.leaf_hash())));
-    status = audit::VerifyProofFile(*proof, hash, key).status();
-  }
-  if (!status.ok()) {
-    return VerificationFailed(absl::StrCat("the query's receipt: ", status.message()));
-  }
+  TV_ASSIGN_OR_RETURN(const audit::Hash hash, audit::HashFromBytes(AsBytes(leaf.leaf_hash())));
+  TV_RETURN_IF_ERROR(KeepReceipt(path, receipt, hash, key));
   context.Note(absl::StrCat("Receipt verified: entry ", receipt.index(), " of ", receipt.size(),
                             ", kept in ", path));
   return absl::OkStatus();
@@ -202,11 +121,11 @@ absl::StatusOr<ExitCode> RunQuery(Context& context, const QueryArgs& args) {
   client::Call call = context.NewCall(kQueryTimeout);
   TV_ASSIGN_OR_RETURN(const auto stream, vault->Query(request, call));
   const auto writer = ChooseWriter(context, args.chart);
-  TV_ASSIGN_OR_RETURN(const v1::QueryTrailer trailer, Print(context, *stream, *writer));
+  TV_ASSIGN_OR_RETURN(const v1::QueryTrailer trailer, PrintResult(context, *stream, *writer));
   context.out() << std::flush;
   context.Observe(trailer.receipt());
   if (!args.receipt.empty()) {
-    TV_RETURN_IF_ERROR(KeepReceipt(context, *vault, args.receipt, trailer.receipt()));
+    TV_RETURN_IF_ERROR(TakeReceipt(context, *vault, args.receipt, trailer.receipt()));
   }
   return ExitCode::kOk;
 }
