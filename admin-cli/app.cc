@@ -8,6 +8,7 @@
 #include "admin-cli/output/text.h"
 #include "admin-cli/pinning.h"
 #include "admin-cli/version.h"
+#include "vault/client/error.h"
 
 namespace televault::cli {
 namespace {
@@ -62,22 +63,39 @@ int RunChosen(const Choice& choice, GlobalOptions options, Terminal terminal) {
   auto context = Context::Create(std::move(options), terminal);
   if (!context.ok()) return Fail(terminal, context.status());
   const absl::StatusOr<ExitCode> done = choice.action(**context);
-  // A refused call still shows a history; only its comparison must not hide why it was refused.
-  const bool compare = done.ok() || !(*context)->checkpoints().empty();
-  const absl::Status pins = compare ? CheckPins(**context) : absl::OkStatus();
-  if (!pins.ok() && (done.ok() || ExitCodeOf(pins) == ExitCode::kVerification)) {
-    if (!done.ok()) Fail(terminal, done.status());
-    return Fail(terminal, pins);
+  const absl::Status pins =
+      ShowsHistory(**context, done.status()) ? CheckPins(**context) : absl::OkStatus();
+  return Conclude(**context, terminal, done, pins);
+}
+
+}  // namespace
+
+bool ShowsHistory(const Context& context, const absl::Status& done) {
+  if (done.ok() || !context.checkpoints().empty()) return true;
+  const client::Error error = client::ErrorOf(done);
+  return error.from_vault && error.code != absl::StatusCode::kUnauthenticated;
+}
+
+int Conclude(const Context& context, Terminal& terminal, const absl::StatusOr<ExitCode>& done,
+             const absl::Status& pins) {
+  const bool disputed = ExitCodeOf(pins) == ExitCode::kVerification;
+  if (!done.ok()) {
+    const int code = Fail(terminal, done.status());
+    return disputed ? Fail(terminal, pins) : code;
   }
-  if (!done.ok()) return Fail(terminal, done.status());
+  if (disputed || (!pins.ok() && !context.result_stands())) return Fail(terminal, pins);
+  if (!pins.ok()) {
+    terminal.err
+        << "televault: warning: this is done, but the audit log was not compared with what "
+           "was seen before. "
+        << Explain(pins) << '\n';
+  }
   terminal.out << std::flush;
   if (!terminal.out) {
     return Fail(terminal, absl::DataLossError("standard output could not be written"));
   }
   return static_cast<int>(*done);
 }
-
-}  // namespace
 
 std::unique_ptr<CLI::App> BuildApp(GlobalOptions& options, Choice& choice) {
   auto app = std::make_unique<CLI::App>("Command line of a televault telemetry vault", "televault");

@@ -67,6 +67,8 @@ absl::StatusOr<ExitCode> RunEngage(Context& context, const EngageArgs& args) {
   client::Call call = context.NewCall();
   TV_ASSIGN_OR_RETURN(const auto response, vault->EngageLockdown(request, call));
   context.Observe(response.receipt());
+  // A responder's script must not read the want of a home directory as "not locked".
+  context.ResultStands();
   if (context.format() == OutputFormat::kTable) {
     context.out() << "Locked down: " << LevelName(response.lockdown().level()) << " for "
                   << Printable(FormatScope(response.lockdown().scope())) << ", "

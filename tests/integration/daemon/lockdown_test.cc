@@ -120,6 +120,18 @@ TEST_F(LockdownTest, EachLevelStopsWhatItSaysAndStaysOverAKill) {
   }
 }
 
+// A responder's job without a home directory ended with exit code 1 although everything was locked.
+TEST_F(LockdownTest, ALockdownIsReportedAsDoneWhereTheCommandLineHasNoHome) {
+  TV_ASSERT_OK_AND_ASSIGN(const ProcessResult result,
+                          RunProcess({TELEVAULT_BINARY, "--addr", "unix:" + daemon_.socket(),
+                                      "--token-file", cast_.responder.path, "--quiet", "lockdown",
+                                      "engage", "--level", "reads", "--reason", "a drill"},
+                                     daemon_.directory(), {{"HOME", ""}, {"XDG_STATE_HOME", ""}}));
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_NE(result.err.find("warning"), std::string::npos) << result.err;
+  EXPECT_THAT(Status().lockdowns(), SizeIs(1));
+}
+
 TEST_F(LockdownTest, NobodyLiftsAlone) {
   TV_ASSERT_OK_AND_ASSIGN(const auto engaged, Engage(v1::LOCKDOWN_LEVEL_READS));
   const std::string id = engaged.lockdown().id();

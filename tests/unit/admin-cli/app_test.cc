@@ -2,7 +2,11 @@
 
 #include <algorithm>
 
+#include <google/rpc/error_details.pb.h>
+#include <google/rpc/status.pb.h>
+
 #include "tests/unit/admin-cli/cli_harness.h"
+#include "vault/client/error.h"
 
 namespace televault::cli {
 namespace {
@@ -127,6 +131,47 @@ TEST(AppTest, CompletionKnowsTheCommandTree) {
     EXPECT_NE(outcome.out.find("--purpose"), std::string::npos) << shell;
   }
   EXPECT_EQ(RunCli({"completion", "tcsh"}).code, 1);
+}
+
+TEST(AppTest, ARefusedCommandShowsAHistoryToo) {
+  Harness harness;
+  const auto context = harness.Make("json");
+  const auto wire = [](int code, const std::string& reason) {
+    google::rpc::ErrorInfo info;
+    info.set_domain("televault");
+    info.set_reason(reason);
+    google::rpc::Status details;
+    details.set_code(code);
+    details.add_details()->PackFrom(info);
+    return client::FromWire(code, "no", details.SerializeAsString());
+  };
+  EXPECT_TRUE(ShowsHistory(*context, absl::OkStatus()));
+  EXPECT_TRUE(ShowsHistory(*context, wire(7, "DENIED")));
+  EXPECT_TRUE(ShowsHistory(*context, wire(9, "LOCKED_DOWN")));
+  EXPECT_FALSE(ShowsHistory(*context, wire(16, "UNAUTHENTICATED")));
+  EXPECT_FALSE(ShowsHistory(*context, client::FromWire(14, "no route", "")));
+  EXPECT_FALSE(ShowsHistory(*context, absl::InvalidArgumentError("a local error")));
+}
+
+TEST(AppTest, AResultThatStandsIsNoFailureWhereOnlyThePinCannotBeKept) {
+  const absl::Status no_place = absl::NotFoundError("no place to pin");
+  const auto conclude = [&](bool stands, const absl::StatusOr<ExitCode>& done,
+                            const absl::Status& pins, std::string* err = nullptr) {
+    Harness harness;
+    const auto context = harness.Make("json");
+    if (stands) context->ResultStands();
+    Terminal terminal = harness.terminal();
+    const int code = Conclude(*context, terminal, done, pins);
+    if (err != nullptr) *err = harness.err.str();
+    return code;
+  };
+  std::string err;
+  EXPECT_EQ(conclude(true, ExitCode::kOk, no_place, &err), 0);
+  EXPECT_NE(err.find("warning"), std::string::npos) << err;
+  EXPECT_EQ(conclude(false, ExitCode::kOk, no_place), 1);
+  EXPECT_EQ(conclude(true, ExitCode::kOk, VerificationFailed("forked")), 3);
+  EXPECT_EQ(conclude(false, absl::InternalError("x"), VerificationFailed("forked")), 3);
+  EXPECT_EQ(conclude(false, absl::InvalidArgumentError("x"), no_place), 1);
 }
 
 TEST(ContextTest, ConfirmTakesOnlyAnExplicitYes) {
