@@ -300,18 +300,22 @@ Decision Decide(const Principal& principal, const Request& request, const Datase
       .Run(lockdown != nullptr ? *lockdown : LockdownView{});
 }
 
-bool MaySee(const Principal& principal, const DatasetPolicy& dataset) {
-  constexpr CapabilitySet kManages = {v1::CAPABILITY_MANAGE_CATALOG,
-                                      v1::CAPABILITY_MANAGE_RETENTION,
-                                      v1::CAPABILITY_APPROVE_ACCESS};
+namespace {
+
+bool Reaches(const Principal& principal, const DatasetPolicy& dataset) {
   if (!principal.authenticated() || dataset.version != kDatasetPolicyVersion) return false;
-  if (!principal.datasets.empty() && !Contains(principal.datasets, dataset.name)) return false;
-  if (CapabilitiesOf(principal.roles).Intersects(kManages)) return true;
+  return principal.datasets.empty() || Contains(principal.datasets, dataset.name);
+}
+
+// Whether a role of the caller may read the dataset, in this mode if one is given, for a purpose
+// that the token carries.
+bool ReadsFor(const Principal& principal, const DatasetPolicy& dataset,
+              std::optional<AccessMode> mode) {
   return std::any_of(principal.roles.begin(), principal.roles.end(), [&](const std::string& name) {
     const Role* role = FindRole(name);
     const auto found = dataset.roles.find(name);
     if (role == nullptr || !role->capabilities.Has(v1::CAPABILITY_READ_CATALOG) ||
-        found == dataset.roles.end()) {
+        found == dataset.roles.end() || (mode && found->second.mode != *mode)) {
       return false;
     }
     const auto& purposes = found->second.purposes;
@@ -319,6 +323,25 @@ bool MaySee(const Principal& principal, const DatasetPolicy& dataset) {
       return principal.purposes.empty() || Contains(principal.purposes, purpose);
     });
   });
+}
+
+}  // namespace
+
+bool MaySee(const Principal& principal, const DatasetPolicy& dataset) {
+  constexpr CapabilitySet kManages = {v1::CAPABILITY_MANAGE_CATALOG,
+                                      v1::CAPABILITY_MANAGE_RETENTION,
+                                      v1::CAPABILITY_APPROVE_ACCESS};
+  if (!Reaches(principal, dataset)) return false;
+  if (CapabilitiesOf(principal.roles).Intersects(kManages)) return true;
+  return ReadsFor(principal, dataset, std::nullopt);
+}
+
+bool MaySeeExactFigures(const Principal& principal, const DatasetPolicy& dataset) {
+  constexpr CapabilitySet kManages = {v1::CAPABILITY_MANAGE_CATALOG,
+                                      v1::CAPABILITY_MANAGE_RETENTION};
+  if (!Reaches(principal, dataset)) return false;
+  if (CapabilitiesOf(principal.roles).Intersects(kManages)) return true;
+  return ReadsFor(principal, dataset, AccessMode::kRows);
 }
 
 }  // namespace televault::auth

@@ -131,4 +131,9 @@ Decision Decide(const Principal& principal, const Request& request, const Datase
 // its roles manages datasets, or may read this one for a purpose the token carries.
 bool MaySee(const Principal& principal, const DatasetPolicy& dataset);
 
+// Whether the caller may know of this dataset what no query guards: how many events it holds and
+// when exactly something came in. Small groups are withheld from whoever reads aggregates only, and
+// two exact counts around one event would give it away.
+bool MaySeeExactFigures(const Principal& principal, const DatasetPolicy& dataset);
+
 }  // namespace televault::auth

@@ -35,7 +35,7 @@ v1::FieldKind ToKind(catalog::FieldType type) {
   return v1::FIELD_KIND_UNSPECIFIED;
 }
 
-v1::DatasetSummary SummaryOf(const catalog::Dataset& dataset,
+v1::DatasetSummary SummaryOf(const auth::Principal& principal, const catalog::Dataset& dataset,
                              const partition::PartitionCatalog& partitions, WallTime now) {
   v1::DatasetSummary summary;
   summary.set_name(dataset.name);
@@ -46,6 +46,9 @@ v1::DatasetSummary SummaryOf(const catalog::Dataset& dataset,
   if (dataset.manifest.why.review_by) {
     summary.set_review_by(FormatDay(*dataset.manifest.why.review_by));
   }
+  if (!auth::MaySeeExactFigures(principal, dataset.policy)) return summary;
+  summary.set_partitions(0);
+  summary.set_events(0);
   for (const auto& info : partitions.List(dataset.id, Day(std::numeric_limits<int32_t>::min()),
                                           Day(std::numeric_limits<int32_t>::max()))) {
     if (info.state != partition::State::kLive || info.deadline <= now) continue;
@@ -175,7 +178,7 @@ absl::Status CatalogServiceImpl::List(Call& call, const v1::ListDatasetsRequest&
   std::erase_if(
       visible, [&](const auto& dataset) { return !auth::MaySee(call.principal, dataset->policy); });
   response.set_next_page_token(EachOnPage(visible, page, [&](const catalog::DatasetPtr& dataset) {
-    *response.add_datasets() = SummaryOf(*dataset, *data->partitions, call.now);
+    *response.add_datasets() = SummaryOf(call.principal, *dataset, *data->partitions, call.now);
   }));
   return absl::OkStatus();
 }
@@ -199,7 +202,7 @@ absl::Status CatalogServiceImpl::Get(Call& call, const v1::GetDatasetRequest& re
         absl::NotFoundError("no such dataset; `televault dataset list` shows those you may use"),
         reason::kUnknownDataset);
   }
-  *response.mutable_summary() = SummaryOf(**dataset, *data->partitions, call.now);
+  *response.mutable_summary() = SummaryOf(call.principal, **dataset, *data->partitions, call.now);
   AddFields(**dataset, response);
   response.set_manifest((*dataset)->manifest.text);
   response.set_digest(ToHex(AsBytes((*dataset)->digest)));

@@ -29,14 +29,19 @@ absl::Status ListRejectsPage(DataPlaneSource& source, const Call& call,
   });
   response.set_next_page_token(EachOnPage(counts, page, [&](const auto& record) {
     v1::RejectCount& out = *response.add_counts();
+    WallTime last_at{record.last_at_us()};
     if (const auto dataset = data->catalog->Find(DatasetId(record.dataset_id())); dataset.ok()) {
       out.set_dataset((*dataset)->name);
+      // To the microsecond it would tell when a single machine was active.
+      if (!auth::MaySeeExactFigures(call.principal, (*dataset)->policy)) {
+        last_at = StartOf(DayOf(last_at));
+      }
     }
     out.set_source(record.source());
     out.set_rule(record.rule());
     out.set_field(record.field());
     out.set_events(record.events());
-    *out.mutable_last_at() = ToWireTime(record.last_at_us());
+    *out.mutable_last_at() = ToWireTime(last_at);
   }));
   return absl::OkStatus();
 }

@@ -98,8 +98,25 @@ TEST_F(BadInputTest, OneBadEventIsRefusedByItsRuleAndTheOthersAreKept) {
   uint64_t counted = 0;
   v1::ListRejectsRequest request;
   TV_ASSERT_OK_AND_ASSIGN(const auto counts, As(cast_.analyst)->ListRejects(request, call_));
-  for (const v1::RejectCount& count : counts.counts()) counted += count.events();
+  for (const v1::RejectCount& count : counts.counts()) {
+    counted += count.events();
+    // Who may not read single events does not learn when one was refused.
+    EXPECT_EQ(count.last_at().seconds() % 86'400, 0);
+    EXPECT_EQ(count.last_at().nanos(), 0);
+  }
   EXPECT_EQ(counted, cases.size());
+  TV_ASSERT_OK_AND_ASSIGN(const auto exact, As(cast_.steward)->ListRejects(request, call_));
+  for (const v1::RejectCount& count : exact.counts()) {
+    EXPECT_TRUE(count.last_at().seconds() % 86'400 != 0 || count.last_at().nanos() != 0);
+  }
+  // Nor how many there are: an exact count before and after an event gives it away.
+  v1::GetDatasetRequest get;
+  get.set_name("cli_usage");
+  TV_ASSERT_OK_AND_ASSIGN(const auto coarse, As(cast_.analyst)->GetDataset(get, call_));
+  EXPECT_FALSE(coarse.summary().has_events());
+  EXPECT_FALSE(coarse.summary().has_partitions());
+  TV_ASSERT_OK_AND_ASSIGN(const auto whole, As(cast_.steward)->GetDataset(get, call_));
+  EXPECT_EQ(std::to_string(whole.summary().events()), std::to_string(stored));
 }
 
 TEST_F(BadInputTest, ABatchThatIsWrongAsAWholeStoresNothingAndSaysWhy) {

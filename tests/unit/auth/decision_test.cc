@@ -515,6 +515,26 @@ TEST(MaySeeTest, OnlyWhoMayUseADatasetSeesIt) {
   EXPECT_FALSE(MaySee(Principal{}, scene.dataset));
 }
 
+// Figures that change with a single event are for those whom small groups are not withheld from.
+TEST(MaySeeTest, OnlyStewardsAndReadersOfRowsSeeExactFigures) {
+  const Scene scene = AnalystScene();
+  const auto exact = [&](std::vector<std::string> roles, std::vector<std::string> purposes = {},
+                         std::vector<std::string> datasets = {}) {
+    Principal principal = scene.principal;
+    principal.roles = std::move(roles);
+    principal.purposes = std::move(purposes);
+    principal.datasets = std::move(datasets);
+    return MaySeeExactFigures(principal, scene.dataset);
+  };
+  EXPECT_FALSE(exact({"analyst"}));
+  EXPECT_FALSE(exact({"publisher"}));
+  EXPECT_TRUE(exact({"steward"}));
+  EXPECT_TRUE(exact({"investigator"}));
+  EXPECT_FALSE(exact({"investigator"}, {"usage"})) << "its role has reliability only";
+  EXPECT_FALSE(exact({"steward"}, {}, {"other"}));
+  EXPECT_FALSE(MaySeeExactFigures(Principal{}, scene.dataset));
+}
+
 TEST(MaySeeTest, ACatalogCallForAnInvisibleDatasetLooksLikeNoSuchDataset) {
   Scene scene = AnalystScene();
   scene.policy =
