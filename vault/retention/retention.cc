@@ -66,8 +66,8 @@ absl::Status RetentionManager::Advance(const partition::PartitionInfo& info, Wal
     // Its key is gone: shredded in this run, or by ShredDue, or by a run that could not record it.
     if (info.deadline > now || !parts_.keyring.DataKeys(info.id).empty()) return absl::OkStatus();
     parts_.reader.Forget(info.id);
-    // The keyring may not know a key any more while the slot secret that opens an old copy of it is
-    // left: after a crash, or in a shred that runs beside this one. This waits for it and finishes it.
+    // The keyring may not know a key any more while the slot secret that opens an old copy of it
+    // is left: after a crash, or in a shred that runs beside this. Waits for it, and finishes it.
     TV_RETURN_IF_ERROR(parts_.keyring.Shred(std::vector<PartitionId>()).status());
     TV_RETURN_IF_ERROR(RecordShredded(info, now));
     ++report.shredded;

@@ -62,7 +62,7 @@ absl::StatusOr<std::string> Inflate(std::span<const std::span<const uint8_t>> pi
       stream.z.next_out = reinterpret_cast<Bytef*>(out.data()) + had;
       stream.z.avail_out = static_cast<uInt>(step);
       state = inflate(&stream.z, Z_NO_FLUSH);
-      out.resize(out.size() - stream.z.avail_out);
+      out.erase(had + step - stream.z.avail_out);
       if (out.size() > limits::kMaxMessageBytes) return TooLarge();
       if (state != Z_OK && state != Z_STREAM_END && state != Z_BUF_ERROR) return Broken();
     } while (stream.z.avail_in > 0 || stream.z.avail_out == 0);
