@@ -207,7 +207,9 @@ bool KnownAuditValue(std::string_view key, std::string_view value) {
                                                 : crypto::LooksLikeEnvelope(leaf->body));
   }
   if (key.starts_with("T")) return value.size() == 256 * 32 && Incompressible(std::string(value));
-  if (key == store::kHeadKey) return value.size() == 1 + 8 + 8 + 32 + 32 + 32 && value[0] == 1;
+  if (key == store::kHeadKey) {
+    return value.size() == 1 + 8 + 8 + 32 + 32 + 3 * 8 + 32 && value[0] == 2;
+  }
   if (key == store::kCheckpointKey) {
     const auto note = audit::ParseNote(value);
     return note.ok() && note->text.starts_with("vault.test/televault\n");
