@@ -302,7 +302,7 @@ absl::StatusOr<std::shared_ptr<service::DataPlane>> Vault::BuildDataPlane() {
     TV_RETURN_IF_ERROR(data->catalog->Load(*view));
     TV_RETURN_IF_ERROR(data->access->Load(*view));
   }
-  TV_ASSIGN_OR_RETURN(data->partitions, partition::PartitionCatalog::Open(*engine_.store, *meta_,
+  TV_ASSIGN_OR_RETURN(data->partitions, partition::PartitionCatalog::Load(*engine_.store, *meta_,
                                                                           around_.clock.Wall()));
   data->reader = std::make_unique<partition::PartitionReader>(*engine_.store, *meta_, *keyring_,
                                                               *data->partitions, *lockdown_, vault);

@@ -76,7 +76,7 @@ PartitionCatalog::RecordLock::~RecordLock() {
   catalog_->records_free_.notify_one();
 }
 
-absl::StatusOr<std::unique_ptr<PartitionCatalog>> PartitionCatalog::Open(
+absl::StatusOr<std::unique_ptr<PartitionCatalog>> PartitionCatalog::Load(
     store::Store& store, const store::MetaStore& meta, WallTime now) {
   TV_ASSIGN_OR_RETURN(const std::unique_ptr<store::View> view, store.Pin());
   std::unique_ptr<PartitionCatalog> catalog(new PartitionCatalog());
@@ -155,8 +155,57 @@ std::vector<PartitionInfo> PartitionCatalog::All() const {
   return found;
 }
 
+std::optional<PartitionInfo> PartitionCatalog::FindForReading(PartitionId id) const {
+  const std::lock_guard lock(mu_);
+  if (const auto at = partitions_.find(id); at != partitions_.end()) return Shown(at->second);
+  if (const auto at = opening_.find(id); at != opening_.end()) return at->second;
+  return std::nullopt;
+}
+
+std::vector<PartitionInfo> PartitionCatalog::ListForReading(DatasetId dataset, Day first,
+                                                            Day last) const {
+  const std::lock_guard lock(mu_);
+  std::map<PartitionId, PartitionInfo> found;
+  for (const auto* known : {&partitions_, &opening_}) {
+    const auto begin = known->lower_bound({dataset, first});
+    for (auto at = begin; at != known->end() && at->first <= PartitionId{dataset, last}; ++at) {
+      found.try_emplace(at->first, Shown(at->second));
+    }
+  }
+  std::vector<PartitionInfo> listed;
+  listed.reserve(found.size());
+  for (auto& [id, info] : found) listed.push_back(std::move(info));
+  return listed;
+}
+
+std::optional<PartitionCatalog::Opening> PartitionCatalog::Open(PartitionId id, WallTime deadline,
+                                                                WallTime now) {
+  const std::lock_guard lock(mu_);
+  if (const auto at = partitions_.find(id); at != partitions_.end()) {
+    return Opening{Shown(at->second), false};
+  }
+  // Two callers may open a partition at once: both commit the record of the first, unless the TTL
+  // became shorter in between. The first may also have been given up, so its deadline is not more
+  // than a bound.
+  if (const auto at = opening_.find(id); at != opening_.end()) {
+    at->second.deadline = std::min(at->second.deadline, deadline);
+    return Opening{at->second, true};
+  }
+  if (LiveCount() + opening_.size() >= limits::kMaxLivePartitions) return std::nullopt;
+  PartitionInfo fresh;
+  fresh.id = id;
+  fresh.deadline = deadline;
+  fresh.opened_at = now;
+  if (now < deadline) opening_.emplace(id, fresh);
+  return Opening{fresh, true};
+}
+
 size_t PartitionCatalog::live_count() const {
   const std::lock_guard lock(mu_);
+  return LiveCount();
+}
+
+size_t PartitionCatalog::LiveCount() const {
   return static_cast<size_t>(
       std::count_if(partitions_.begin(), partitions_.end(),
                     [](const auto& entry) { return entry.second.state == State::kLive; }));
@@ -182,7 +231,9 @@ void PartitionCatalog::OnOpened(const PartitionInfo& info) {
   fresh.key = info.key;
   fresh.deadline = info.deadline;
   fresh.opened_at = info.opened_at;
-  partitions_.try_emplace(info.id, fresh);
+  const auto known = partitions_.try_emplace(info.id, fresh).first;
+  known->second.deadline = std::min(known->second.deadline, info.deadline);
+  opening_.erase(info.id);
 }
 
 void PartitionCatalog::OnMicroBatch(PartitionId id, uint64_t rows, uint64_t bytes, WallTime at) {

@@ -47,10 +47,10 @@ struct PartitionInfo {
 // The partitions of the vault and their figures, in memory; the truth is the meta and hot families,
 // from which it is rebuilt at open.
 // Refuses to hold rows or keys, to commit anything: whoever commits reports here afterwards.
-// Threads: any.  Borrows: nothing after Open.
+// Threads: any.  Borrows: nothing after Load.
 // Invariants: (1) a deadline only moves to earlier times. (2) A state only moves forward.
 // (3) At most one holder of the maintenance lock per partition, and one of the record lock.
-// Failure: Open fails where a record does not open or the counts exceed limits.
+// Failure: Load fails where a record does not open or the counts exceed limits.
 class PartitionCatalog {
  public:
   // Held while a partition's data is rewritten or removed (merge, erasure, purge): they exclude
@@ -82,7 +82,7 @@ class PartitionCatalog {
     PartitionCatalog* catalog_;
   };
 
-  static absl::StatusOr<std::unique_ptr<PartitionCatalog>> Open(store::Store& store,
+  static absl::StatusOr<std::unique_ptr<PartitionCatalog>> Load(store::Store& store,
                                                                 const store::MetaStore& meta,
                                                                 WallTime now);
 
@@ -92,6 +92,20 @@ class PartitionCatalog {
   std::vector<PartitionInfo> All() const;
   size_t live_count() const;
 
+  // As Find and List, and those that a commit which is under way may have opened: a view pinned
+  // before the call can hold nothing of a partition that is not among them. Their figures are 0.
+  std::optional<PartitionInfo> FindForReading(PartitionId id) const;
+  std::vector<PartitionInfo> ListForReading(DatasetId dataset, Day first, Day last) const;
+
+  // --- before a commit --------------------------------------------------------------------------
+  struct Opening {
+    PartitionInfo info;
+    bool opens = false;  // the commit has to carry the partition's record
+  };
+  // What a batch is to be written into: the partition where it is known, otherwise one that is
+  // opened, with the earliest deadline of the callers so far. Nothing if there is room for no more.
+  std::optional<Opening> Open(PartitionId id, WallTime deadline, WallTime now);
+
   // Nothing if somebody else holds it.
   std::optional<MaintenanceLock> TryLock(PartitionId id);
   // Waits for whoever holds it: as long as a commit takes. Taken after a maintenance lock, and not
@@ -99,7 +113,7 @@ class PartitionCatalog {
   RecordLock LockRecords();
 
   // --- reports of what has been committed -------------------------------------------------------
-  // Key, deadline and opened_at count; ignored where the partition is known.
+  // Key, deadline and opened_at count; where the partition is known, an earlier deadline does.
   void OnOpened(const PartitionInfo& info);
   void OnMicroBatch(PartitionId id, uint64_t rows, uint64_t bytes, WallTime at);
   // Micro-batches and blocks became other blocks.
@@ -123,10 +137,12 @@ class PartitionCatalog {
 
  private:
   PartitionCatalog() = default;
+  size_t LiveCount() const;  // holds mu_
 
   mutable std::mutex mu_;  // guards all below
   std::condition_variable records_free_;
   std::map<PartitionId, PartitionInfo> partitions_;
+  std::map<PartitionId, PartitionInfo> opening_;  // prepared, not known to be committed
   std::set<PartitionId> locked_;
   bool records_locked_ = false;
 };

@@ -98,7 +98,7 @@ class PartitionReader::PinnedSnapshot final : public Snapshot {
 };
 
 absl::Status PartitionReader::PinnedSnapshot::CheckReadable(PartitionId id) const {
-  const std::optional<PartitionInfo> info = reader_.catalog_.Find(id);
+  const std::optional<PartitionInfo> info = reader_.catalog_.FindForReading(id);
   if (!info.has_value()) {
     return absl::NotFoundError(absl::StrCat("no partition of ", FormatDay(id.day)));
   }
@@ -135,7 +135,9 @@ absl::StatusOr<std::vector<PartitionInfo>> PartitionReader::PinnedSnapshot::Part
     DatasetId dataset, Day first, Day last) const {
   std::vector<PartitionInfo> readable;
   const WallTime now = reader_.gate_.ReadTime();
-  for (PartitionInfo& info : reader_.catalog_.List(dataset, first, last)) {
+  // Not those alone whose opening was reported: the view may already hold what a commit brought,
+  // and a batch of several days is seen whole or not at all.
+  for (PartitionInfo& info : reader_.catalog_.ListForReading(dataset, first, last)) {
     if (info.state != State::kLive || now >= info.deadline) continue;
     TV_RETURN_IF_ERROR(CheckReadable(info.id));
     readable.push_back(std::move(info));

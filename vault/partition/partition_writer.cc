@@ -1,6 +1,7 @@
 #include "vault/partition/partition_writer.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -67,44 +68,9 @@ PartitionWriter::PartitionWriter(PartitionCatalog& catalog, crypto::Keyring& key
       random_(random),
       vault_(vault) {}
 
-absl::StatusOr<PartitionWriter::Target> PartitionWriter::FindTarget(PartitionId id,
-                                                                    WallTime deadline,
-                                                                    WallTime now) {
-  if (std::optional<PartitionInfo> known = catalog_.Find(id)) return Target{*known, false};
-  const std::lock_guard lock(mu_);
-  // Again: it is known before it is no longer in opening_.
-  if (std::optional<PartitionInfo> known = catalog_.Find(id)) return Target{*known, false};
-  // Two callers may open a partition at once: both commit the record of the first, unless the TTL
-  // became shorter in between. The first may also have been given up, so its deadline is not more
-  // than a bound.
-  if (const auto pending = opening_.find(id); pending != opening_.end()) {
-    PartitionInfo& info = pending->second;
-    info.deadline = std::min(info.deadline, deadline);
-    return Target{info, true};
-  }
-  if (catalog_.live_count() + opening_.size() >= limits::kMaxLivePartitions) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("the vault holds ", limits::kMaxLivePartitions,
-                     " live partitions already; shorten a TTL or wait for one to expire"));
-  }
-  PartitionInfo fresh;
-  fresh.id = id;
-  fresh.deadline = deadline;
-  fresh.opened_at = now;
-  TV_RETURN_IF_ERROR(CheckWritable(fresh, now));
-  opening_.emplace(id, fresh);
-  return Target{fresh, true};
-}
-
 void PartitionWriter::Committed(const PartitionInfo& info, bool opened, uint64_t rows,
                                 uint64_t bytes, WallTime at) {
-  if (opened) {
-    catalog_.OnOpened(info);
-    // Known already where another caller opened it, perhaps with a later deadline.
-    catalog_.OnDeadline(info.id, info.deadline);
-    const std::lock_guard lock(mu_);
-    opening_.erase(info.id);
-  }
+  if (opened) catalog_.OnOpened(info);
   catalog_.OnMicroBatch(info.id, rows, bytes, at);
 }
 
@@ -114,14 +80,19 @@ absl::StatusOr<PreparedBatch> PartitionWriter::Prepare(PartitionId id,
                                                        WallTime deadline) {
   TV_RETURN_IF_ERROR(CheckBatch(id, batch));
   const WallTime now = gate_.ReadTime();
-  TV_ASSIGN_OR_RETURN(Target target, FindTarget(id, deadline, now));
-  TV_RETURN_IF_ERROR(CheckWritable(target.info, now));
+  std::optional<PartitionCatalog::Opening> target = catalog_.Open(id, deadline, now);
+  if (!target.has_value()) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the vault holds ", limits::kMaxLivePartitions,
+                     " live partitions already; shorten a TTL or wait for one to expire"));
+  }
+  TV_RETURN_IF_ERROR(CheckWritable(target->info, now));
   // Only a partition that opens gets a key made: one that is shredded meanwhile must not get a
   // second life under a new key.
   TV_ASSIGN_OR_RETURN(const crypto::DataKeyRef key,
-                      target.opens ? keyring_.EnsureDataKey(id, target.info.deadline)
-                                   : keyring_.DataKeyFor(id, target.info.key));
-  if (target.opens) target.info.key = key->id;
+                      target->opens ? keyring_.EnsureDataKey(id, target->info.deadline)
+                                    : keyring_.DataKeyFor(id, target->info.key));
+  if (target->opens) target->info.key = key->id;
   const uint64_t number = journal_.NextUniqueId();
   const SealingContext context{.key = *key, .vault = vault_};
   TV_ASSIGN_OR_RETURN(SealedMicroBatch sealed,
@@ -133,10 +104,10 @@ absl::StatusOr<PreparedBatch> PartitionWriter::Prepare(PartitionId id,
         limits::kMaxCommitBytes - kCommitReserve, " bytes; send fewer events at once"));
   }
   PreparedBatch prepared;
-  if (target.opens) {
+  if (target->opens) {
     TV_ASSIGN_OR_RETURN(
         store::Mutation opened,
-        meta_.Put(store::RecordKind::kPartition, store::RecordId(id), RecordOf(target.info)));
+        meta_.Put(store::RecordKind::kPartition, store::RecordId(id), RecordOf(target->info)));
     prepared.mutations.push_back(std::move(opened));
   }
   TV_ASSIGN_OR_RETURN(store::Mutation record,
@@ -146,8 +117,8 @@ absl::StatusOr<PreparedBatch> PartitionWriter::Prepare(PartitionId id,
   prepared.mutations.push_back({.family = store::Family::kHot,
                                 .key = store::HotKey(id, number),
                                 .value = std::move(sealed.value)});
-  prepared.on_committed = [this, info = target.info, opens = target.opens, rows = batch.rows, bytes,
-                           now] { Committed(info, opens, rows, bytes, now); };
+  prepared.on_committed = [this, info = target->info, opens = target->opens, rows = batch.rows,
+                           bytes, now] { Committed(info, opens, rows, bytes, now); };
   return prepared;
 }
 

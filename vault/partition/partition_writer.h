@@ -1,8 +1,6 @@
 #pragma once
 
 #include <functional>
-#include <map>
-#include <mutex>
 #include <vector>
 
 #include "vault/base/gate.h"
@@ -51,11 +49,6 @@ class PartitionWriter {
                                         const block::ColumnBatch& batch, WallTime deadline);
 
  private:
-  struct Target {
-    PartitionInfo info;
-    bool opens = false;  // the commit has to carry the partition's record
-  };
-  absl::StatusOr<Target> FindTarget(PartitionId id, WallTime deadline, WallTime now);
   void Committed(const PartitionInfo& info, bool opened, uint64_t rows, uint64_t bytes,
                  WallTime at);
 
@@ -66,8 +59,6 @@ class PartitionWriter {
   const Gate& gate_;
   Random& random_;
   const VaultId vault_;
-  std::mutex mu_;                                 // guards opening_
-  std::map<PartitionId, PartitionInfo> opening_;  // prepared, not known to be committed
 };
 
 }  // namespace televault::partition

@@ -49,6 +49,36 @@ TEST_F(PartitionConcurrencyTest, AMergeThatOvertakesAWritersReportLeavesTheFigur
   }
 }
 
+// A query of the first seconds of a day saw a batch without the rows of that day: the partition
+// counted only once its opening was reported.
+TEST_F(PartitionConcurrencyTest, AViewShowsThePartitionsThatItsCommitsOpened) {
+  const PartitionId tomorrow{today_.dataset, Day(today_.day.value() + 1)};
+  ASSERT_THAT(process_.Append(today_, 0, 10), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(const auto before, process_.reader.Pin());
+  TV_ASSERT_OK_AND_ASSIGN(
+      PreparedBatch opening,
+      process_.writer.Prepare(tomorrow, catalog::Schema(), Process::Rows(tomorrow, 0, 10),
+                              EndOf(tomorrow.day) + std::chrono::hours(24)));
+  store::CommitUnit unit;
+  unit.leaves.resize(1);
+  unit.mutations = std::move(opening.mutations);
+  ASSERT_THAT(process_.journal.Commit(std::move(unit)), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(const auto after, process_.reader.Pin());
+  EXPECT_FALSE(process_.catalog->Find(tomorrow).has_value()) << "not reported yet";
+  TV_ASSERT_OK_AND_ASSIGN(const auto listed,
+                          after->Partitions(today_.dataset, today_.day, tomorrow.day));
+  ASSERT_EQ(listed.size(), 2u);
+  EXPECT_EQ(listed[1].id, tomorrow);
+  TV_ASSERT_OK_AND_ASSIGN(const auto numbers, Process::Numbers(*after, tomorrow));
+  EXPECT_EQ(numbers, UpTo(10));
+  TV_ASSERT_OK_AND_ASSIGN(const auto none, Process::Numbers(*before, tomorrow));
+  EXPECT_TRUE(none.empty()) << "it was pinned before the commit";
+  opening.on_committed();
+  TV_ASSERT_OK_AND_ASSIGN(const auto again,
+                          after->Partitions(today_.dataset, today_.day, tomorrow.day));
+  EXPECT_EQ(again.size(), 2u);
+}
+
 TEST_F(PartitionConcurrencyTest, AFooterThatIsOpenedDuringAShredIsNotKept) {
   ASSERT_THAT(process_.Append(today_, 0, 10), IsOk());
   ASSERT_THAT(process_.merger.Merge(today_), IsOk());

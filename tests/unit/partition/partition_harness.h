@@ -213,7 +213,7 @@ struct Process {
         store(std::move(inner)),
         journal(store, store.AcquireLease(StoreEpoch(0)).value(), on.next_id),
         meta(on.vault, *on.keyring, on.random),
-        catalog(PartitionCatalog::Open(store, meta, on.clock.Wall()).value()),
+        catalog(PartitionCatalog::Load(store, meta, on.clock.Wall()).value()),
         writer(*catalog, *on.keyring, meta, journal, on.gate, on.random, on.vault),
         reader(store, meta, *on.keyring, *catalog, on.gate, on.vault),
         merger(Merger::Parts{.store = store,

@@ -107,7 +107,7 @@ TEST_F(RetentionTest, ABatchThatIsCommittedAfterThePurgeIsPurgedToo) {
     ASSERT_THAT(process_.journal.Commit(std::move(unit)), IsOk());
     if (restarted) {
       process_.catalog =
-          partition::PartitionCatalog::Open(process_.store, process_.meta, machine_.clock.Wall())
+          partition::PartitionCatalog::Load(process_.store, process_.meta, machine_.clock.Wall())
               .value();
     } else {
       late.on_committed();
