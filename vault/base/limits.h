@@ -88,6 +88,7 @@ inline constexpr uint64_t kMaxPassphraseMemory = 1'024 * MiB;
 // Control store.
 inline constexpr size_t kMaxPersons = 4'096;
 inline constexpr size_t kMaxTokens = 16'384;
+inline constexpr int kDaysTokensAreListed = 30;  // after their expiry
 inline constexpr size_t kMaxControlBytes = 32 * MiB;
 inline constexpr size_t kMaxLockStateBytes = 512 * KiB;
 

@@ -243,10 +243,30 @@ absl::Status ControlStore::DisablePerson(std::string_view name) {
 
 namespace {
 
+// Nobody can use or renew them. A parent stays while there is a descendant to revoke with it.
+void ForgetTokensExpiredBefore(ControlRecord& record, int64_t time_us) {
+  std::set<std::string> parents;
+  for (const TokenRecord& token : record.tokens()) parents.insert(token.parent());
+  auto& tokens = *record.mutable_tokens();
+  tokens.erase(std::remove_if(tokens.begin(), tokens.end(),
+                              [&](const TokenRecord& token) {
+                                return token.expires_at_us() <= time_us &&
+                                       !parents.contains(token.accessor());
+                              }),
+               tokens.end());
+}
+
+void MakeRoomForToken(ControlRecord& record, int64_t now_us) {
+  ForgetTokensExpiredBefore(record, now_us - limits::kDaysTokensAreListed * kMicrosPerDay);
+  const auto full = [&] { return static_cast<size_t>(record.tokens_size()) >= limits::kMaxTokens; };
+  if (full()) ForgetTokensExpiredBefore(record, now_us);
+}
+
 absl::Status CheckNewToken(ControlRecord& record, const TokenRecord& token) {
   if (static_cast<size_t>(record.tokens_size()) >= limits::kMaxTokens) {
     return absl::ResourceExhaustedError(
-        absl::StrCat("the vault holds its limit of ", limits::kMaxTokens, " tokens"));
+        absl::StrCat("the vault holds its limit of ", limits::kMaxTokens,
+                     " tokens that are not expired; give fewer, or shorter ones"));
   }
   for (const TokenRecord& other : record.tokens()) {
     if (other.accessor() == token.accessor() || other.verifier() == token.verifier()) {
@@ -277,6 +297,7 @@ absl::Status ControlStore::AddToken(TokenRecord token) {
         "a token expires after it was made and not after its absolute maximum");
   }
   return Update([&](ControlRecord& record) -> absl::Status {
+    MakeRoomForToken(record, token.created_at_us());
     TV_RETURN_IF_ERROR(CheckNewToken(record, token));
     *record.add_tokens() = std::move(token);
     return absl::OkStatus();

@@ -78,7 +78,10 @@ class ControlStore {
   // FAILED_PRECONDITION where the proposer confirms or it is confirmed already. NOT_FOUND.
   absl::Status ConfirmPerson(std::string_view name, std::string_view confirmed_by, WallTime now);
   absl::Status DisablePerson(std::string_view name);  // and revokes all tokens of the person
-  // ALREADY_EXISTS (accessor or verifier), NOT_FOUND (person or parent), INVALID_ARGUMENT.
+  // ALREADY_EXISTS (accessor or verifier), NOT_FOUND (person or parent), INVALID_ARGUMENT,
+  // RESOURCE_EXHAUSTED (limits::kMaxTokens that are not expired). Forgets tokens that expired more
+  // than limits::kDaysTokensAreListed before the new one is made, and all expired ones where room
+  // is needed; never one whose descendants are known. The audit trail remembers them.
   absl::Status AddToken(record::v1::TokenRecord token);
   // Ends `pending`; FAILED_PRECONDITION where the creator confirms.
   absl::Status ConfirmToken(std::string_view accessor, std::string_view confirmed_by, WallTime now);

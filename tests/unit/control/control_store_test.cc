@@ -1,9 +1,12 @@
 #include "vault/control/control_store.h"
 
+#include "absl/strings/str_cat.h"
+
 #include "tests/support/lossy_file_system.h"
 #include "tests/support/seeded_random.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_directory.h"
+#include "vault/base/limits.h"
 #include "vault/control/audit_signer.h"
 #include "vault/control/control_keys.h"
 #include "vault/crypto/hash.h"
@@ -99,6 +102,53 @@ TEST_F(ControlStoreTest, TokensAndPersonsAreUniqueAndComplete) {
   EXPECT_THAT(store->EnrolPerson(Person("bob")), StatusIs(absl::StatusCode::kAlreadyExists));
   EXPECT_THAT(store->EnrolPerson(Person("no spaces")),
               StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+TokenRecord TokenOf(const std::string& accessor, WallTime made, const std::string& parent = "") {
+  TokenRecord token = Token(accessor, "alice", parent);
+  token.set_created_at_us(made.micros);
+  token.set_expires_at_us(made.micros + 100);
+  token.set_max_expires_at_us(made.micros + 250);
+  return token;
+}
+
+std::vector<std::string> AccessorsOf(const ControlStore& store) {
+  std::vector<std::string> accessors;
+  for (const TokenRecord& token : store.Tokens()) accessors.push_back(token.accessor());
+  return accessors;
+}
+
+// Expired tokens used to stay for ever and to count, until no token could be made any more.
+TEST_F(ControlStoreTest, TokensAreForgottenAMonthAfterTheirExpiryDescendantsFirst) {
+  auto store = Create();
+  const WallTime month = kNow + microseconds(limits::kDaysTokensAreListed * kMicrosPerDay + 100);
+  ASSERT_THAT(store->AddToken(Token("old", "alice")), IsOk());
+  ASSERT_THAT(store->AddToken(Token("parent", "alice")), IsOk());
+  ASSERT_THAT(store->AddToken(TokenOf("child", month - microseconds(1), "parent")), IsOk());
+  EXPECT_THAT(AccessorsOf(*store), UnorderedElementsAre("old", "parent", "child"))
+      << "not yet a month";
+  ASSERT_THAT(store->AddToken(TokenOf("new", month)), IsOk());
+  EXPECT_THAT(AccessorsOf(*store), UnorderedElementsAre("parent", "child", "new"));
+  const WallTime later = month + microseconds(limits::kDaysTokensAreListed * kMicrosPerDay + 200);
+  ASSERT_THAT(store->AddToken(TokenOf("newer", later)), IsOk());
+  ASSERT_THAT(store->AddToken(TokenOf("newest", later)), IsOk());
+  EXPECT_THAT(AccessorsOf(*store), UnorderedElementsAre("newer", "newest"));
+  TV_ASSERT_OK_AND_ASSIGN(const auto again, Open());
+  EXPECT_THAT(AccessorsOf(*again), UnorderedElementsAre("newer", "newest"));
+}
+
+TEST_F(ControlStoreTest, AFullVaultForgetsWhatIsExpiredAndNothingElse) {
+  ControlRecord initial;
+  *initial.add_persons() = Person("alice", "init");
+  for (size_t i = 0; i < limits::kMaxTokens; ++i) {
+    *initial.add_tokens() = TokenOf(absl::StrCat("t", i), i == 7 ? kNow : kNow + microseconds(50));
+  }
+  TV_ASSERT_OK_AND_ASSIGN(const auto store, ControlStore::Create(Options(), initial));
+  EXPECT_THAT(store->AddToken(TokenOf("early", kNow + microseconds(99))),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  ASSERT_THAT(store->AddToken(TokenOf("late", kNow + microseconds(100))), IsOk());
+  EXPECT_FALSE(store->FindToken("t7").has_value());
+  EXPECT_TRUE(store->FindToken("t8").has_value());
 }
 
 TEST_F(ControlStoreTest, ConfirmingTakesAnotherPerson) {

@@ -32,6 +32,7 @@ class RegistrarTest : public ::testing::Test {
       token.set_verifier(std::string(32, person.name()[0]));
       token.set_person(person.name());
       token.add_roles("operator");
+      token.set_expires_at_us(kNow.micros + 365 * kMicrosPerDay);
     }
     control_ = control::ControlStore::Create({.fs = PosixFileSystem(),
                                               .random = random_,
