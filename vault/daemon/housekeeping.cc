@@ -88,21 +88,40 @@ void Vault::Housekeep(std::stop_token stop) {
   }
 }
 
+absl::Status Vault::RecordForgetting(const char* method, size_t records,
+                                     std::vector<store::Mutation> mutations) {
+  record::v1::AuditEntry entry;
+  entry.set_kind(record::v1::ENTRY_KIND_EVENT);
+  entry.set_method(method);
+  entry.set_verdict(record::v1::VERDICT_ALLOW);
+  entry.set_reason("OK");
+  (*entry.mutable_details())["records"] = absl::StrCat(records);
+  service::Recording recording;
+  recording.mutations = std::move(mutations);
+  return recorder_->Record(std::move(entry), std::move(recording)).status();
+}
+
 // Batch ids older than a week answer to nobody any more.
 absl::Status Vault::ForgetOldBatches(service::DataPlane& data) {
   constexpr size_t kPerRun = 10'000;
   TV_ASSIGN_OR_RETURN(const auto view, data.store.Pin());
-  service::Recording recording;
-  TV_ASSIGN_OR_RETURN(recording.mutations,
+  TV_ASSIGN_OR_RETURN(std::vector<store::Mutation> mutations,
                       ingest::ForgetOldBatches(*view, data.meta, lockdown_->SteadyTime(), kPerRun));
-  if (recording.mutations.empty()) return absl::OkStatus();
-  record::v1::AuditEntry entry;
-  entry.set_kind(record::v1::ENTRY_KIND_EVENT);
-  entry.set_method("ingest.forget_batches");
-  entry.set_verdict(record::v1::VERDICT_ALLOW);
-  entry.set_reason("OK");
-  (*entry.mutable_details())["batches"] = absl::StrCat(recording.mutations.size());
-  return recorder_->Record(std::move(entry), std::move(recording)).status();
+  if (mutations.empty()) return absl::OkStatus();
+  return RecordForgetting("ingest.forget_batches", mutations.size(), std::move(mutations));
+}
+
+// What was asked for long ago is needed by nobody any more, and its literals may name somebody.
+absl::Status Vault::ForgetOldQueries(service::DataPlane& data) {
+  constexpr size_t kPerRun = 50;  // of limits::kMaxSqlBytes and parameters, in one commit
+  TV_ASSIGN_OR_RETURN(std::vector<service::AccessDesk::Change> changes,
+                      data.access->ForgetText(lockdown_->SteadyTime(), kPerRun));
+  if (changes.empty()) return absl::OkStatus();
+  std::vector<store::Mutation> mutations;
+  for (auto& change : changes) mutations.push_back(std::move(change.mutation));
+  TV_RETURN_IF_ERROR(RecordForgetting("access.forget_text", changes.size(), std::move(mutations)));
+  for (const auto& change : changes) change.on_committed();
+  return absl::OkStatus();
 }
 
 void Vault::RunMerges(const std::stop_token& stop) {
@@ -110,6 +129,9 @@ void Vault::RunMerges(const std::stop_token& stop) {
   if (!data.ok() || !lockdown_->control_mode().empty()) return;
   if (const absl::Status status = ForgetOldBatches(**data); !status.ok()) {
     Log(LogLevel::kError, "old batch ids not forgotten", {{"why", MessageOf(status)}});
+  }
+  if (const absl::Status status = ForgetOldQueries(**data); !status.ok()) {
+    Log(LogLevel::kError, "old access requests not shortened", {{"why", MessageOf(status)}});
   }
   for (const PartitionId partition : (*data)->merger->Due(around_.clock.Wall())) {
     // After a seal what is held here keeps the next unseal waiting.

@@ -104,6 +104,9 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   std::jthread Repeat(microseconds period, std::function<void(const std::stop_token&)> work);
   void SealOnLockdown(std::stop_token stop);
   absl::Status ForgetOldBatches(service::DataPlane& data);
+  absl::Status ForgetOldQueries(service::DataPlane& data);
+  absl::Status RecordForgetting(const char* method, size_t records,
+                                std::vector<store::Mutation> mutations);
   void RunMerges(const std::stop_token& stop);
   void RunShredding();
   void RunRetention(const std::stop_token& stop);

@@ -31,6 +31,11 @@ int64_t GrantEnd(const record::v1::AccessRequestRecord& record) {
   return record.approved_at_us() + static_cast<int64_t>(record.grant_s()) * 1'000'000;
 }
 
+// From when on nothing can become of the request, however it ended.
+int64_t Over(const record::v1::AccessRequestRecord& record) {
+  return record.approved_at_us() == 0 ? record.lapses_at_us() : GrantEnd(record);
+}
+
 auth::Digest ToDigest(const std::string& bytes) {
   auth::Digest digest{};
   if (bytes.size() == digest.size()) std::copy(bytes.begin(), bytes.end(), digest.begin());
@@ -73,7 +78,7 @@ auth::GrantView AccessDesk::GrantOf(const record::v1::AccessRequestRecord& recor
   grant.policy_digest = ToDigest(record.policy_digest());
   grant.approvals = tally.approvals;
   grant.approved_at_us = record.approved_at_us();
-  grant.expires_at_us = record.approved_at_us() == 0 ? record.lapses_at_us() : GrantEnd(record);
+  grant.expires_at_us = Over(record);
   grant.denied = tally.state == auth::BallotState::kDenied;
   grant.revoked = record.revoked();
   return grant;
@@ -174,6 +179,27 @@ absl::StatusOr<AccessDesk::Change> AccessDesk::Revoke(std::string_view id, WallT
   return Changed(std::move(record));
 }
 
+absl::StatusOr<std::vector<AccessDesk::Change>> AccessDesk::ForgetText(WallTime now,
+                                                                       size_t at_most) {
+  std::vector<record::v1::AccessRequestRecord> due;
+  {
+    const std::lock_guard lock(mu_);
+    for (const auto& [id, record] : records_) {
+      const bool has_text = !record.sql().empty() || record.parameters_size() > 0;
+      if (!has_text || WallTime{Over(record)} + kTextKept > now) continue;
+      if (due.size() == at_most) break;
+      due.push_back(record);
+    }
+  }
+  std::vector<Change> changes;
+  for (record::v1::AccessRequestRecord& record : due) {
+    record.clear_sql();
+    record.clear_parameters();
+    TV_ASSIGN_OR_RETURN(changes.emplace_back(), Changed(std::move(record)));
+  }
+  return changes;
+}
+
 absl::StatusOr<record::v1::AccessRequestRecord> AccessDesk::Find(std::string_view id) const {
   const std::lock_guard lock(mu_);
   const auto found = records_.find(id);
@@ -241,8 +267,7 @@ v1::AccessRequest AccessDesk::ToWire(const record::v1::AccessRequestRecord& reco
   *wire.mutable_fields() = record.fields();
   *wire.mutable_requested_at() = ToWireTime(record.requested_at_us());
   wire.set_grant_s(record.grant_s());
-  *wire.mutable_expires_at() =
-      ToWireTime(record.approved_at_us() == 0 ? record.lapses_at_us() : GrantEnd(record));
+  *wire.mutable_expires_at() = ToWireTime(Over(record));
   for (const auto& vote : record.votes()) {
     auto& out = *wire.add_votes();
     out.set_person(vote.person());

@@ -26,9 +26,9 @@ namespace televault::service {
 // Refuses to decide who may vote (auth::MayVote does) and to commit.
 // Threads: any; changes come from exclusive calls only, one at a time.
 // Borrows: meta, random.
-// Invariants: (1) a request's query, parameters, purpose, token and policy never
-// change. (2) A vote is counted
-// only once it is durable. (3) History stays readable after a grant is over.
+// Invariants: (1) a request's query, parameters, purpose, token and policy never change. (2) A vote
+// is counted only once it is durable. (3) Who asked, for which purpose, for what kind of query and
+// who voted stays readable for good; the query's literals go with ForgetText.
 class AccessDesk {
  public:
   // Whether a person's vote still counts: enrolled and not disabled since.
@@ -67,6 +67,11 @@ class AccessDesk {
                                   WallTime now);
   // Ends a pending request or a live grant.
   absl::StatusOr<Change> Revoke(std::string_view id, WallTime now);
+
+  // Requests that were over for kTextKept, without the literals of their query: at most `at_most`.
+  // Nobody can vote on them or use them any more, so that this may run beside exclusive calls.
+  static constexpr microseconds kTextKept{30 * kMicrosPerDay};
+  absl::StatusOr<std::vector<Change>> ForgetText(WallTime now, size_t at_most);
 
   absl::StatusOr<record::v1::AccessRequestRecord> Find(std::string_view id) const;
   // Newest first.

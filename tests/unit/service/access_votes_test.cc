@@ -154,5 +154,33 @@ TEST_F(AccessVotesTest, OnlyThoseConcernedSeeTheLiterals) {
   EXPECT_EQ(desk_.ToWire(filed.record, true, now_).sql(), Question().sql);
 }
 
+TEST_F(AccessVotesTest, TheLiteralsOfAQueryGoAMonthAfterItIsOver) {
+  AccessDesk::Asked first = Question();
+  first.parameters.resize(1);
+  first.parameters[0].set_string_value("subject-7");
+  const auto approved =
+      Take(desk_.Request(Person("ines", "investigator"), std::move(first), now_).value());
+  const auto lapsed = Take(desk_.Request(Person("ines", "investigator"), Question(), now_).value());
+  for (const char* steward : {"sam", "sue"}) {
+    Take(desk_.CastVote(approved.id(), Person(steward, "steward"), true, now_).value());
+  }
+  const WallTime over = now_ + std::chrono::hours(1);
+  const WallTime due = over + AccessDesk::kTextKept;
+  TV_ASSERT_OK_AND_ASSIGN(auto changes, desk_.ForgetText(due - microseconds(1), 10));
+  EXPECT_TRUE(changes.empty());
+  TV_ASSERT_OK_AND_ASSIGN(changes, desk_.ForgetText(due, 10));
+  ASSERT_EQ(changes.size(), 1u);
+  Take(std::move(changes[0]));
+  TV_ASSERT_OK_AND_ASSIGN(const auto kept, desk_.Find(approved.id()));
+  EXPECT_EQ(kept.sql(), "");
+  EXPECT_EQ(kept.parameters_size(), 0);
+  EXPECT_EQ(kept.normalized_sql(), Question().normalized_sql);
+  EXPECT_EQ(kept.votes_size(), 2);
+  const WallTime later = WallTime{lapsed.lapses_at_us()} + AccessDesk::kTextKept;
+  TV_ASSERT_OK_AND_ASSIGN(changes, desk_.ForgetText(later, 10));
+  ASSERT_EQ(changes.size(), 1u) << "the first one has no text any more";
+  EXPECT_EQ(changes[0].record.id(), lapsed.id());
+}
+
 }  // namespace
 }  // namespace televault::service
