@@ -42,11 +42,13 @@ absl::Status Importer::Feed(mapping::ParsedRecords&& records) {
 
 absl::Status Importer::Finish() {
   TV_RETURN_IF_ERROR(Send(builder_.Finish()));
-  return appender_.Flush();
+  TV_RETURN_IF_ERROR(appender_.Flush());
+  return refusal_of_all_;
 }
 
 absl::Status Importer::Send(std::vector<NumberedBatch>&& batches) {
   for (NumberedBatch& batch : batches) {
+    TV_RETURN_IF_ERROR(refusal_of_all_);
     lines_[batch.request.batch_id()] = std::move(batch.lines);
     TV_RETURN_IF_ERROR(appender_.Append(std::move(batch.request)));
   }
@@ -61,6 +63,10 @@ void Importer::TakeAnswer(const v1::AppendRequest& request,
   if (!answer.ok()) {
     counts_.rejected += lines.size();
     if (first_refusal_.ok()) first_refusal_ = answer.status();
+    // Records that name their datasets may go to one that is allowed.
+    const bool same_for_all =
+        absl::IsPermissionDenied(answer.status()) || absl::IsNotFound(answer.status());
+    if (same_for_all && !dataset_.empty()) refusal_of_all_ = answer.status();
     for (const uint64_t line : lines) {
       Refuse({line, "", "BATCH_REFUSED", std::string(answer.status().message())});
     }

@@ -38,7 +38,8 @@ struct ImportCounts {
 // Threads: one.  Borrows: what the callbacks refer to.
 // Invariants: (1) every record is accepted, refused with its line, or unanswered when Feed or
 // Finish failed. (2) Batches of one input always have the same ids. Failure: an error of the
-// appender ends the import; a second run goes on where it stopped.
+// appender ends the import, and so does a refusal that every further batch would meet; a second run
+// goes on where it stopped.
 class Importer {
  public:
   struct Callbacks {
@@ -74,6 +75,7 @@ class Importer {
   ImportCounts counts_;
   uint64_t stored_batches_ = 0;  // by this run or an earlier one
   absl::Status first_refusal_;
+  absl::Status refusal_of_all_;  // every further batch would meet it
   client::Appender appender_;
 };
 

@@ -2,12 +2,15 @@
 
 #include <deque>
 
+#include "absl/strings/str_cat.h"
+
 #include "tests/support/status_matchers.h"
 
 namespace televault::cli {
 namespace {
 
 using televault::testing::IsOk;
+using televault::testing::StatusIs;
 
 // Refuses every event of subject "bad".
 class PickyChannel final : public client::AppendChannel {
@@ -100,6 +103,58 @@ TEST(ImporterTest, ARecordThatNamesNoDatasetIsRefusedNotGuessed) {
   EXPECT_EQ(importer.counts().accepted, 1u);
   ASSERT_EQ(refusals.size(), 1u);
   EXPECT_EQ(refusals[0].rule, "NO_DATASET");
+}
+
+// Answers every batch with the same refusal and counts what was sent.
+class DenyingChannel final : public client::AppendChannel {
+ public:
+  explicit DenyingChannel(int& sent) : sent_(sent) {}
+  absl::Status Send(const v1::AppendRequest&) override {
+    ++sent_;
+    return absl::OkStatus();
+  }
+  absl::StatusOr<v1::AppendStreamResponse> Receive() override {
+    v1::AppendStreamResponse answer;
+    answer.mutable_error()->set_code(static_cast<int>(absl::StatusCode::kPermissionDenied));
+    answer.mutable_error()->set_reason(std::string(reason::kDenied));
+    return answer;
+  }
+  absl::Status Finish() override { return absl::OkStatus(); }
+
+ private:
+  int& sent_;
+};
+
+// A whole file used to be sent where the token may not write into the dataset.
+TEST(ImporterTest, ARefusalThatEveryBatchWouldMeetEndsTheImport) {
+  for (const std::string dataset : {"cli_usage", ""}) {
+    SCOPED_TRACE(dataset);
+    int sent = 0;
+    Importer importer(
+        dataset, {}, {.max_events = 1}, {.window = 2},
+        [&] {
+          return absl::StatusOr<std::unique_ptr<client::AppendChannel>>(
+              std::make_unique<DenyingChannel>(sent));
+        },
+        [](client::milliseconds) {},
+        {.on_refusal = [](const Refusal&) {},
+         .on_checkpoint = [](const std::string&) {},
+         .on_progress = [](const ImportCounts&) {}});
+    mapping::ParsedRecords records;
+    for (uint64_t line = 1; line <= 50; ++line) {
+      records.records.push_back(Record(line, "a", absl::StrCat("dataset_", line)));
+    }
+    absl::Status status = importer.Feed(std::move(records));
+    if (status.ok()) status = importer.Finish();
+    if (dataset.empty()) {
+      EXPECT_THAT(status, IsOk()) << "another dataset may be allowed";
+      EXPECT_EQ(sent, 50);
+    } else {
+      EXPECT_THAT(status, StatusIs(absl::StatusCode::kPermissionDenied));
+      EXPECT_LE(sent, 4);
+    }
+    EXPECT_THAT(importer.all_refused(), StatusIs(absl::StatusCode::kPermissionDenied));
+  }
 }
 
 }  // namespace
