@@ -62,8 +62,6 @@ struct ShredRequest {
 struct ShredReport {
   uint64_t generation = 0;        // in force now
   std::vector<DataKeyInfo> keys;  // destroyed
-  // Destroyed keys that a running task still holds in memory; see Keyring::Held.
-  std::vector<DataKeyInfo> held;
   SlotKind slot_kind = SlotKind::kBestEffort;
 };
 
@@ -162,8 +160,6 @@ class Keyring {
   // an earlier process, left: a key that is in no keyring any more is not destroyed before that.
   absl::StatusOr<ShredReport> Shred(const ShredRequest& request);
   absl::StatusOr<ShredReport> Shred(std::span<const PartitionId> partitions);
-  // Whether a task still holds an opened copy of the key.
-  bool Held(PartitionId partition, KeyId id) const;
 
   // --- other keys ---
   // Seals the meta family. UNAVAILABLE/SEALED.

@@ -129,11 +129,6 @@ absl::StatusOr<ShredReport> Keyring::Shred(const ShredRequest& request) {
   const std::lock_guard lock(mu_);
   report.generation = state_->content.generation;
   report.keys = std::exchange(state_->unfinished, {});
-  for (const DataKeyInfo& info : report.keys) {
-    const auto held = state_->data_keys.find({info.partition, info.id});
-    if (held == state_->data_keys.end()) continue;
-    if (!held->second.expired()) report.held.push_back(info);
-  }
   return report;
 }
 
@@ -141,12 +136,6 @@ absl::StatusOr<ShredReport> Keyring::Shred(std::span<const PartitionId> partitio
   ShredRequest request;
   request.partitions.assign(partitions.begin(), partitions.end());
   return Shred(request);
-}
-
-bool Keyring::Held(PartitionId partition, KeyId id) const {
-  const std::lock_guard lock(mu_);
-  const auto held = state_->data_keys.find({partition, id});
-  return held != state_->data_keys.end() && !held->second.expired();
 }
 
 // --- state ---

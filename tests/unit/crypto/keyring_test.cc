@@ -152,7 +152,6 @@ TEST(Keyring, ShredsWhileSealedAndOnlyWhatWasNamed) {
                           keyring->Shred(std::vector<PartitionId>{due[0].partition}));
   ASSERT_THAT(report.keys, SizeIs(1));
   EXPECT_EQ(report.keys[0].partition, P(1, 1));
-  EXPECT_THAT(report.held, IsEmpty());
   EXPECT_EQ(report.slot_kind, SlotKind::kBestEffort);
   EXPECT_GE(f.anchored_, report.generation);
   EXPECT_NE(keyring->slot(), old_slot);
@@ -174,18 +173,6 @@ TEST(Keyring, AKeyIdIsNeverGivenOutTwice) {
   auto again = f.Reopen();
   TV_ASSERT_OK_AND_ASSIGN(const DataKeyRef second, again->EnsureDataKey(P(1, 1), kNow));
   EXPECT_GT(second->id, first->id);
-}
-
-TEST(Keyring, SaysWhichShreddedKeysAreStillHeld) {
-  Fixture f;
-  auto keyring = f.Create();
-  TV_ASSERT_OK_AND_ASSIGN(DataKeyRef held, keyring->EnsureDataKey(P(1, 1), kNow));
-  TV_ASSERT_OK_AND_ASSIGN(const ShredReport report, keyring->Shred(std::vector{P(1, 1)}));
-  EXPECT_THAT(report.held, SizeIs(1));
-  EXPECT_TRUE(keyring->Held(P(1, 1), held->id));
-  const KeyId id = held->id;
-  held.reset();
-  EXPECT_FALSE(keyring->Held(P(1, 1), id));
 }
 
 TEST(Keyring, ARewrittenPartitionHasTwoKeysUntilTheOldOneIsShredded) {
