@@ -158,7 +158,7 @@ absl::Status Daemon::Init() {
   return absl::OkStatus();
 }
 
-absl::Status Daemon::Start(const Environment& extra) {
+absl::Status Daemon::Start(const Environment& extra, const std::vector<std::string>& flags) {
   TV_CHECK(pid_ == 0);
   int pipe_ends[2];
   TV_CHECK(::pipe2(pipe_ends, O_CLOEXEC) == 0);
@@ -171,6 +171,7 @@ absl::Status Daemon::Start(const Environment& extra) {
   for (const std::string& address : options_.listen) {
     arguments.insert(arguments.end(), {"--listen", address});
   }
+  arguments.insert(arguments.end(), flags.begin(), flags.end());
   const auto pid = Spawn(arguments, environment, pipe_ends[1], err);
   ::close(pipe_ends[1]);
   ::close(err);

@@ -63,8 +63,9 @@ class Daemon {
 
   // `televaultd init` with the operators alice and bob.
   absl::Status Init();
-  // `televaultd serve`, to READY. `extra` is added to the environment of this run.
-  absl::Status Start(const Environment& extra = {});
+  // `televaultd serve`, to READY. `extra` is added to the environment of this run, `flags` to its
+  // command line.
+  absl::Status Start(const Environment& extra = {}, const std::vector<std::string>& flags = {});
   absl::Status InitAndStart();
   // kill -9, to the end of the process.
   void Kill();
@@ -93,6 +94,7 @@ class Daemon {
   const std::string& directory() const { return directory_.path(); }
   std::string data_dir() const { return directory_.Path("vault"); }
   std::string socket() const { return directory_.Path("socket"); }
+  std::string binary() const;
   // The address that was announced for `listen[index]`.
   std::string listener(size_t index) const;
   // "name+hash+key" as init printed it.
@@ -101,7 +103,6 @@ class Daemon {
   std::string Output() const;
 
  private:
-  std::string binary() const;
   absl::Status AwaitReady(int out);
   absl::Status Exited(const std::string& what);
 

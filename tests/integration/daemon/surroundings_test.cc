@@ -1,5 +1,6 @@
 // A daemon whose surroundings are wrong: a full disk, a clock set elsewhere, more calls than it may
 // run at one time.
+#include <filesystem>
 #include <fstream>
 #include <unistd.h>
 
@@ -185,6 +186,77 @@ TEST_F(OverloadTest, AQueryTooManyIsToldWhenToComeBack) {
   ProcessResult room;
   for (int i = 0; i < 20 && room.exit_code != 0; ++i) room = RunCli(daemon_, cast_.analyst, count);
   EXPECT_EQ(room.exit_code, 0) << room.err;
+}
+
+// Keys in two places, as docs/operations.md describes it.
+class KeyReplicaTest : public VaultTest {
+ protected:
+  KeyReplicaTest() : VaultTest({.config = "[keys]\nreplicas = [\"@DIRECTORY@/copy\"]\n"}) {}
+  void SetUp() override {}
+
+  ProcessResult Add(const std::string& directory) {
+    const auto added = RunProcess(
+        {daemon_.binary(), "key-replica", "add", "--data-dir", daemon_.data_dir(), directory},
+        daemon_.directory());
+    EXPECT_THAT(added, IsOk());
+    return *added;
+  }
+  v1::GetStatusResponse Status() {
+    const auto status = As(daemon_.alice())->GetStatus({}, call_);
+    EXPECT_THAT(status, IsOk());
+    return *status;
+  }
+  // "" where the vault warns of nothing that has to do with keys.
+  std::string KeyWarnings() {
+    std::string warnings;
+    const v1::GetStatusResponse status = Status();
+    for (const std::string& warning : status.warnings()) {
+      if (absl::StrContains(warning, "replica")) absl::StrAppend(&warnings, warning, "\n");
+    }
+    return warnings;
+  }
+
+  const std::string copy_ = daemon_.directory() + "/copy";
+};
+
+TEST_F(KeyReplicaTest, IsFilledOnceItIsMarkedMissedWhenItIsGoneAndDroppedByName) {
+  ASSERT_THAT(daemon_.InitAndStart(), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(cast_, AdmitEverybody(daemon_, {"cli_usage"}));
+  ASSERT_THAT(Apply(*As(cast_.steward), SampleManifest("cli_usage")), IsOk());
+  EXPECT_EQ(Status().slot_replicas(), 1u) << "a directory without a mark is not used";
+  EXPECT_THAT(KeyWarnings(), HasSubstr("key-replica add"));
+  ASSERT_THAT(daemon_.Terminate(), IsOk());
+
+  ASSERT_EQ(Add(copy_).exit_code, 0);
+  const ProcessResult twice = Add(copy_);
+  EXPECT_EQ(twice.exit_code, 1);
+  EXPECT_THAT(twice.err, HasSubstr(copy_));
+  ASSERT_THAT(daemon_.Start(), IsOk());
+  EXPECT_EQ(Status().slot_replicas(), 2u);
+  EXPECT_EQ(KeyWarnings(), "");
+  TV_ASSERT_OK_AND_ASSIGN(const auto added, AwaitEntry(*As(cast_.auditor), "keys.replica_add"));
+  const std::string id = added.entry().reason();
+  ASSERT_THAT(Append(*As(cast_.collector), RowsOf(Twenty(0))), IsOk());
+  ASSERT_THAT(daemon_.Terminate(), IsOk());
+
+  // The device is not mounted: what is there is read, no new day is opened.
+  std::filesystem::rename(copy_, copy_ + ".away");
+  ASSERT_THAT(daemon_.Start(), IsOk());
+  EXPECT_THAT(KeyWarnings(), HasSubstr(copy_));
+  const std::string count = "SELECT count(*) FROM cli_usage";
+  EXPECT_EQ(Ask(*As(cast_.analyst), count, "usage").rows[0][0], "20");
+  std::vector<v1::Event> other_day = {
+      Usage(Yesterday(0) - microseconds(kMicrosPerDay), "m1", "build")};
+  EXPECT_EQ(Refusal(Append(*As(cast_.collector), RowsOf(other_day))), "FAILED_PRECONDITION ");
+  EXPECT_THAT(Append(*As(cast_.collector), RowsOf(Twenty(100))), IsOk());
+  ASSERT_THAT(daemon_.Terminate(), IsOk());
+
+  // It is lost for good.
+  ASSERT_THAT(daemon_.Start({}, {"--drop-key-replica", id}), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(const auto dropped, AwaitEntry(*As(cast_.auditor), "keys.replica_drop"));
+  EXPECT_EQ(dropped.entry().reason(), id);
+  EXPECT_THAT(Append(*As(cast_.collector), RowsOf(other_day)), IsOk());
+  EXPECT_EQ(Ask(*As(cast_.analyst), count, "usage").rows[0][0], "41");
 }
 
 }  // namespace

@@ -1,0 +1,244 @@
+#include "vault/service/front.h"
+
+#include <array>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "auth/token.h"
+#include "televault/v1/access_service.pb.h"
+#include "tests/support/seeded_random.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_directory.h"
+#include "vault/crypto/hash.h"
+#include "vault/service/adapter.h"
+
+namespace televault::service {
+namespace {
+
+using televault::testing::HasReason;
+using televault::testing::IsOk;
+using televault::testing::SeededRandom;
+using televault::testing::StatusIs;
+using televault::testing::TempDirectory;
+using ::testing::HasSubstr;
+
+constexpr char kExclusive[] = "/televault.v1.AccessService/EnrolPerson";
+// Counts what is recorded and lets nothing else through.
+class CountingJournal final : public store::Journal {
+ public:
+  absl::StatusOr<store::CommitReceipt> Commit(store::CommitUnit unit) override {
+    const std::lock_guard lock(mu_);
+    leaves_ += unit.leaves.size();
+    security_events_ += unit.security_event ? 1 : 0;
+    return store::CommitReceipt{LeafIndex(leaves_ - 1), leaves_, {}, "checkpoint"};
+  }
+  store::CommitReceipt Head() const override { return {}; }
+  absl::StatusOr<std::vector<audit::Hash>> InclusionProof(LeafIndex, uint64_t) const override {
+    return std::vector<audit::Hash>();
+  }
+  absl::StatusOr<std::vector<audit::Hash>> ConsistencyProof(uint64_t, uint64_t) const override {
+    return absl::UnimplementedError("");
+  }
+  void WaitForGrowth(uint64_t, std::chrono::milliseconds) const override {}
+  absl::StatusOr<std::vector<std::string>> ReadLeaves(LeafIndex, size_t) const override {
+    return absl::UnimplementedError("");
+  }
+  uint64_t NextUniqueId() override { return 0; }
+
+  size_t security_events() const {
+    const std::lock_guard lock(mu_);
+    return security_events_;
+  }
+  void StartCounting() {
+    const std::lock_guard lock(mu_);
+    security_events_ = 0;
+  }
+
+ private:
+  mutable std::mutex mu_;  // guards what follows
+  size_t leaves_ = 0;
+  size_t security_events_ = 0;
+};
+
+class MemoryLockStore final : public incident::LockStateStore {
+ public:
+  absl::StatusOr<record::v1::LockStateRecord> Read() override {
+    return record::v1::LockStateRecord();
+  }
+  absl::Status Write(const record::v1::LockStateRecord&) override { return absl::OkStatus(); }
+};
+
+class FrontTest : public ::testing::Test {
+ protected:
+  FrontTest() {
+    std::array<uint8_t, auth::kTokenSecretBytes> secret{};
+    secret.fill(7);
+    std::array<char, auth::kTokenTextBytes> text{};
+    auth::FormatToken(auth::TokenKind::kOperator, secret, text);
+    authorization_ = "Bearer " + std::string(text.data(), text.size());
+    const auth::TokenVerifier verifier = auth::VerifierOf({text.data(), text.size()});
+    const WallTime now = SystemClock().Wall();
+    record::v1::ControlRecord first;
+    auto& person = *first.add_persons();
+    person.set_name("alice");
+    person.set_proposed_by("init");
+    person.set_confirmed_by("init");
+    person.set_enrolled_at_us(1);
+    auto& token = *first.add_tokens();
+    token.set_accessor("tva_of_alice");
+    token.set_verifier(verifier.data(), verifier.size());
+    token.set_person("alice");
+    token.add_roles("operator");
+    token.set_active_since_us(1);
+    token.set_expires_at_us(now.micros + kMicrosPerDay);
+    control_ = control::ControlStore::Create({.fs = PosixFileSystem(),
+                                              .random = random_,
+                                              .key = key_,
+                                              .vault = {},
+                                              .directory = directory_.path()},
+                                             first)
+                   .value();
+    control_->Settle();
+    // The first entry brings its key with it.
+    EXPECT_THAT(recorder_.Record({}), IsOk());
+    journal_.StartCounting();
+    front_ = std::make_unique<Front>(Front::Parts{SystemClock(), policies_, *control_, lockdown_,
+                                                  recorder_,
+                                                  [this] {
+                                                    if (on_admitted_) on_admitted_();
+                                                    return absl::OkStatus();
+                                                  },
+                                                  [] { return absl::OkStatus(); }});
+  }
+
+  Front::Arrival ArrivalWith(std::chrono::milliseconds time_left) const {
+    Front::Arrival arrival;
+    arrival.method = kExclusive;
+    arrival.has_deadline = true;
+    arrival.time_left = time_left;
+    arrival.cancelled = [] { return false; };
+    arrival.metadata = [this](std::string_view name) -> std::string_view {
+      return name == "authorization" ? std::string_view(authorization_) : "";
+    };
+    return arrival;
+  }
+  absl::Status Run(std::chrono::milliseconds time_left,
+                   const std::function<absl::Status(Call&)>& handler) {
+    Call call;
+    v1::EnrolPersonResponse response;
+    return front_->RunUnary(ArrivalWith(time_left), &response, call, handler);
+  }
+
+  TempDirectory directory_;
+  SeededRandom random_{5};
+  const SecretBytes key_ = crypto::NewKey(random_);
+  std::string authorization_;
+  const auth::PolicyTable policies_ = auth::BuildPolicyTable().value();
+  std::unique_ptr<control::ControlStore> control_;
+  incident::LockdownManager lockdown_{
+      {.clock = SystemClock(),
+       .random = random_,
+       .store = std::make_unique<MemoryLockStore>(),
+       .min_lock_epoch = LockEpoch(0),
+       .high_water = WallTime{0},
+       .persist_high_water = [](WallTime) { return absl::OkStatus(); },
+       .lock_because = "",
+       .sealed = false}};
+  const std::array<uint8_t, 32> epoch_key_ = [] {
+    std::array<uint8_t, 32> key{};
+    key[0] = 9;  // the base point: any public key will do, nobody opens these leaves
+    return key;
+  }();
+  crypto::AuditSealer sealer_{{}, 1, epoch_key_, SystemClock(), random_};
+  CountingJournal journal_;
+  Recorder recorder_{sealer_, journal_, SystemClock(), random_};
+  std::function<void()> on_admitted_;  // set while one thread calls
+  std::unique_ptr<Front> front_;
+};
+
+// Holds the exclusive lane until told to let go.
+class Occupant {
+ public:
+  using Handler = std::function<absl::Status(Call&)>;
+  explicit Occupant(const std::function<absl::Status(const Handler&)>& run)
+      : thread_([this, run] {
+          outcome_ = run([this](Call&) {
+            inside_.set_value();
+            leave_.get_future().wait();
+            return absl::FailedPreconditionError("it was for nothing");
+          });
+        }) {
+    inside_.get_future().wait();
+  }
+  absl::Status Leave() {
+    leave_.set_value();
+    thread_.join();
+    return outcome_;
+  }
+
+ private:
+  std::promise<void> inside_;
+  std::promise<void> leave_;
+  absl::Status outcome_;
+  std::thread thread_;
+};
+
+TEST_F(FrontTest, WhoWaitsForTheExclusiveLaneIsRefusedWithinItsDeadline) {
+  Occupant occupant([&](const auto& handler) { return Run(std::chrono::seconds(60), handler); });
+  bool ran = false;
+  const absl::Status refused = Run(std::chrono::milliseconds(50), [&](Call&) {
+    ran = true;
+    return absl::OkStatus();
+  });
+  EXPECT_THAT(refused, HasReason(reason::kOverloaded));
+  EXPECT_FALSE(ran);
+  EXPECT_EQ(journal_.security_events(), 1u) << "the refusal is on record while the other one works";
+  EXPECT_THAT(occupant.Leave(), StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_EQ(journal_.security_events(), 2u);
+}
+
+// Who was admitted before the wait is asked for its token again after it.
+TEST_F(FrontTest, ATokenThatIsRevokedDuringTheWaitEndsTheCall) {
+  Occupant occupant([&](const auto& handler) { return Run(std::chrono::seconds(60), handler); });
+  std::promise<void> admitted;
+  on_admitted_ = [&] { admitted.set_value(); };
+  bool ran = false;
+  absl::Status outcome;
+  std::thread waiting([&] {
+    outcome = Run(std::chrono::seconds(60), [&](Call&) {
+      ran = true;
+      return absl::OkStatus();
+    });
+  });
+  admitted.get_future().wait();
+  ASSERT_THAT(control_->Revoke("tva_of_alice"), IsOk());
+  (void)occupant.Leave();
+  waiting.join();
+  EXPECT_THAT(outcome, StatusIs(absl::StatusCode::kUnauthenticated));
+  EXPECT_FALSE(ran);
+}
+
+TEST_F(FrontTest, WhatALibraryThrowsIsAnErrorOfTheCallAndOnRecord) {
+  const auto explode = []() -> absl::Status {
+    (void)std::string("short").at(4711);
+    return absl::OkStatus();
+  };
+  const absl::Status unary = Run(std::chrono::seconds(60), [&](Call&) { return Guarded(explode); });
+  EXPECT_THAT(unary, StatusIs(absl::StatusCode::kInternal, ::testing::Not(HasSubstr("4711"))));
+  EXPECT_EQ(journal_.security_events(), 1u);
+  Call call;
+  ASSERT_THAT(front_->Begin(ArrivalWith(std::chrono::seconds(60)), call), IsOk());
+  EXPECT_THAT(ConcludeIfThrown(*front_, call, explode), StatusIs(absl::StatusCode::kInternal));
+  EXPECT_EQ(journal_.security_events(), 2u) << "a stream that threw was not recorded by itself";
+  Call quiet;
+  ASSERT_THAT(front_->Begin(ArrivalWith(std::chrono::seconds(60)), quiet), IsOk());
+  EXPECT_THAT(ConcludeIfThrown(*front_, quiet, [] { return absl::NotFoundError("gone"); }),
+              StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_EQ(journal_.security_events(), 2u) << "it records its outcome by itself";
+}
+
+}  // namespace
+}  // namespace televault::service
