@@ -347,11 +347,23 @@ absl::Status LockdownManager::WriteLocked(const LockStateRecord& record) {
   if (store_ == nullptr) return absl::UnavailableError("there is no lock file to write to");
   const absl::Status written = store_->Write(record);
   // After a failure nobody knows what is on disk, so nothing counts as durable.
-  durable_epoch_.store(written.ok() ? record.lock_epoch() : 0);
+  if (!written.ok()) durable_epoch_.store(0);
   return written;
 }
 
-absl::Status LockdownManager::WriteCurrentLocked() { return WriteLocked(state()->record); }
+absl::Status LockdownManager::WriteCurrentLocked() {
+  const std::shared_ptr<const State> now = state();
+  TV_RETURN_IF_ERROR(WriteLocked(now->record));
+  durable_epoch_.store(now->record.lock_epoch());
+  return absl::OkStatus();
+}
+
+LockStateRecord LockdownManager::NextRecord() {
+  const std::lock_guard lock(mu_);
+  LockStateRecord next = state_->record;
+  next.set_lock_epoch(epoch_.fetch_add(1) + 1);
+  return next;
+}
 
 // --- lifting
 // --------------------------------------------------------------------------------------
@@ -441,8 +453,7 @@ absl::Status LockdownManager::Apply(const LiftStep& step) {
     return absl::UnavailableError(
         "the lock file's device does not answer; the lockdown stands as before");
   }
-  LockStateRecord next = state()->record;
-  next.set_lock_epoch(epoch().value() + 1);
+  LockStateRecord next = NextRecord();
   if (!take(next)) {
     return absl::AbortedError(
         "the lockdown or its vote changed meanwhile; look at it and try again");
@@ -451,10 +462,19 @@ absl::Status LockdownManager::Apply(const LiftStep& step) {
     return Annotate(absl::UnavailableError(written.message()),
                     "the vote could not be written; the lockdown stands as before");
   }
-  Publish(true, [&](State& state) { TV_CHECK(take(state.record)); });
-  // Somebody engaged meanwhile, or the seal changed: the disk is behind. A failure here leaves
-  // durable() false, and Maintain() repeats it.
-  if (!durable()) WriteCurrentLocked().IgnoreError();
+  bool as_written = false;
+  Publish(false, [&](State& state) {
+    as_written = state.record.lock_epoch() < next.lock_epoch();
+    TV_CHECK(take(state.record));
+    state.record.set_lock_epoch(as_written ? next.lock_epoch() : epoch_.load() + 1);
+  });
+  if (as_written) {
+    durable_epoch_.store(next.lock_epoch());
+  } else {
+    // Somebody engaged meanwhile, and the disk does not know. A failure here leaves durable()
+    // false, and Maintain() repeats it.
+    WriteCurrentLocked().IgnoreError();
+  }
   return absl::OkStatus();
 }
 

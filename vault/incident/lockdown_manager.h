@@ -207,8 +207,12 @@ class LockdownManager final : public Gate {
   LockEpoch Publish(bool lock_state, const std::function<void(State&)>& change);
   void AddLockdown(State& state, record::v1::LockdownRecord& lockdown) const;
   record::v1::LockdownRecord NewLockdown(const EngageOptions& options) const;
-  absl::Status WriteLocked(const record::v1::LockStateRecord& record);  // write_mu_ is held
-  absl::Status WriteCurrentLocked();                                    // write_mu_ is held
+  // The stored state of now under an epoch of its own: what others change from here on gets a later
+  // one, so that this one never passes for theirs.
+  record::v1::LockStateRecord NextRecord();
+  // write_mu_ is held. What was written counts as durable once it is what is in force.
+  absl::Status WriteLocked(const record::v1::LockStateRecord& record);
+  absl::Status WriteCurrentLocked();
   void WriteWhatIsNot();
   absl::Status PersistHighWater();
   std::shared_ptr<const State> state() const;

@@ -161,5 +161,38 @@ TEST_F(LockdownLiftTest, AnEngageDuringALiftIsKept) {
   EXPECT_FALSE(Open(*Open(), GateAccess::kRows));
 }
 
+// A lockdown engaged while a lift was written got the number that the lift was written under: it
+// passed for durable, and the file without it for the newest.
+TEST_F(LockdownLiftTest, WhatALiftWroteNeverPassesForALockdownThatItDoesNotHold) {
+  const auto manager = Open();
+  const auto first = manager->Engage(Everything(v1::LOCKDOWN_LEVEL_ALL));
+  ASSERT_THAT(first, IsOk());
+  const auto proposal = manager->PlanProposal(first->lockdown.id(), "over", Responder("ana"), {});
+  ASSERT_THAT(proposal, IsOk());
+  absl::StatusOr<Engaged> second = absl::UnknownError("not engaged");
+  disk_.during_write = [&] {
+    if (!second.ok()) second = manager->Close(Everything(v1::LOCKDOWN_LEVEL_ROWS, "dan"));
+  };
+  std::optional<LockStateRecord> written_for_the_vote;
+  const auto subscription = manager->Subscribe([&](LockEpoch) {
+    if (!second.ok() || written_for_the_vote.has_value()) return;
+    const std::lock_guard lock(disk_.mu);
+    if (disk_.content.lockdowns(0).lift_proposed_by().empty()) return;
+    written_for_the_vote = disk_.content;
+    EXPECT_FALSE(manager->AwaitDurable(*second, clock_.Mono()));
+  });
+  ASSERT_THAT(manager->Apply(*proposal), IsOk());
+  ASSERT_TRUE(second.ok() && written_for_the_vote.has_value());
+  EXPECT_EQ(written_for_the_vote->lockdowns_size(), 1);
+  EXPECT_TRUE(manager->AwaitDurable(*second, clock_.Mono()));
+  EXPECT_EQ(disk_.content.lockdowns_size(), 2);
+  EXPECT_FALSE(Open(*Open(second->lock_epoch.value()), GateAccess::kRows));
+  // As if the power had gone after the first of the two writes, and the anchor was ahead.
+  disk_.content = *written_for_the_vote;
+  const auto restarted = Open(second->lock_epoch.value());
+  EXPECT_EQ(restarted->Status().level(), v1::LOCKDOWN_LEVEL_ALL);
+  EXPECT_THAT(restarted->Status().lockdowns(1).reason(), HasSubstr("older than"));
+}
+
 }  // namespace
 }  // namespace televault::incident
