@@ -27,8 +27,11 @@ inline constexpr size_t kMergeHotBytes = 8 * MiB;       // sealed; from then on 
 inline constexpr size_t kMergeHotBatches = 8;           // with an oldest of 60 s a merge is due
 inline constexpr int64_t kMergeAgeMicros = 60'000'000;  // 60 s
 inline constexpr size_t kMaxMergeRows = 4 * kRowsPerBlock;
-inline constexpr size_t kMaxMergeBytes = 64 * MiB;  // sealed, of all inputs
-inline constexpr size_t kMaxMergeInputs = 8'192;    // their deletes fit one commit
+inline constexpr size_t kMaxMergeBytes = 64 * MiB;         // sealed, of all inputs
+inline constexpr size_t kMaxMergeMemoryBytes = 256 * MiB;  // all inputs, decoded and joined
+// In memory: a number or a code, its place in the dictionary, its NULL; without its text.
+inline constexpr size_t kMaxValueMemoryBytes = 9;
+inline constexpr size_t kMaxMergeInputs = 8'192;  // their deletes fit one commit
 inline constexpr size_t kMaxEventsPerAppend = 65'536;
 inline constexpr size_t kMaxColumnNumber = 4'096;  // over the life of a dataset
 inline constexpr size_t kMaxSubjectBytes = 256;    // a raw subject id
@@ -101,6 +104,11 @@ static_assert(kMaxLeavesPerCommit / 256 * 8 * KiB + kMaxLeavesPerCommit * 9 < kC
 static_assert(kMaxResultBatchBytes < kMaxMessageBytes);
 static_assert(kRowsPerBlock % kRowsPerVector == 0 && kRowsPerCheck % kRowsPerVector == 0);
 static_assert(kMaxEventsPerAppend <= kRowsPerBlock);
+// Any one micro-batch fits a merge, and any block that a merge wrote: texts are at most half of the
+// raw bytes allowed, and a list element takes a code and a place in the dictionary.
+static_assert(kMaxEventsPerAppend * kMaxColumns * kMaxValueMemoryBytes +
+                  kMaxListElementsPerChunk * 8 + kMaxMicroBatchRawBytes / 2 <=
+              kMaxMergeMemoryBytes);
 static_assert(kMaxColumns < kMaxColumnNumber && kMaxColumnNumber < 0xFFFF);
 static_assert(kMinApprovals >= 2);
 static_assert(kMaxLivePartitions * 124 + kMaxSubjectSalts * 112 + kMaxDatasets * 104 +

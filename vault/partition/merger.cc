@@ -1,6 +1,7 @@
 #include "vault/partition/merger.h"
 
 #include <algorithm>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 
@@ -51,18 +52,33 @@ uint32_t RevisionOf(const Unit& unit) {
 struct Merger::Inputs {
   std::vector<Unit> micro_batches;
   std::vector<Unit> blocks;
+  std::vector<block::ColumnBatch> batches;  // what is in them
   uint64_t rows = 0;
   uint64_t sealed_bytes = 0;
+  uint64_t memory_bytes = 0;
+  uint64_t values = 0;
+  std::set<uint16_t> columns;
   uint32_t schema_revision = 0;
   KeyId key;  // the newest of the inputs'
 
   bool Fits(const Unit& unit) const {
-    return micro_batches.size() + blocks.size() < limits::kMaxMergeInputs &&
-           rows + unit.rows <= limits::kMaxMergeRows &&
+    return batches.size() < limits::kMaxMergeInputs && rows + unit.rows <= limits::kMaxMergeRows &&
            sealed_bytes + SealedBytesOf(unit) <= limits::kMaxMergeBytes;
   }
-  void Add(const Unit& unit) {
+  // Of all together with `batch`, joined: where one lacks a column that others have, NULLs fill it.
+  uint64_t MemoryWith(const block::ColumnBatch& batch) const {
+    std::set<uint16_t> all = columns;
+    all.insert(batch.numbers.begin(), batch.numbers.end());
+    const uint64_t filled =
+        (rows + batch.rows) * all.size() - values - batch.rows * batch.numbers.size();
+    return memory_bytes + block::MemoryBytes(batch) + filled * limits::kMaxValueMemoryBytes;
+  }
+  void Add(const Unit& unit, block::ColumnBatch batch) {
     (unit.kind == Unit::Kind::kBlock ? blocks : micro_batches).push_back(unit);
+    memory_bytes += block::MemoryBytes(batch);
+    values += batch.rows * batch.numbers.size();
+    columns.insert(batch.numbers.begin(), batch.numbers.end());
+    batches.push_back(std::move(batch));
     rows += unit.rows;
     sealed_bytes += SealedBytesOf(unit);
     schema_revision = std::max(schema_revision, RevisionOf(unit));
@@ -91,24 +107,38 @@ std::vector<PartitionId> Merger::Due(WallTime now) const {
   return due;
 }
 
+// False where it does not fit any more. What a unit takes in memory is known once it is there: its
+// sealed bytes may be a few hundredths of it.
+absl::StatusOr<bool> Merger::Take(const Snapshot& snapshot, const Unit& unit,
+                                  Inputs& inputs) const {
+  if (!inputs.Fits(unit)) return false;
+  TV_ASSIGN_OR_RETURN(block::ColumnBatch batch, snapshot.ReadAll(unit));
+  // The first is taken in any case, so that each merge leaves fewer micro-batches.
+  if (!inputs.batches.empty() && inputs.MemoryWith(batch) > limits::kMaxMergeMemoryBytes) {
+    return false;
+  }
+  inputs.Add(unit, std::move(batch));
+  return true;
+}
+
 absl::StatusOr<Merger::Inputs> Merger::Gather(const Snapshot& snapshot,
                                               PartitionId partition) const {
   TV_ASSIGN_OR_RETURN(const std::vector<Unit> units, snapshot.Units(partition));
   Inputs inputs;
   std::vector<Unit> small;
+  bool room = true;
   for (const Unit& unit : units) {
     if (unit.kind == Unit::Kind::kBlock) {
       if (unit.rows < kSmallBlockRows) small.push_back(unit);
-    } else if (inputs.Fits(unit)) {
-      inputs.Add(unit);
+    } else if (room) {
+      TV_ASSIGN_OR_RETURN(room, Take(snapshot, unit, inputs));
     }
   }
-  if (inputs.micro_batches.empty()) return inputs;
   std::sort(small.begin(), small.end(),
             [](const Unit& a, const Unit& b) { return a.rows < b.rows; });
   for (const Unit& unit : small) {
-    if (unit.rows > inputs.rows * kMaxGrowth || !inputs.Fits(unit)) break;
-    inputs.Add(unit);
+    if (!room || unit.rows > inputs.rows * kMaxGrowth) break;
+    TV_ASSIGN_OR_RETURN(room, Take(snapshot, unit, inputs));
   }
   return inputs;
 }
@@ -242,17 +272,10 @@ absl::StatusOr<bool> Merger::Merge(PartitionId partition) {
   }
   {
     TV_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, parts_.reader.Pin());
-    TV_ASSIGN_OR_RETURN(const Inputs inputs, Gather(*snapshot, partition));
+    TV_ASSIGN_OR_RETURN(Inputs inputs, Gather(*snapshot, partition));
     if (inputs.micro_batches.empty()) return false;
-    std::vector<block::ColumnBatch> batches;
-    for (const std::vector<Unit>* units : {&inputs.blocks, &inputs.micro_batches}) {
-      for (const Unit& unit : *units) {
-        TV_ASSIGN_OR_RETURN(block::ColumnBatch rows, snapshot->ReadAll(unit));
-        batches.push_back(std::move(rows));
-      }
-    }
-    TV_ASSIGN_OR_RETURN(const block::ColumnBatch joined, block::Concat(batches));
-    batches.clear();
+    TV_ASSIGN_OR_RETURN(const block::ColumnBatch joined, block::Concat(inputs.batches));
+    inputs.batches.clear();
     TV_ASSIGN_OR_RETURN(const Outputs outputs,
                         WriteBlocks(inputs, partition, block::SortByTime(joined)));
     const absl::Status committed = CommitMerge(inputs, outputs, partition);

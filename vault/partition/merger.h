@@ -60,8 +60,8 @@ class Merger {
   // where the day has closed.
   std::vector<PartitionId> Due(WallTime now) const;
 
-  // Merges what is there now, at most limits::kMaxMergeRows; true if anything was. UNAVAILABLE if
-  // the partition is being maintained by somebody else.
+  // Merges what is there now, at most limits::kMaxMergeRows and kMaxMergeMemoryBytes of it; true if
+  // anything was. UNAVAILABLE if the partition is being maintained by somebody else.
   absl::StatusOr<bool> Merge(PartitionId partition);
 
   // Erases replaced blocks that no snapshot can read any more; Merge does so too.
@@ -76,6 +76,7 @@ class Merger {
   struct Target;
 
   absl::StatusOr<Inputs> Gather(const Snapshot& snapshot, PartitionId partition) const;
+  absl::StatusOr<bool> Take(const Snapshot& snapshot, const Unit& unit, Inputs& inputs) const;
   absl::StatusOr<Outputs> WriteBlocks(const Inputs& inputs, PartitionId partition,
                                       const block::ColumnBatch& rows);
   absl::Status WriteRange(const Target& target, const block::ColumnBatch& rows, size_t first,

@@ -4,6 +4,7 @@
 
 #include "tests/unit/partition/partition_harness.h"
 #include "vault/base/limits.h"
+#include "vault/block/batch_ops.h"
 #include "vault/partition/purge.h"
 #include "vault/store/rocks_store.h"
 
@@ -205,6 +206,53 @@ TEST_F(PartitionTest, ARefusedMergeLeavesNothingBehind) {
   ASSERT_THAT(process->merger.Merge(today_), IsOk());
   TV_ASSERT_OK_AND_ASSIGN(const auto numbers, process->Numbers(today_));
   EXPECT_EQ(numbers, UpTo(100));
+}
+
+// As many rows as a batch may have, with as many columns from `first` on, each of one value: next
+// to nothing once it is sealed.
+block::ColumnBatch WideBatch(PartitionId partition, uint16_t first, uint16_t columns) {
+  constexpr size_t kRows = limits::kMaxEventsPerAppend;
+  block::ColumnBatch batch = {.rows = kRows, .numbers = {0}};
+  batch.columns.push_back({.type = block::PhysicalType::kInt, .rows = kRows});
+  batch.columns[0].ints.assign(kRows, StartOf(partition.day).micros);
+  for (uint16_t number = first; number < first + columns; ++number) {
+    batch.numbers.push_back(number);
+    batch.columns.push_back({.type = block::PhysicalType::kInt, .rows = kRows});
+    batch.columns.back().ints.assign(kRows, number);
+  }
+  return batch;
+}
+
+// Micro-batches that compress to a hundredth were all decoded at once: a merge was bounded by rows
+// and sealed bytes alone, and took the memory of the machine.
+TEST_F(PartitionTest, AMergeDecodesNoMoreThanItsMemoryHolds) {
+  constexpr size_t kBatches = limits::kMaxMergeRows / limits::kMaxEventsPerAppend;
+  auto process = Start();
+  const block::ColumnBatch batch = WideBatch(today_, 2, 130);
+  const size_t fit = limits::kMaxMergeMemoryBytes / block::MemoryBytes(batch);
+  ASSERT_LT(fit, kBatches);
+  for (size_t i = 0; i < kBatches; ++i) ASSERT_THAT(process->Append(today_, batch), IsOk());
+  ASSERT_LT(process->catalog->Find(today_)->hot_bytes, limits::MiB);
+  for (const size_t batches : {fit, kBatches - fit}) {
+    TV_ASSERT_OK_AND_ASSIGN(const bool merged, process->merger.Merge(today_));
+    EXPECT_TRUE(merged);
+    EXPECT_EQ(process->events.back().micro_batches, batches);
+  }
+  EXPECT_EQ(process->catalog->Find(today_)->block_rows, limits::kMaxMergeRows);
+}
+
+// As above, where each batch has other columns: what is joined has all of them in every row.
+TEST_F(PartitionTest, AMergeCountsTheColumnsThatJoiningFills) {
+  auto process = Start();
+  for (uint16_t first = 2; first < 242; first += 60) {
+    ASSERT_THAT(process->Append(today_, WideBatch(today_, first, 60)), IsOk());
+  }
+  for (int i = 0; i < 2; ++i) {
+    TV_ASSERT_OK_AND_ASSIGN(const bool merged, process->merger.Merge(today_));
+    EXPECT_TRUE(merged);
+    EXPECT_EQ(process->events.back().micro_batches, 2u);
+  }
+  EXPECT_EQ(process->catalog->Find(today_)->block_rows, limits::kMaxMergeRows);
 }
 
 TEST_F(PartitionTest, ADamagedBlockQuarantinesItsPartition) {
