@@ -234,6 +234,7 @@ void PartitionCatalog::OnOpened(const PartitionInfo& info) {
   const auto known = partitions_.try_emplace(info.id, fresh).first;
   known->second.deadline = std::min(known->second.deadline, info.deadline);
   opening_.erase(info.id);
+  ++deadline_changes_;
 }
 
 void PartitionCatalog::OnMicroBatch(PartitionId id, uint64_t rows, uint64_t bytes, WallTime at) {
@@ -283,6 +284,7 @@ void PartitionCatalog::OnDeadline(PartitionId id, WallTime deadline) {
   const auto found = partitions_.find(id);
   if (found == partitions_.end()) return;
   found->second.deadline = std::min(found->second.deadline, deadline);
+  ++deadline_changes_;
 }
 
 bool PartitionCatalog::OnQuarantined(PartitionId id) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -91,6 +92,8 @@ class PartitionCatalog {
   std::vector<PartitionInfo> List(DatasetId dataset, Day first, Day last) const;
   std::vector<PartitionInfo> All() const;
   size_t live_count() const;
+  // Another number after any deadline may have moved. Takes no lock.
+  uint64_t deadline_changes() const { return deadline_changes_; }
 
   // As Find and List, and those that a commit which is under way may have opened: a view pinned
   // before the call can hold nothing of a partition that is not among them. Their figures are 0.
@@ -139,6 +142,7 @@ class PartitionCatalog {
   PartitionCatalog() = default;
   size_t LiveCount() const;  // holds mu_
 
+  std::atomic<uint64_t> deadline_changes_{0};
   mutable std::mutex mu_;  // guards all below
   std::condition_variable records_free_;
   std::map<PartitionId, PartitionInfo> partitions_;

@@ -165,7 +165,7 @@ absl::Status Execution::ScanUnit(const Unit& unit, size_t thread, const Start& s
   if (batch.rows != unit.rows) {
     return absl::InternalError("a unit holds another number of rows than its manifest says");
   }
-  guard_.Depend(unit.deadline);
+  guard_.Depend(unit);
   start(batch);
   for (uint32_t begin = 0; begin < batch.rows; begin += kSlice) {
     const auto rows = static_cast<uint32_t>(std::min<size_t>(kSlice, batch.rows - begin));

@@ -11,6 +11,7 @@
 #include "vault/base/limits.h"
 #include "vault/base/status.h"
 #include "vault/query/plan.h"
+#include "vault/query/read_days.h"
 #include "vault/query/source.h"
 
 namespace televault::query {
@@ -22,9 +23,8 @@ struct ExecContext {
   const Clock& clock;
   MonoTime deadline;                             // DEADLINE_EXCEEDED after it
   const std::atomic<bool>* cancelled = nullptr;  // CANCELLED once true; may be null
-  // If set, lowered to the deadline (microseconds) of every partition whose rows go into the
-  // answer, before any of them reaches the sink.
-  std::atomic<int64_t>* earliest_deadline = nullptr;
+  // If set, told of every day whose rows go into the answer, before any of them reaches the sink.
+  ReadDays* read_days = nullptr;
   size_t memory_bytes = limits::kDefaultQueryMemoryBytes;
   size_t threads = 2;  // at least 1; the calling thread is one of them
 };

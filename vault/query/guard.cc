@@ -1,26 +1,13 @@
 #include "vault/query/guard.h"
 
-#include <algorithm>
-#include <limits>
-
 #include "absl/strings/str_cat.h"
 
 namespace televault::query {
-namespace {
-
-void Lower(std::atomic<int64_t>& kept, int64_t value) {
-  int64_t known = kept.load(std::memory_order_relaxed);
-  while (value < known && !kept.compare_exchange_weak(known, value)) {
-  }
-}
-
-}  // namespace
-
 ExecutionGuard::ExecutionGuard(const ExecContext& context, GateAccess access, size_t threads)
     : context_(context),
       access_(access),
       held_(threads),
-      earliest_deadline_(std::numeric_limits<int64_t>::max()) {}
+      read_days_(context.read_days == nullptr ? own_days_ : *context.read_days) {}
 
 absl::Status ExecutionGuard::CheckGate() {
   // The epoch is read first: a change between the two leads to one more check, not to one less.
@@ -40,7 +27,7 @@ absl::Status ExecutionGuard::Look(size_t held_bytes) const {
   if (context_.clock.Mono() >= context_.deadline) {
     return absl::DeadlineExceededError("the query ran out of its time; narrow it or allow more");
   }
-  if (context_.gate.ReadTime().micros >= earliest_deadline_.load(std::memory_order_relaxed)) {
+  if (context_.gate.ReadTime() >= read_days_.Earliest()) {
     return WithReason(
         absl::FailedPreconditionError("a day expired while the query read it; run the query again"),
         reason::kExpired);
@@ -67,10 +54,7 @@ absl::Status ExecutionGuard::Check(size_t thread, size_t held_bytes) {
   return seen;
 }
 
-void ExecutionGuard::Depend(WallTime deadline) {
-  Lower(earliest_deadline_, deadline.micros);
-  if (context_.earliest_deadline != nullptr) Lower(*context_.earliest_deadline, deadline.micros);
-}
+void ExecutionGuard::Depend(const Unit& unit) { read_days_.Add(unit.day, unit.deadline); }
 
 void ExecutionGuard::Fail(const absl::Status& status) {
   const std::lock_guard lock(mu_);

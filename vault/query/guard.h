@@ -19,8 +19,8 @@ class ExecutionGuard {
 
   // `held_bytes` is what thread `thread` holds now.
   absl::Status Check(size_t thread, size_t held_bytes);
-  // Rows of a partition that is readable before `deadline` only went into the answer.
-  void Depend(WallTime deadline);
+  // Rows of the unit go into the answer: it ends at the deadline of their day.
+  void Depend(const Unit& unit);
   void Fail(const absl::Status& status);
   absl::Status status() const;
   size_t peak_bytes() const { return peak_.load(std::memory_order_relaxed); }
@@ -33,7 +33,8 @@ class ExecutionGuard {
   const GateAccess access_;
   std::vector<std::atomic<size_t>> held_;
   std::atomic<size_t> peak_{0};
-  std::atomic<int64_t> earliest_deadline_;
+  ReadDays own_days_;  // where the context brings none
+  ReadDays& read_days_;
   std::atomic<bool> failed_{false};
   mutable std::mutex mu_;  // guards all below
   absl::Status status_;

@@ -28,7 +28,7 @@ struct Unit {
   size_t rows = 0;  // at most limits::kRowsPerBlock
   WallTime min_time;
   WallTime max_time;
-  // Readable before this time only; max() = none.
+  // Readable before this time only, as it was listed; max() = none.
   WallTime deadline{std::numeric_limits<int64_t>::max()};
   std::vector<ZoneMap> zones;
 };

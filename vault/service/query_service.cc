@@ -25,6 +25,16 @@ QueryText TextOf(const Request& request) {
   return text;
 }
 
+query::ReadDays::Deadlines DeadlinesOf(std::shared_ptr<DataPlane> plane, DatasetId dataset) {
+  return {.changes = [plane] { return plane->partitions->deadline_changes(); },
+          .of_day =
+              [plane, dataset](Day day) {
+                const auto info = plane->partitions->FindForReading({dataset, day});
+                return info.has_value() ? info->deadline
+                                        : WallTime{std::numeric_limits<int64_t>::max()};
+              }};
+}
+
 // Counts a query that is being answered.
 class InFlight {
  public:
@@ -89,7 +99,8 @@ absl::Status QueryServiceImpl::RunQuery(Call& call, const v1::QueryRequest& requ
                          TV_RETURN_IF_ERROR(serving_.front.StillValid(call));
                          if (call.decision.grant_id.empty()) return absl::OkStatus();
                          return plane->access->StillGranted(call.decision.grant_id);
-                       }});
+                       },
+                       .deadlines = DeadlinesOf(*data, admitted->dataset->id)});
   writer.SetCheck([lease] { return lease->Check(); });
   StreamRegistry::Entry entry(streams_,
                               {[lease] { return lease->Check(); }, [&writer] { writer.Wake(); }});
@@ -111,7 +122,7 @@ absl::Status QueryServiceImpl::Execute(Call& call, const AdmittedQuery& admitted
                                .clock = serving_.front.clock(),
                                .deadline = call.deadline,
                                .cancelled = &writer.cancelled_flag(),
-                               .earliest_deadline = &lease.earliest_deadline(),
+                               .read_days = &lease.read_days(),
                                .memory_bytes = limits_.memory_bytes,
                                .threads = limits_.threads};
     if (call.decision.valid_until_us != 0) {

@@ -40,8 +40,12 @@ class RowStreamTest : public VaultTest {
           Append(*collector, BulkColumns("cli_usage", Yesterday(100 * i), kBatchRows, 1'000)));
       ASSERT_EQ(stored.accepted(), kBatchRows) << stored.DebugString();
     }
+    ASSERT_NO_FATAL_FAILURE(Grant(kManyRows));
+  }
+
+  void Grant(const std::string& sql) {
     v1::RequestAccessRequest request;
-    request.set_sql(kManyRows);
+    request.set_sql(sql);
     request.set_purpose("reliability");
     request.set_grant_s(3'600);
     request.set_reason("a large answer");
@@ -55,9 +59,9 @@ class RowStreamTest : public VaultTest {
     ASSERT_THAT(As(cast_.second_steward)->VoteAccess(vote, call_), IsOk());
   }
 
-  v1::QueryRequest Query() const {
+  v1::QueryRequest Query(const std::string& sql = kManyRows) const {
     v1::QueryRequest request;
-    request.set_sql(kManyRows);
+    request.set_sql(sql);
     request.set_purpose("reliability");
     request.set_grant(grant_);
     return request;
@@ -137,6 +141,31 @@ TEST_F(RowStreamTest, AStreamEndsWhenItsTokenIsRevoked) {
   absl::StatusOr<bool> more = true;
   while (more.ok() && *more) more = stream->Next(response);
   EXPECT_EQ(Refusal(more.status()), "UNAUTHENTICATED UNAUTHENTICATED");
+}
+
+// Sorted rows are all in memory before the first one leaves: a shorter TTL used to stop none of
+// them.
+TEST_F(RowStreamTest, AStreamEndsWhenAShorterTtlReachesItsDay) {
+  const std::string sorted = absl::StrCat(kManyRows, " ORDER BY event_time");
+  ASSERT_NO_FATAL_FAILURE(Grant(sorted));
+  const auto investigator = As(cast_.investigator);
+  client::Call stream_call;
+  TV_ASSERT_OK_AND_ASSIGN(const auto stream, investigator->Query(Query(sorted), stream_call));
+  v1::QueryResponse response;
+  ASSERT_THAT(stream->Next(response), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(
+      const auto applied,
+      Apply(*As(cast_.steward), SampleManifest("cli_usage", {{"revision: 1", "revision: 2"},
+                                                             {"ttl: 90d", "ttl: 1s"}})));
+  ASSERT_TRUE(applied.applied()) << applied.DebugString();
+  absl::StatusOr<bool> more = true;
+  uint64_t rows = 0;
+  while (more.ok() && *more) {
+    more = stream->Next(response);
+    if (more.ok() && response.has_batch()) rows += response.batch().rows();
+  }
+  EXPECT_EQ(Refusal(more.status()), "FAILED_PRECONDITION EXPIRED");
+  EXPECT_LT(rows, kBatches * kBatchRows);
 }
 
 TEST_F(RowStreamTest, AKillInTheMiddleLeavesAnOutcomeOfUnknownAndNeverTooFewRowsOnRecord) {

@@ -419,6 +419,20 @@ TEST_F(PartitionTest, AnOpeningThatWasGivenUpLeavesNoLaterDeadline) {
   EXPECT_EQ(machine_.keyring->DataKeys(today_).at(0).deadline, deadline);
 }
 
+// Running queries look again at the deadlines of what they read when this number is another one.
+TEST_F(PartitionTest, EveryMoveOfADeadlineShowsInTheNumberOfChanges) {
+  auto process = Start();
+  AppendHundred(*process, today_);
+  const uint64_t before = process->catalog->deadline_changes();
+  PartitionInfo reopened = *process->catalog->Find(today_);
+  reopened.deadline = reopened.deadline - microseconds(1);
+  process->catalog->OnOpened(reopened);
+  const uint64_t between = process->catalog->deadline_changes();
+  EXPECT_NE(between, before);
+  process->catalog->OnDeadline(today_, reopened.deadline - microseconds(1));
+  EXPECT_NE(process->catalog->deadline_changes(), between);
+}
+
 TEST_F(PartitionTest, AWriteIsRefusedByTheGatesTimeAndNotTheWallClock) {
   class LateGate final : public Gate {
    public:

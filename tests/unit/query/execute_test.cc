@@ -1,3 +1,5 @@
+#include <map>
+
 #include "absl/strings/str_cat.h"
 
 #include "tests/unit/query/query_fixture.h"
@@ -47,6 +49,38 @@ TEST(ExecuteTest, AnExpiredDayIsSkippedAndReportedAndOneThatExpiresMeanwhileEnds
     return absl::OkStatus();
   };
   EXPECT_THAT(Execute(plan, bench.source, context, expire, nullptr), HasReason(reason::kExpired));
+}
+
+// A shorter TTL used to move the catalog's deadline alone: what was read before went on leaving.
+TEST(ExecuteTest, ADayWhoseDeadlineComesForwardEndsTheQueriesThatReadIt) {
+  Bench bench;
+  for (int day = 0; day < 3; ++day) AddDay(bench, day, 30'000);
+  for (const char* const sql :
+       {"SELECT command, count_of, subject FROM events",
+        "SELECT command, count_of, subject FROM events ORDER BY event_time DESC",
+        "SELECT count_of, command, count(*) FROM events GROUP BY 1, 2",
+        "SELECT count(*) FROM events"}) {
+    uint64_t changes = 7;
+    std::map<Day, WallTime> deadlines;
+    ReadDays days({.changes = [&] { return changes; },
+                   .of_day =
+                       [&](Day day) {
+                         return deadlines.contains(day) ? deadlines.at(day) : WallTime{INT64_MAX};
+                       }});
+    TV_ASSERT_OK_AND_ASSIGN(const Plan plan, bench.PlanOf(sql));
+    const ExecContext context{
+        .gate = bench.gate, .clock = bench.clock, .deadline = {INT64_MAX}, .read_days = &days};
+    int batches = 0;
+    const auto shorten = [&](v1::QueryBatch) {
+      ++batches;
+      deadlines[DayOf(WallTime{kDay0})] = bench.gate.now;
+      ++changes;
+      return absl::OkStatus();
+    };
+    EXPECT_THAT(Execute(plan, bench.source, context, shorten, nullptr), HasReason(reason::kExpired))
+        << sql;
+    EXPECT_EQ(batches, 1) << sql;
+  }
 }
 
 TEST(ExecuteTest, AQuarantinedDayFailsTheWholeQuery) {

@@ -14,12 +14,16 @@ using televault::testing::IsOk;
 struct Surroundings {
   testing::FakeGate gate;
   absl::Status caller;
+  uint64_t changes = 0;
+  WallTime deadline{INT64_MAX};
   ReadLease LeaseUntil(int64_t valid_until_us) {
     return ReadLease({.gate = gate,
                       .access = GateAccess::kRows,
                       .scope = {},
                       .valid_until_us = valid_until_us,
-                      .caller = [this] { return caller; }});
+                      .caller = [this] { return caller; },
+                      .deadlines = {.changes = [this] { return changes; },
+                                    .of_day = [this](Day) { return deadline; }}});
   }
 };
 
@@ -27,9 +31,33 @@ TEST(ReadLeaseTest, EndsAtTheEarliestDeadlineOfTheDataInTheAnswer) {
   Surroundings around;
   ReadLease lease = around.LeaseUntil(0);
   EXPECT_THAT(lease.Check(), IsOk());
-  lease.earliest_deadline() = around.gate.now.micros + 1;
+  lease.read_days().Add(Day(1), around.gate.now + microseconds(1));
+  lease.read_days().Add(Day(2), around.gate.now + microseconds(2));
   EXPECT_THAT(lease.Check(), IsOk());
   around.gate.now = around.gate.now + microseconds(1);
+  EXPECT_THAT(lease.Check(), HasReason(reason::kExpired));
+}
+
+// The lease used to hold the deadline as listed: what an answer held in memory left after a shorter
+// TTL had destroyed the key of its day.
+TEST(ReadLeaseTest, EndsAtADeadlineThatCameForward) {
+  Surroundings around;
+  ReadLease lease = around.LeaseUntil(0);
+  lease.read_days().Add(Day(1), {INT64_MAX});
+  EXPECT_THAT(lease.Check(), IsOk());
+  around.deadline = around.gate.now;
+  ++around.changes;
+  EXPECT_THAT(lease.Check(), HasReason(reason::kExpired));
+}
+
+// Nobody asks again for a day that is read after the change was seen.
+TEST(ReadLeaseTest, ADayIsAddedWithThePresentDeadlineNotTheListedOne) {
+  Surroundings around;
+  ReadLease lease = around.LeaseUntil(0);
+  around.deadline = around.gate.now;
+  ++around.changes;
+  EXPECT_THAT(lease.Check(), IsOk());
+  lease.read_days().Add(Day(1), {INT64_MAX});
   EXPECT_THAT(lease.Check(), HasReason(reason::kExpired));
 }
 
