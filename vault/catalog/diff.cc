@@ -175,17 +175,16 @@ class Comparison {
     return absl::StrCat("[", *field.clamp_low, ", ", *field.clamp_high, "]");
   }
 
-  // Disclosure control takes all days of one period for days of one pseudonym per person. The days
-  // that are stored already keep theirs.
+  // Disclosure control takes all days of one period for days of one pseudonym per person. Days that
+  // are stored keep the pseudonyms of their revision, and a period in which it changed has both.
   void Rotation(std::optional<microseconds> before, std::optional<microseconds> after) {
     Changed({"what.subject.rotate"}, "Pseudonyms: rotation", DurationText(before),
             DurationText(after));
-    const bool nests =
-        !before || (after && after->count() > 0 && before->count() % after->count() == 0);
-    if (nests) return;
+    if (before == after) return;
     Find("E703", Severity::kError, "what.subject.rotate",
-         "periods of this length would span pseudonyms of two of the old ones",
-         "a whole fraction of the old length, or a new dataset");
+         "the rotation never changes: one person would have two pseudonyms within one period and "
+         "count twice towards k",
+         "make a new dataset");
   }
 
   void Settings() {

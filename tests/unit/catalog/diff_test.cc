@@ -42,13 +42,20 @@ TEST(Diff, TakesAShorterTtlWithoutComment) {
   EXPECT_THAT(DiffTo(CliUsageWith("ttl: 90d", "ttl: 30d")).findings, IsEmpty());
 }
 
-TEST(Diff, LetsRotationGetShorterByAWholeFractionOnly) {
-  for (const char* rotate : {"rotate: 30d", "rotate: 45d"}) {
-    EXPECT_THAT(DiffTo(CliUsageWith("rotate: 90d", rotate)).findings, IsEmpty()) << rotate;
-  }
-  for (const char* rotate : {"rotate: 60d", "rotate: 180d", "rotate: never"}) {
+// A whole fraction used to pass: five persons seen before and after such a change within one of the
+// new periods had ten pseudonyms and passed k_min 10.
+TEST(Diff, LetsNobodyChangeTheRotation) {
+  for (const char* rotate :
+       {"rotate: 30d", "rotate: 45d", "rotate: 60d", "rotate: 180d", "rotate: never"}) {
     EXPECT_EQ(OnlyCode(DiffTo(CliUsageWith("rotate: 90d", rotate))), "E703") << rotate;
   }
+  EXPECT_THAT(DiffTo(CliUsageWith("rotate: 90d", "rotate: 2160h")).findings, IsEmpty());
+}
+
+TEST(Diff, LetsNobodyStartToRotate) {
+  const Manifest before = ParseManifest(CliUsageWith("rotate: 90d", "rotate: never")).value();
+  const Manifest after = ParseManifest(CliUsageWith("revision: 1", "revision: 2")).value();
+  EXPECT_EQ(OnlyCode(Diff(before, after)), "E703");
 }
 
 constexpr char kNewField[] =
