@@ -66,6 +66,12 @@ inline constexpr size_t kMaxPageSize = 1'000;
 // Queries.
 inline constexpr size_t kDefaultQueryMemoryBytes = 256 * MiB;
 inline constexpr size_t kMaxExpressionDepth = 64;
+// BETWEEN and CASE x WHEN repeat what they test, so a short text can ask for a large tree. A text
+// counts as one node more for each kTextBytesPerNode, because every repetition copies it.
+inline constexpr size_t kMaxExpressionNodes = 16'384;
+inline constexpr size_t kTextBytesPerNode = 16;
+// GROUP BY by position binds its expression again; texts of parameters are added.
+inline constexpr size_t kMaxBoundNodes = 3 * kMaxExpressionNodes;
 inline constexpr size_t kMaxSelectItems = 256;
 inline constexpr size_t kMaxQueriesInFlight = 64;
 
@@ -102,6 +108,8 @@ static_assert(kMaxCommitBytes < kMaxJournalQueueBytes);
 // A full tile is 8 KiB; 256 leaves fill one of the lowest level.
 static_assert(kMaxLeavesPerCommit / 256 * 8 * KiB + kMaxLeavesPerCommit * 9 < kCommitOverheadBytes);
 static_assert(kMaxResultBatchBytes < kMaxMessageBytes);
+// What repeats nothing is never refused for its size alone.
+static_assert(kMaxSqlTokens + kMaxSqlBytes / kTextBytesPerNode < kMaxExpressionNodes);
 static_assert(kRowsPerBlock % kRowsPerVector == 0 && kRowsPerCheck % kRowsPerVector == 0);
 static_assert(kMaxEventsPerAppend <= kRowsPerBlock);
 // Any one micro-batch fits a merge, and any block that a merge wrote: texts are at most half of the

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "vault/base/bytes.h"
+#include "vault/base/limits.h"
 #include "vault/query/binder.h"
 #include "vault/query/calendar.h"
 #include "vault/query/evaluate.h"
@@ -253,7 +254,18 @@ absl::StatusOr<std::vector<ExprPtr>> Binder::BindArgs(const std::vector<ast::Exp
   return bound;
 }
 
+absl::Status Binder::Count(size_t text_bytes) {
+  nodes_ += 1 + text_bytes / limits::kTextBytesPerNode;
+  if (nodes_ <= limits::kMaxBoundNodes) return absl::OkStatus();
+  return Refuse(-1, absl::StrCat("with the texts of its parameters and what GROUP BY repeats, the "
+                                 "query has more than ",
+                                 limits::kMaxBoundNodes,
+                                 " parts; group by fewer or shorter expressions, or shorten lists "
+                                 "of values"));
+}
+
 absl::StatusOr<ExprPtr> Binder::BindExpr(const ast::Expr& expr) {
+  TV_RETURN_IF_ERROR(Count(expr.text.size()));
   Scalar value;
   value.null = false;
   switch (expr.kind) {
@@ -369,6 +381,7 @@ absl::StatusOr<ExprPtr> Binder::BindParameter(const ast::Expr& expr) {
       value.d = given.double_value();
       return MakeConstant(value, SqlType::kDouble);
     case v1::Value::kStringValue:
+      TV_RETURN_IF_ERROR(Count(given.string_value().size()));
       value.s = given.string_value();
       value.untyped = true;
       return MakeConstant(value, SqlType::kText);

@@ -36,6 +36,7 @@ class Binder {
   void CollectColumns();
 
   // Expressions.
+  absl::Status Count(size_t text_bytes);
   absl::StatusOr<ExprPtr> BindExpr(const ast::Expr& expr);
   absl::StatusOr<std::vector<ExprPtr>> BindArgs(const std::vector<ast::Expr>& args);
   absl::StatusOr<ExprPtr> BindColumn(const ast::Expr& expr);
@@ -62,6 +63,7 @@ class Binder {
 
   internal::BoundQuery& out_;
   std::set<std::string> fields_;
+  size_t nodes_ = 0;
   bool aggregates_allowed_ = false;
   bool in_aggregate_ = false;
 };

@@ -1,6 +1,7 @@
 #include "vault/query/normalize.h"
 
 #include <algorithm>
+#include <span>
 
 #include "absl/strings/str_cat.h"
 
@@ -72,8 +73,8 @@ class Writer {
       }
       case Kind::kIn: {
         const std::string tested = Text(expr.args[0]);
-        const std::vector<Expr> values(expr.args.begin() + 1, expr.args.end());
-        return absl::StrCat("(", tested, " IN (", List(values, ", "), "))");
+        const std::string values = List(std::span(expr.args).subspan(1), ", ");
+        return absl::StrCat("(", tested, " IN (", values, "))");
       }
       case Kind::kIsDistinctFrom:
         return absl::StrCat("(", List(expr.args, " IS DISTINCT FROM "), ")");
@@ -92,7 +93,7 @@ class Writer {
     return "";
   }
 
-  std::string List(const std::vector<Expr>& exprs, std::string_view separator) {
+  std::string List(std::span<const Expr> exprs, std::string_view separator) {
     std::string out;
     for (const Expr& expr : exprs) {
       absl::StrAppend(&out, out.empty() ? "" : ToAbsl(separator), Text(expr));

@@ -52,6 +52,8 @@ class Converter {
   absl::StatusOr<ast::Select> ConvertSelect(const pg_query::SelectStmt& select);
   absl::StatusOr<ast::SortItem> ConvertSort(const pg_query::SortBy& sort);
 
+  // Counts what it converts: every way into an expression leads through here.
+  absl::Status Count(const Node& node);
   absl::StatusOr<Expr> ConvertExpr(const Node& node, size_t depth);
   absl::Status ConvertArgs(const google::protobuf::RepeatedPtrField<Node>& nodes, size_t depth,
                            Expr& into);
@@ -71,6 +73,7 @@ class Converter {
   absl::StatusOr<Expr> ConvertKeyword(const pg_query::SQLValueFunction& function);
 
   std::string_view sql_;
+  size_t nodes_ = 0;
 };
 
 std::string LastName(const google::protobuf::RepeatedPtrField<Node>& names) {
@@ -192,11 +195,21 @@ absl::StatusOr<ast::SortItem> Converter::ConvertSort(const pg_query::SortBy& sor
   return item;
 }
 
+absl::Status Converter::Count(const Node& node) {
+  nodes_ += 1 + node.a_const().sval().sval().size() / limits::kTextBytesPerNode;
+  if (nodes_ <= limits::kMaxExpressionNodes) return absl::OkStatus();
+  return Refuse(
+      -1, absl::StrCat("written out, the expressions have more than ", limits::kMaxExpressionNodes,
+                       " parts; BETWEEN and CASE x WHEN repeat what they test: nest them "
+                       "less, or test something shorter"));
+}
+
 absl::StatusOr<Expr> Converter::ConvertExpr(const Node& node, size_t depth) {
   if (depth >= limits::kMaxExpressionDepth) {
     return Refuse(
         -1, absl::StrCat("expressions nest at most ", limits::kMaxExpressionDepth, " levels deep"));
   }
+  TV_RETURN_IF_ERROR(Count(node));
   switch (node.node_case()) {
     case Node::kColumnRef:
       return ConvertColumn(node.column_ref());

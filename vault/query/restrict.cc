@@ -150,8 +150,9 @@ std::string FieldsIn(const internal::BoundQuery& bound, const std::vector<ExprPt
     Walk(expr, [&](const Expr& node) {
       if (node.op != Op::kColumn) return;
       for (const catalog::Field& field : bound.schema.fields) {
+        if (field.column != node.column) continue;
         const bool fresh = std::find(names.begin(), names.end(), field.name) == names.end();
-        if (field.column == node.column && fresh) names.push_back(field.name);
+        if (fresh) names.push_back(field.name);
       }
     });
   }

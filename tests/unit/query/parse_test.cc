@@ -153,5 +153,60 @@ TEST(Parse, LongChainsAreRefusedBeforeTheParserRecurses) {
   }
 }
 
+std::string Nested(int levels, const std::string& before, const std::string& after) {
+  std::string expr = "count_of";
+  for (int i = 0; i < levels; ++i) expr = before + expr + after;
+  return "SELECT count(*) FROM events WHERE " + expr + " IS NULL";
+}
+
+// Each level repeats what is below it: 1 KiB of text used to become 5 * 2^31 nodes.
+TEST(Parse, RepeatedOperandsAreCountedBeforeTheyAreMade) {
+  for (const std::string& sql :
+       {Nested(31, "(", " BETWEEN 1 AND 2)"), Nested(31, "(", " NOT BETWEEN 1 AND 2)"),
+        Nested(20, "(CASE ", " WHEN 1 THEN 1 WHEN 2 THEN 2 WHEN 3 THEN 3 END)")}) {
+    const auto parsed = Parse(sql);
+    EXPECT_THAT(parsed,
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("more than 16384 parts")));
+    EXPECT_THAT(parsed, HasReason(reason::kInvalidSql));
+  }
+  std::string arms = "SELECT CASE '" + std::string(30'000, 'x') + "'";
+  for (int i = 0; i < 1'000; ++i) arms += " WHEN 'y' THEN 1";
+  EXPECT_THAT(Parse(arms + " END FROM events"), HasReason(reason::kInvalidSql));
+}
+
+TEST(Parse, LongListsAndManyArmsFit) {
+  Bench bench;
+  std::string list = "SELECT count(*) FROM events WHERE count_of IN (0";
+  for (int i = 1; i < 4'000; ++i) list += "," + std::to_string(i);
+  EXPECT_THAT(bench.PlanOf(list + ")"), IsOk());
+  std::string arms = "SELECT CASE count_of";
+  for (int i = 0; i < 1'000; ++i) arms += " WHEN " + std::to_string(i) + " THEN 'a'";
+  EXPECT_THAT(bench.PlanOf(arms + " END, count(*) FROM events GROUP BY 1"), IsOk());
+}
+
+// GROUP BY 1, 1, … used to bind the same long expression once for each position.
+TEST(BindTest, RepeatedPositionsAreCounted) {
+  Bench bench;
+  std::string sql = "SELECT CASE count_of";
+  for (int i = 0; i < 1'000; ++i) sql += " WHEN " + std::to_string(i) + " THEN 'a'";
+  sql += " END, count(*) FROM events GROUP BY 1";
+  for (int i = 0; i < 63; ++i) sql += ",1";
+  EXPECT_THAT(bench.PlanOf(sql), HasReason(reason::kInvalidSql));
+}
+
+// A parameter used to be copied in full for every use, without a bound on the sum.
+TEST(BindTest, TheTextsOfParametersCountWhereverTheyAreUsed) {
+  Bench bench;
+  std::string sql = "SELECT count(*) FROM events WHERE command IN ($1";
+  for (int i = 1; i < 1'000; ++i) sql += ",$1";
+  TV_ASSERT_OK_AND_ASSIGN(const ParsedQuery parsed, Parse(sql + ")"));
+  v1::Value value;
+  value.set_string_value("short");
+  EXPECT_THAT(Bind(parsed, bench.schema, {&value, 1}, bench.clock.Wall()), IsOk());
+  value.set_string_value(std::string(10'000, 'x'));
+  EXPECT_THAT(Bind(parsed, bench.schema, {&value, 1}, bench.clock.Wall()),
+              HasReason(reason::kInvalidSql));
+}
+
 }  // namespace
 }  // namespace televault::query
