@@ -5,6 +5,10 @@
 namespace televault::testing {
 namespace {
 
+bool Named(const std::string& path, const std::string& part) {
+  return !part.empty() && path.find(part) != std::string::npos;
+}
+
 class FaultFile final : public WritableFile {
  public:
   FaultFile(FaultFileSystem& fs, std::string path, std::unique_ptr<WritableFile> base)
@@ -54,18 +58,26 @@ void FaultFileSystem::Fill(const std::string& part) {
   full_ = part;
 }
 
+void FaultFileSystem::Lose(const std::string& part) {
+  const std::lock_guard lock(mu_);
+  lost_ = part;
+}
+
+absl::Status FaultFileSystem::Reach(const std::string& path) {
+  const std::lock_guard lock(mu_);
+  if (Named(path, lost_)) return absl::UnavailableError("the device does not answer");
+  return absl::OkStatus();
+}
+
 absl::Status FaultFileSystem::Touch(const std::string& path, bool writes) {
   std::unique_lock lock(mu_);
-  const auto named = [&path](const std::string& part) {
-    return !part.empty() && path.find(part) != std::string::npos;
-  };
-  if (named(hangs_) && passes_-- <= 0) {
+  if (Named(path, hangs_) && passes_-- <= 0) {
     ++hanging_;
     changed_.notify_all();
-    changed_.wait(lock, [&] { return !named(hangs_); });
+    changed_.wait(lock, [&] { return !Named(path, hangs_); });
     --hanging_;
   }
-  if (writes && named(full_)) return absl::ResourceExhaustedError("no space left on device");
+  if (writes && Named(path, full_)) return absl::ResourceExhaustedError("no space left on device");
   return absl::OkStatus();
 }
 

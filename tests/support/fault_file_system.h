@@ -10,7 +10,8 @@
 
 namespace televault::testing {
 
-// A file system on which chosen files hang or find no room; everything else is passed on.
+// A file system on which chosen files hang, find no room or cannot be reached; everything else is
+// passed on.
 // Threads: any. Borrows: base.
 class FaultFileSystem final : public FileSystem {
  public:
@@ -25,17 +26,23 @@ class FaultFileSystem final : public FileSystem {
   void Release();
   // From now on writes to files whose path contains `part` are RESOURCE_EXHAUSTED.
   void Fill(const std::string& part);
+  // From now on whatever is asked about files whose path contains `part` is UNAVAILABLE, as on a
+  // device that does not answer; whether they exist cannot be found out. "" = nothing any more.
+  void Lose(const std::string& part);
 
   absl::StatusOr<std::unique_ptr<WritableFile>> OpenWritable(const std::string& path, OpenMode mode,
                                                              int permissions) override;
   absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) override {
+    TV_RETURN_IF_ERROR(Reach(path));
     return base_.ReadFile(path, max_bytes);
   }
   absl::StatusOr<size_t> ReadInto(const std::string& path, uint64_t offset,
                                   std::span<uint8_t> out) override {
+    TV_RETURN_IF_ERROR(Reach(path));
     return base_.ReadInto(path, offset, out);
   }
   absl::StatusOr<uint64_t> FileSize(const std::string& path) override {
+    TV_RETURN_IF_ERROR(Reach(path));
     return base_.FileSize(path);
   }
   absl::Status Link(const std::string& from, const std::string& to) override {
@@ -44,7 +51,10 @@ class FaultFileSystem final : public FileSystem {
   absl::Status Rename(const std::string& from, const std::string& to) override {
     return base_.Rename(from, to);
   }
-  absl::Status Remove(const std::string& path) override { return base_.Remove(path); }
+  absl::Status Remove(const std::string& path) override {
+    TV_RETURN_IF_ERROR(Reach(path));
+    return base_.Remove(path);
+  }
   absl::Status CreateDirectory(const std::string& path, int permissions) override {
     return base_.CreateDirectory(path, permissions);
   }
@@ -55,16 +65,21 @@ class FaultFileSystem final : public FileSystem {
   absl::StatusOr<std::vector<std::string>> List(const std::string& directory) override {
     return base_.List(directory);
   }
-  bool Exists(const std::string& path) override { return base_.Exists(path); }
+  bool Exists(const std::string& path) override { return Reach(path).ok() && base_.Exists(path); }
   absl::StatusOr<uint64_t> FreeBytes(const std::string& path) override {
     return base_.FreeBytes(path);
   }
-  absl::Status Shred(const std::string& path) override { return base_.Shred(path); }
+  absl::Status Shred(const std::string& path) override {
+    TV_RETURN_IF_ERROR(Reach(path));
+    return base_.Shred(path);
+  }
 
   // For the files it hands out: waits, or says that there is no room.
   absl::Status Touch(const std::string& path, bool writes);
 
  private:
+  absl::Status Reach(const std::string& path);
+
   FileSystem& base_;
   std::mutex mu_;  // guards the rest
   std::condition_variable changed_;
@@ -72,6 +87,7 @@ class FaultFileSystem final : public FileSystem {
   int passes_ = 0;
   int hanging_ = 0;
   std::string full_;
+  std::string lost_;
 };
 
 }  // namespace televault::testing

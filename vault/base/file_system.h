@@ -55,11 +55,12 @@ class FileSystem {
   virtual absl::Status RemoveDirectory(const std::string& path) = 0;  // an empty one
   virtual absl::Status SyncDirectory(const std::string& path) = 0;
   virtual absl::StatusOr<std::vector<std::string>> List(const std::string& directory) = 0;
+  // False also where it cannot be found out: never a proof that something is gone.
   virtual bool Exists(const std::string& path) = 0;
   // Bytes a process like this one may still write to the file system that holds `path`.
   virtual absl::StatusOr<uint64_t> FreeBytes(const std::string& path) = 0;
   // Overwrites the file's blocks in place with zeroes and random bytes, syncs, then removes it.
-  // Best effort on copy-on-write and flash; the receipt says so.
+  // Best effort on copy-on-write and flash; the receipt says so. NOT_FOUND: there is no such file.
   virtual absl::Status Shred(const std::string& path) = 0;
 };
 

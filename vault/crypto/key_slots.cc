@@ -49,7 +49,8 @@ absl::Status FileKeySlots::Repair(uint64_t slot, const SecretBytes& secret) {
   for (const std::string& directory : directories_) {
     const std::string path = PathOf(directory, slot);
     if (ReadKeyFile(fs_, path, KeyFileKind::kSlot).ok()) continue;
-    if (fs_.Exists(path)) TV_RETURN_IF_ERROR(fs_.Shred(path));
+    const absl::Status shredded = fs_.Shred(path);
+    if (!absl::IsNotFound(shredded)) TV_RETURN_IF_ERROR(shredded);
     TV_RETURN_IF_ERROR(CreateKeyFile(fs_, path, KeyFileKind::kSlot, secret));
   }
   return absl::OkStatus();
@@ -61,8 +62,9 @@ absl::Status FileKeySlots::Destroy(uint64_t slot) {
     // An interrupted Create leaves the temporary file, which holds the secret just the same.
     for (const std::string& path :
          {PathOf(directory, slot), absl::StrCat(PathOf(directory, slot), ".new")}) {
-      if (!fs_.Exists(path)) continue;
-      first_error.Update(fs_.Shred(path));
+      // Only NOT_FOUND says that it is gone: what cannot be looked at may still be there.
+      const absl::Status shredded = fs_.Shred(path);
+      if (!absl::IsNotFound(shredded)) first_error.Update(shredded);
     }
   }
   return first_error;

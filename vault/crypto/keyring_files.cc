@@ -119,7 +119,8 @@ absl::Status KeyringFiles::DestroySlot(uint64_t slot) {
   for (const std::string& directory : options_.directories) {
     for (const std::string& path :
          {PathOf(directory, slot), absl::StrCat(PathOf(directory, slot), ".new")}) {
-      if (options_.fs.Exists(path)) first_error.Update(options_.fs.Remove(path));
+      const absl::Status removed = options_.fs.Remove(path);
+      if (!absl::IsNotFound(removed)) first_error.Update(removed);
     }
     first_error.Update(options_.fs.SyncDirectory(directory));
   }

@@ -308,9 +308,12 @@ absl::StatusOr<EraseReport> RocksStore::ErasePartition(PartitionId partition) {
   if (!report.remaining.empty()) traces.Add(report.remaining);
   TV_RETURN_IF_ERROR(RollLog(traces));
 
-  std::erase_if(traces.files, [this](const std::string& path) { return !fs_.Exists(path); });
+  std::erase_if(traces.files, [this](const std::string& path) {
+    return absl::IsNotFound(fs_.FileSize(path).status());
+  });
   if (!traces.files.empty()) {
-    traces.Add(absl::StrCat(traces.files.size(), " dropped file(s) are still open for reading"));
+    traces.Add(absl::StrCat(traces.files.size(),
+                            " dropped file(s) are still open for reading, or cannot be looked at"));
     lingering_[partition] = std::move(traces.files);
   } else {
     TV_RETURN_IF_ERROR(fs_.SyncDirectory(directory_ + "/db"));

@@ -6,6 +6,7 @@
 #include <optional>
 #include <sodium/utils.h>
 
+#include "tests/support/fault_file_system.h"
 #include "tests/support/lossy_file_system.h"
 #include "tests/support/seeded_random.h"
 #include "tests/support/status_matchers.h"
@@ -17,6 +18,7 @@
 namespace televault::crypto {
 namespace {
 
+using televault::testing::FaultFileSystem;
 using televault::testing::HasReason;
 using televault::testing::IsOk;
 using televault::testing::LossyFileSystem;
@@ -448,6 +450,29 @@ TEST(Keyring, GoesOnPastASlotThatCannotBeDestroyedAndFinishesLater) {
   EXPECT_THAT(keyring->Shred(ShredRequest()), IsOk());
   TV_ASSERT_OK_AND_ASSIGN(const auto left, slots.List());
   EXPECT_THAT(left, ElementsAre(keyring->slot()));
+}
+
+// A slot secret, or a keyring file, on a device that does not answer counted as gone: the shred was
+// recorded, and the key came back with the device.
+TEST(Keyring, WhatCannotBeLookedAtIsNotGone) {
+  for (const std::string file : {"/slot.1", "/keyring.1"}) {
+    FaultFileSystem fs;
+    const TempDirectory a;
+    const TempDirectory b;
+    FileKeySlots slots(fs, {a.path(), b.path()});
+    SeededRandom random(4);
+    const KeyringOptions options{fs, slots, random, kVault, {a.path(), b.path()}, nullptr};
+    TV_ASSERT_OK_AND_ASSIGN(auto keyring, Keyring::Create(options, {}, Root(), kNow));
+    ASSERT_THAT(keyring->EnsureDataKey(P(1, 1), kNow), IsOk());
+    fs.Lose(b.path() + file);
+    EXPECT_THAT(keyring->Shred(std::vector{P(1, 1)}), StatusIs(absl::StatusCode::kUnavailable));
+    EXPECT_THAT(keyring->Due(kNow), SizeIs(1)) << file;
+    fs.Lose("");
+    EXPECT_TRUE(fs.Exists(b.path() + file));
+    EXPECT_THAT(keyring->Shred(ShredRequest()), IsOk());
+    EXPECT_FALSE(fs.Exists(b.path() + file));
+    EXPECT_THAT(keyring->Due(kNow), IsEmpty());
+  }
 }
 
 // Every single failing write or sync: nothing already promised is lost, and the next attempt works.

@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "tests/support/fault_file_system.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/store/store_harness.h"
 
@@ -177,6 +178,31 @@ TEST_F(RocksStoreTest, AnErasureSaysWhoStillHoldsTheBytes) {
   TV_ASSERT_OK_AND_ASSIGN(const EraseReport late, store_->ErasePartition(kMonday));
   EXPECT_TRUE(late.complete) << late.remaining;
   EXPECT_FALSE(OnDisk(hot));
+}
+
+// A dropped file that could not be looked at counted as removed: its purge got a receipt.
+TEST(RocksStoreFaultTest, AFileThatCannotBeLookedAtIsNotGone) {
+  const testing::TempDirectory directory;
+  testing::FaultFileSystem fs;
+  const auto open = [&] {
+    return OpenRocksStore({.directory = directory.Path("data"),
+                           .fs = fs,
+                           .keep_free_bytes = 0,
+                           .reserve_bytes = 0})
+        .value();
+  };
+  auto store = open();
+  ASSERT_THAT(store->AcquireLease(), IsOk());
+  ASSERT_THAT(store->PutBlock({kMonday, 2}, std::vector<BlockChunk>{{0, "cold"}}), IsOk());
+  fs.Lose(".sst");
+  TV_ASSERT_OK_AND_ASSIGN(EraseReport report, store->ErasePartition(kMonday));
+  EXPECT_FALSE(report.complete);
+  EXPECT_THAT(report.remaining, ::testing::HasSubstr("cannot be looked at"));
+  fs.Lose("");
+  store.reset();
+  store = open();
+  TV_ASSERT_OK_AND_ASSIGN(report, store->ErasePartition(kMonday));
+  EXPECT_TRUE(report.complete) << report.remaining;
 }
 
 // A view that is always open somewhere must not postpone a purge, and its receipt, for ever.
