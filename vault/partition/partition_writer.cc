@@ -44,6 +44,19 @@ absl::Status CheckWritable(const PartitionInfo& info, WallTime now) {
                     reason::kExpired);
 }
 
+// An opening that was given up may have left its key, with an earlier deadline: without the key the
+// partition would be there and could not be read.
+absl::Status FollowKeys(const crypto::Keyring& keyring, WallTime now, PartitionInfo& info) {
+  for (const crypto::DataKeyInfo& key : keyring.DataKeys(info.id)) {
+    info.deadline = std::min(info.deadline, key.deadline);
+  }
+  if (now < info.deadline) return absl::OkStatus();
+  return WithReason(
+      absl::UnavailableError(absl::StrCat("a key of ", FormatDay(info.id.day),
+                                          " is being destroyed; send the batch again later")),
+      reason::kOverloaded);
+}
+
 record::v1::PartitionRecord RecordOf(const PartitionInfo& info) {
   record::v1::PartitionRecord record;
   record.set_dataset_id(info.id.dataset.value());
@@ -92,7 +105,10 @@ absl::StatusOr<PreparedBatch> PartitionWriter::Prepare(PartitionId id,
   TV_ASSIGN_OR_RETURN(const crypto::DataKeyRef key,
                       target->opens ? keyring_.EnsureDataKey(id, target->info.deadline)
                                     : keyring_.DataKeyFor(id, target->info.key));
-  if (target->opens) target->info.key = key->id;
+  if (target->opens) {
+    target->info.key = key->id;
+    TV_RETURN_IF_ERROR(FollowKeys(keyring_, now, target->info));
+  }
   const uint64_t number = journal_.NextUniqueId();
   const SealingContext context{.key = *key, .vault = vault_};
   TV_ASSIGN_OR_RETURN(SealedMicroBatch sealed,

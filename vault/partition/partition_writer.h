@@ -34,7 +34,8 @@ struct PreparedBatch {
 // that is past its deadline, shredded or purged.
 // Threads: any; sealing runs on the caller's.  Borrows: everything handed in.
 // Invariants: (1) the data key is durable in the keyring before anything is sealed under it.
-// (2) A partition's deadline is the earliest of the calls that prepared to open it.
+// (2) A partition's deadline is the earliest of the calls that prepared to open it, and not after
+// its key's.
 // Failure: nothing was changed when an error is returned.
 class PartitionWriter {
  public:
@@ -43,8 +44,9 @@ class PartitionWriter {
 
   // `batch`: valid, all rows of `id.day`, 1..limits::kMaxEventsPerAppend rows. `deadline` counts
   // only if this call opens the partition. FAILED_PRECONDITION/EXPIRED for a partition that is no
-  // longer live; RESOURCE_EXHAUSTED for a batch that does not fit one commit, or too many live
-  // partitions; INVALID_ARGUMENT for a batch that is not valid.
+  // longer live; UNAVAILABLE/OVERLOADED while a key of that day is due; RESOURCE_EXHAUSTED for a
+  // batch that does not fit one commit, or too many live partitions; INVALID_ARGUMENT for a batch
+  // that is not valid.
   absl::StatusOr<PreparedBatch> Prepare(PartitionId id, const catalog::Schema& schema,
                                         const block::ColumnBatch& batch, WallTime deadline);
 

@@ -433,6 +433,24 @@ TEST_F(PartitionTest, EveryMoveOfADeadlineShowsInTheNumberOfChanges) {
   EXPECT_NE(process->catalog->deadline_changes(), between);
 }
 
+// A key that was made under a shorter TTL and not used: it was shredded at its deadline, the
+// partition's record named a later one, and every query over the day failed from then on.
+TEST_F(PartitionTest, APartitionLivesNoLongerThanAKeyThatWasThereBefore) {
+  const WallTime deadline = EndOf(today_.day) + std::chrono::hours(1);
+  ASSERT_THAT(machine_.keyring->EnsureDataKey(today_, deadline), IsOk());
+  auto process = Start();
+  ASSERT_THAT(process->Append(today_, 0, 10), IsOk());
+  EXPECT_EQ(process->catalog->Find(today_)->deadline, deadline);
+  // Where that deadline is over, the key goes first.
+  const PartitionId other{DatasetId(5), today_.day};
+  ASSERT_THAT(machine_.keyring->EnsureDataKey(other, machine_.clock.Wall()), IsOk());
+  EXPECT_THAT(process->Append(other, 0, 10), HasReason(reason::kOverloaded));
+  const std::vector<PartitionId> due = {other};
+  ASSERT_THAT(machine_.keyring->Shred(std::span<const PartitionId>(due)), IsOk());
+  EXPECT_THAT(process->Append(other, 0, 10), IsOk());
+  EXPECT_EQ(Start()->catalog->Find(today_)->deadline, deadline);
+}
+
 TEST_F(PartitionTest, AWriteIsRefusedByTheGatesTimeAndNotTheWallClock) {
   class LateGate final : public Gate {
    public:
