@@ -76,6 +76,12 @@ PartitionCatalog::RecordLock::~RecordLock() {
   catalog_->records_free_.notify_one();
 }
 
+PartitionCatalog::OpeningHold::~OpeningHold() {
+  const std::lock_guard lock(catalog_->mu_);
+  const auto at = catalog_->opening_.find(id_);
+  if (at != catalog_->opening_.end() && --at->second.holds == 0) catalog_->opening_.erase(at);
+}
+
 absl::StatusOr<std::unique_ptr<PartitionCatalog>> PartitionCatalog::Load(
     store::Store& store, const store::MetaStore& meta, WallTime now) {
   TV_ASSIGN_OR_RETURN(const std::unique_ptr<store::View> view, store.Pin());
@@ -158,7 +164,7 @@ std::vector<PartitionInfo> PartitionCatalog::All() const {
 std::optional<PartitionInfo> PartitionCatalog::FindForReading(PartitionId id) const {
   const std::lock_guard lock(mu_);
   if (const auto at = partitions_.find(id); at != partitions_.end()) return Shown(at->second);
-  if (const auto at = opening_.find(id); at != opening_.end()) return at->second;
+  if (const auto at = opening_.find(id); at != opening_.end()) return at->second.info;
   return std::nullopt;
 }
 
@@ -166,12 +172,14 @@ std::vector<PartitionInfo> PartitionCatalog::ListForReading(DatasetId dataset, D
                                                             Day last) const {
   const std::lock_guard lock(mu_);
   std::map<PartitionId, PartitionInfo> found;
-  for (const auto* known : {&partitions_, &opening_}) {
-    const auto begin = known->lower_bound({dataset, first});
-    for (auto at = begin; at != known->end() && at->first <= PartitionId{dataset, last}; ++at) {
-      found.try_emplace(at->first, Shown(at->second));
+  const auto add = [&](const auto& known, const auto& info_of) {
+    auto at = known.lower_bound({dataset, first});
+    for (; at != known.end() && at->first <= PartitionId{dataset, last}; ++at) {
+      found.try_emplace(at->first, Shown(info_of(at->second)));
     }
-  }
+  };
+  add(partitions_, [](const PartitionInfo& info) { return info; });
+  add(opening_, [](const Prepared& prepared) { return prepared.info; });
   std::vector<PartitionInfo> listed;
   listed.reserve(found.size());
   for (auto& [id, info] : found) listed.push_back(std::move(info));
@@ -184,20 +192,20 @@ std::optional<PartitionCatalog::Opening> PartitionCatalog::Open(PartitionId id, 
   if (const auto at = partitions_.find(id); at != partitions_.end()) {
     return Opening{Shown(at->second), false};
   }
-  // Two callers may open a partition at once: both commit the record of the first, unless the TTL
-  // became shorter in between. The first may also have been given up, so its deadline is not more
-  // than a bound.
-  if (const auto at = opening_.find(id); at != opening_.end()) {
-    at->second.deadline = std::min(at->second.deadline, deadline);
-    return Opening{at->second, true};
+  // Two callers may open a partition at once: nobody knows yet whether the first one commits. Its
+  // deadline is not more than a bound, in case the TTL became shorter in between.
+  auto at = opening_.find(id);
+  if (at == opening_.end()) {
+    if (LiveCount() + opening_.size() >= limits::kMaxLivePartitions) return std::nullopt;
+    at = opening_.try_emplace(id).first;
+    at->second.info.id = id;
+    at->second.info.deadline = deadline;
+    at->second.info.opened_at = now;
   }
-  if (LiveCount() + opening_.size() >= limits::kMaxLivePartitions) return std::nullopt;
-  PartitionInfo fresh;
-  fresh.id = id;
-  fresh.deadline = deadline;
-  fresh.opened_at = now;
-  if (now < deadline) opening_.emplace(id, fresh);
-  return Opening{fresh, true};
+  Prepared& prepared = at->second;
+  prepared.info.deadline = std::min(prepared.info.deadline, deadline);
+  ++prepared.holds;
+  return Opening{prepared.info, true, std::make_shared<const OpeningHold>(this, id)};
 }
 
 size_t PartitionCatalog::live_count() const {

@@ -95,18 +95,34 @@ class PartitionCatalog {
   // Another number after any deadline may have moved. Takes no lock.
   uint64_t deadline_changes() const { return deadline_changes_; }
 
-  // As Find and List, and those that a commit which is under way may have opened: a view pinned
+  // As Find and List, and those that a commit which is under way may open: a view pinned
   // before the call can hold nothing of a partition that is not among them. Their figures are 0.
   std::optional<PartitionInfo> FindForReading(PartitionId id) const;
   std::vector<PartitionInfo> ListForReading(DatasetId dataset, Day first, Day last) const;
 
   // --- before a commit --------------------------------------------------------------------------
+  // While one of a partition is held it may be opened by a commit, and is read. Must not outlive
+  // the catalog.
+  class OpeningHold {
+   public:
+    OpeningHold(PartitionCatalog* catalog, PartitionId id) : catalog_(catalog), id_(id) {}
+    OpeningHold(const OpeningHold&) = delete;
+    OpeningHold& operator=(const OpeningHold&) = delete;
+    ~OpeningHold();
+
+   private:
+    PartitionCatalog* catalog_;
+    PartitionId id_;
+  };
   struct Opening {
     PartitionInfo info;
     bool opens = false;  // the commit has to carry the partition's record
+    // Where it opens: kept until OnOpened was called, or the commit is given up. Shared, because
+    // callbacks are copied.
+    std::shared_ptr<const OpeningHold> hold;
   };
   // What a batch is to be written into: the partition where it is known, otherwise one that is
-  // opened, with the earliest deadline of the callers so far. Nothing if there is room for no more.
+  // opened, with the earliest deadline of those that hold it. Nothing if there is room for no more.
   std::optional<Opening> Open(PartitionId id, WallTime deadline, WallTime now);
 
   // Nothing if somebody else holds it.
@@ -146,7 +162,11 @@ class PartitionCatalog {
   mutable std::mutex mu_;  // guards all below
   std::condition_variable records_free_;
   std::map<PartitionId, PartitionInfo> partitions_;
-  std::map<PartitionId, PartitionInfo> opening_;  // prepared, not known to be committed
+  struct Prepared {
+    PartitionInfo info;
+    size_t holds = 0;
+  };
+  std::map<PartitionId, Prepared> opening_;  // not known to be committed
   std::set<PartitionId> locked_;
   bool records_locked_ = false;
 };

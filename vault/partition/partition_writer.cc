@@ -133,8 +133,9 @@ absl::StatusOr<PreparedBatch> PartitionWriter::Prepare(PartitionId id,
   prepared.mutations.push_back({.family = store::Family::kHot,
                                 .key = store::HotKey(id, number),
                                 .value = std::move(sealed.value)});
-  prepared.on_committed = [this, info = target->info, opens = target->opens, rows = batch.rows,
-                           bytes, now] { Committed(info, opens, rows, bytes, now); };
+  prepared.on_committed = [this, target = *target, rows = batch.rows, bytes, now] {
+    Committed(target.info, target.opens, rows, bytes, now);
+  };
   return prepared;
 }
 

@@ -25,8 +25,9 @@ namespace televault::partition {
 struct PreparedBatch {
   // The sealed micro-batch, its record, and the partition's record if that is new.
   std::vector<store::Mutation> mutations;
-  std::function<void()> on_committed;  // call once, after the commit was durable; borrows the
-                                       // writer
+  // Call once, after the commit was durable; borrows the writer. While it lives, a partition that
+  // the batch opens is listed to readers.
+  std::function<void()> on_committed;
 };
 
 // Turns a batch of rows of one partition into sealed micro-batches.

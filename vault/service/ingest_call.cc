@@ -29,6 +29,12 @@ absl::StatusOr<catalog::DatasetPtr> DecideAppend(Front& front, DataPlane& data, 
 
 using Prepared = std::vector<std::shared_ptr<ingest::PreparedAppend>>;
 
+// What the call's callbacks hold; shared, because they are copied. The batches go first.
+struct Held {
+  std::shared_ptr<DataPlane> data;
+  Prepared batches;
+};
+
 // Moves what has to be committed into the call.
 void Take(Call& call, const std::shared_ptr<DataPlane>& data, const Prepared& batches) {
   uint64_t accepted = 0;
@@ -45,11 +51,12 @@ void Take(Call& call, const std::shared_ptr<DataPlane>& data, const Prepared& ba
   }
   call.entry.set_events_accepted(accepted);
   call.entry.set_events_rejected(rejected);
-  call.on_committed = [batches, data] {
-    for (const auto& prepared : batches) data->ingestor->Committed(*prepared);
+  const auto held = std::make_shared<const Held>(Held{data, batches});
+  call.on_committed = [held] {
+    for (const auto& prepared : held->batches) held->data->ingestor->Committed(*prepared);
   };
-  call.on_abandoned = [batches, data] {
-    for (const auto& prepared : batches) data->ingestor->Abandoned(*prepared);
+  call.on_abandoned = [held] {
+    for (const auto& prepared : held->batches) held->data->ingestor->Abandoned(*prepared);
   };
 }
 

@@ -451,6 +451,36 @@ TEST_F(PartitionTest, APartitionLivesNoLongerThanAKeyThatWasThereBefore) {
   EXPECT_EQ(Start()->catalog->Find(today_)->deadline, deadline);
 }
 
+// Each refused or abandoned opening stayed until the restart: listed to readers, counted towards
+// the limit of live partitions, its deadline a bound to later ones.
+TEST_F(PartitionTest, AnOpeningIsForgottenWithItsLastHolder) {
+  auto process = Start();
+  const WallTime deadline = EndOf(today_.day) + std::chrono::hours(24);
+  const auto prepare = [&](size_t rows) {
+    return process->writer.Prepare(today_, catalog::Schema(), Process::Rows(today_, 0, rows),
+                                   deadline);
+  };
+  const auto listed = [&] { return process->catalog->FindForReading(today_).has_value(); };
+  machine_.keyring->Seal();
+  EXPECT_THAT(prepare(10), HasReason(reason::kSealed));
+  EXPECT_FALSE(listed());
+  ASSERT_THAT(machine_.keyring->Unseal(machine_.root), IsOk());
+  {
+    TV_ASSERT_OK_AND_ASSIGN(const PreparedBatch a, prepare(10));
+    ASSERT_THAT(prepare(10), IsOk()) << "and given up";
+    EXPECT_TRUE(listed()) << "the first may still be committed";
+  }
+  EXPECT_FALSE(listed());
+  EXPECT_TRUE(process->catalog->ListForReading(today_.dataset, today_.day, today_.day).empty());
+  {
+    TV_ASSERT_OK_AND_ASSIGN(const PreparedBatch late, prepare(10));
+    ASSERT_THAT(process->Append(today_, 0, 10), IsOk());
+  }
+  EXPECT_TRUE(listed()) << "committed by the other one";
+  TV_ASSERT_OK_AND_ASSIGN(const auto numbers, process->Numbers(today_));
+  EXPECT_EQ(numbers, UpTo(10));
+}
+
 TEST_F(PartitionTest, AWriteIsRefusedByTheGatesTimeAndNotTheWallClock) {
   class LateGate final : public Gate {
    public:
