@@ -397,6 +397,7 @@ absl::Status Ingestor::StoreDays(const block::ColumnBatch& batch, const catalog:
     for (store::Mutation& mutation : stored->mutations) {
       prepared.mutations.push_back(std::move(mutation));
     }
+    if (stored->open) prepared.openings.push_back(std::move(stored->open));
     if (stored->on_committed) prepared.on_committed.push_back(std::move(stored->on_committed));
   }
   return absl::OkStatus();

@@ -34,7 +34,9 @@ inline constexpr microseconds kBatchIdLife = std::chrono::hours(24 * 7);
 // Exactly one of Committed and Abandoned of the Ingestor must be called with it.
 struct PreparedAppend {
   std::vector<store::Mutation> mutations;  // empty: a re-send, nothing to store
-  v1::AppendResponse response;             // without receipt; absent where accepted is 0
+  // Make the records of the partitions that it opens: see partition::PreparedBatch::open.
+  std::vector<std::function<absl::StatusOr<store::Mutation>()>> openings;
+  v1::AppendResponse response;  // without receipt; absent where accepted is 0
   DatasetPtr dataset;
   bool duplicate = false;
 

@@ -65,6 +65,7 @@ record::v1::PartitionRecord RecordOf(const PartitionInfo& info) {
   record.set_state(record::v1::PARTITION_STATE_LIVE);
   record.set_deadline_us(info.deadline.micros);
   record.set_opened_at_us(static_cast<uint64_t>(info.opened_at.micros));
+  record.set_quarantined(info.quarantined);
   return record;
 }
 
@@ -80,6 +81,24 @@ PartitionWriter::PartitionWriter(PartitionCatalog& catalog, crypto::Keyring& key
       gate_(gate),
       random_(random),
       vault_(vault) {}
+
+// The record lock is held: whoever opened the partition first has reported it, and nobody changes
+// it now.
+absl::StatusOr<store::Mutation> PartitionWriter::OpeningRecord(
+    const PartitionInfo& prepared) const {
+  PartitionInfo info = prepared;
+  if (const auto known = catalog_.Find(prepared.id); known.has_value()) {
+    if (!CheckWritable(*known, gate_.ReadTime()).ok()) {
+      return WithReason(absl::UnavailableError(
+                            absl::StrCat("the partition of ", FormatDay(info.id.day),
+                                         " was opened and ended meanwhile; send the batch again")),
+                        reason::kOverloaded);
+    }
+    info = *known;
+    info.deadline = std::min(info.deadline, prepared.deadline);
+  }
+  return meta_.Put(store::RecordKind::kPartition, store::RecordId(info.id), RecordOf(info));
+}
 
 void PartitionWriter::Committed(const PartitionInfo& info, bool opened, uint64_t rows,
                                 uint64_t bytes, WallTime at) {
@@ -120,12 +139,7 @@ absl::StatusOr<PreparedBatch> PartitionWriter::Prepare(PartitionId id,
         limits::kMaxCommitBytes - kCommitReserve, " bytes; send fewer events at once"));
   }
   PreparedBatch prepared;
-  if (target->opens) {
-    TV_ASSIGN_OR_RETURN(
-        store::Mutation opened,
-        meta_.Put(store::RecordKind::kPartition, store::RecordId(id), RecordOf(target->info)));
-    prepared.mutations.push_back(std::move(opened));
-  }
+  if (target->opens) prepared.open = [this, info = target->info] { return OpeningRecord(info); };
   TV_ASSIGN_OR_RETURN(store::Mutation record,
                       meta_.Put(store::RecordKind::kMicroBatch,
                                 store::RecordId(BlockId{id, number}), sealed.record));

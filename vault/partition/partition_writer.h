@@ -23,8 +23,12 @@ namespace televault::partition {
 
 // One batch ready to be committed.
 struct PreparedBatch {
-  // The sealed micro-batch, its record, and the partition's record if that is new.
-  std::vector<store::Mutation> mutations;
+  std::vector<store::Mutation> mutations;  // the sealed micro-batch and its record
+  // Set where the batch opens its partition: makes the partition's record, which the same commit
+  // has to carry. Call it with the catalog's record lock held, and hold that until on_committed was
+  // called or the batch is given up. UNAVAILABLE/OVERLOADED: the partition was opened by another
+  // commit and has ended since. Borrows the writer.
+  std::function<absl::StatusOr<store::Mutation>()> open;
   // Call once, after the commit was durable; borrows the writer. While it lives, a partition that
   // the batch opens is listed to readers.
   std::function<void()> on_committed;
@@ -36,7 +40,8 @@ struct PreparedBatch {
 // Threads: any; sealing runs on the caller's.  Borrows: everything handed in.
 // Invariants: (1) the data key is durable in the keyring before anything is sealed under it.
 // (2) A partition's deadline is the earliest of the calls that prepared to open it, and not after
-// its key's.
+// its key's. (3) What was written into a partition's record is not undone by a commit that prepared
+// to open it before.
 // Failure: nothing was changed when an error is returned.
 class PartitionWriter {
  public:
@@ -52,6 +57,7 @@ class PartitionWriter {
                                         const block::ColumnBatch& batch, WallTime deadline);
 
  private:
+  absl::StatusOr<store::Mutation> OpeningRecord(const PartitionInfo& prepared) const;
   void Committed(const PartitionInfo& info, bool opened, uint64_t rows, uint64_t bytes,
                  WallTime at);
 

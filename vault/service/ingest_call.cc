@@ -1,6 +1,7 @@
 #include "vault/service/ingest_call.h"
 
 #include <iterator>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -33,10 +34,29 @@ using Prepared = std::vector<std::shared_ptr<ingest::PreparedAppend>>;
 struct Held {
   std::shared_ptr<DataPlane> data;
   Prepared batches;
+  std::optional<partition::PartitionCatalog::RecordLock> records;  // where a partition opens
 };
 
-// Moves what has to be committed into the call.
-void Take(Call& call, const std::shared_ptr<DataPlane>& data, const Prepared& batches) {
+void Abandon(Held& held) {
+  for (const auto& prepared : held.batches) held.data->ingestor->Abandoned(*prepared);
+  held.records.reset();
+}
+
+// Adds the records of the partitions that open. From here to the commit nobody else writes one; it
+// comes after every batch was prepared, so that no keyring write is waited for meanwhile.
+absl::Status OpenPartitions(Call& call, Held& held) {
+  for (const auto& prepared : held.batches) {
+    for (const auto& open : prepared->openings) {
+      if (!held.records.has_value()) held.records.emplace(held.data->partitions->LockRecords());
+      TV_ASSIGN_OR_RETURN(store::Mutation record, open());
+      call.mutations.push_back(std::move(record));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Moves what has to be committed into the call. Where that fails the batches are given up.
+absl::Status Take(Call& call, const std::shared_ptr<DataPlane>& data, const Prepared& batches) {
   uint64_t accepted = 0;
   uint64_t rejected = 0;
   for (const auto& prepared : batches) {
@@ -51,13 +71,16 @@ void Take(Call& call, const std::shared_ptr<DataPlane>& data, const Prepared& ba
   }
   call.entry.set_events_accepted(accepted);
   call.entry.set_events_rejected(rejected);
-  const auto held = std::make_shared<const Held>(Held{data, batches});
+  const auto held = std::make_shared<Held>(Held{data, batches, std::nullopt});
+  if (absl::Status opened = OpenPartitions(call, *held); !opened.ok()) {
+    Abandon(*held);
+    return opened;
+  }
   call.on_committed = [held] {
     for (const auto& prepared : held->batches) held->data->ingestor->Committed(*prepared);
   };
-  call.on_abandoned = [held] {
-    for (const auto& prepared : held->batches) held->data->ingestor->Abandoned(*prepared);
-  };
+  call.on_abandoned = [held] { Abandon(*held); };
+  return absl::OkStatus();
 }
 
 // Says what was refused and why, in the one text that OTLP has for it.
@@ -106,8 +129,7 @@ absl::Status AppendBatch(Front& front, DataPlaneSource& source, Call& call,
                       data->ingestor->Prepare(request, std::move(dataset), call.now));
   auto shared = std::make_shared<ingest::PreparedAppend>(std::move(prepared));
   response = shared->response;
-  Take(call, data, {std::move(shared)});
-  return absl::OkStatus();
+  return Take(call, data, {std::move(shared)});
 }
 
 absl::Status ExportLogs(
@@ -127,8 +149,7 @@ absl::Status ExportLogs(
     names += (names.empty() ? "" : ",") + share.dataset;
   }
   if (batches.size() > 1) (*call.entry.mutable_details())["datasets"] = names;
-  Take(call, data, batches);
-  return absl::OkStatus();
+  return Take(call, data, batches);
 }
 
 }  // namespace televault::service

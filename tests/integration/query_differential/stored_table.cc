@@ -114,6 +114,11 @@ absl::Status StoredTable::Append(ingest::Ingestor& ingestor, const SentBatch& ba
       return absl::InternalError("refused events: " +
                                  prepared.response.rejects(0).ShortDebugString());
     }
+    const auto records = data_->partitions->LockRecords();
+    for (const auto& open : prepared.openings) {
+      TV_ASSIGN_OR_RETURN(store::Mutation opened, open());
+      prepared.mutations.push_back(std::move(opened));
+    }
     TV_RETURN_IF_ERROR(Record("/televault.v1.IngestService/Append", std::move(prepared.mutations)));
     ingestor.Committed(prepared);
   }

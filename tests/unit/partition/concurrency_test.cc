@@ -59,10 +59,7 @@ TEST_F(PartitionConcurrencyTest, AViewShowsThePartitionsThatItsCommitsOpened) {
       PreparedBatch opening,
       process_.writer.Prepare(tomorrow, catalog::Schema(), Process::Rows(tomorrow, 0, 10),
                               EndOf(tomorrow.day) + std::chrono::hours(24)));
-  store::CommitUnit unit;
-  unit.leaves.resize(1);
-  unit.mutations = std::move(opening.mutations);
-  ASSERT_THAT(process_.journal.Commit(std::move(unit)), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(const auto records, process_.Write(opening));
   TV_ASSERT_OK_AND_ASSIGN(const auto after, process_.reader.Pin());
   EXPECT_FALSE(process_.catalog->Find(tomorrow).has_value()) << "not reported yet";
   TV_ASSERT_OK_AND_ASSIGN(const auto listed,

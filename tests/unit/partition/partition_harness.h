@@ -6,6 +6,7 @@
 #include <limits>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -262,10 +263,24 @@ struct Process {
     TV_ASSIGN_OR_RETURN(
         PreparedBatch prepared,
         writer.Prepare(partition, schema, batch, EndOf(partition.day) + std::chrono::hours(24)));
+    return Commit(prepared);
+  }
+  // Durable, and not reported yet; what is returned is to be held until it is.
+  absl::StatusOr<std::optional<PartitionCatalog::RecordLock>> Write(PreparedBatch& prepared) {
+    std::optional<PartitionCatalog::RecordLock> records;
     store::CommitUnit unit;
     unit.leaves.resize(1);
     unit.mutations = std::move(prepared.mutations);
+    if (prepared.open) {
+      records.emplace(catalog->LockRecords());
+      TV_ASSIGN_OR_RETURN(store::Mutation record, prepared.open());
+      unit.mutations.push_back(std::move(record));
+    }
     TV_RETURN_IF_ERROR(journal.Commit(std::move(unit)).status());
+    return records;
+  }
+  absl::Status Commit(PreparedBatch& prepared) {
+    TV_ASSIGN_OR_RETURN(const auto records, Write(prepared));
     prepared.on_committed();
     return absl::OkStatus();
   }

@@ -381,15 +381,8 @@ TEST_F(PartitionTest, TwoCallersThatOpenAPartitionAgreeOnItsRecord) {
   };
   TV_ASSERT_OK_AND_ASSIGN(PreparedBatch a, prepare(0, 3));
   TV_ASSERT_OK_AND_ASSIGN(PreparedBatch b, prepare(10, 9));
-  EXPECT_EQ(a.mutations.size(), 3u);
-  EXPECT_EQ(b.mutations.size(), 3u) << "nobody knows yet whether the first one commits";
-  for (PreparedBatch* prepared : {&b, &a}) {
-    store::CommitUnit unit;
-    unit.leaves.resize(1);
-    unit.mutations = std::move(prepared->mutations);
-    ASSERT_THAT(process->journal.Commit(std::move(unit)), IsOk());
-    prepared->on_committed();
-  }
+  EXPECT_TRUE(a.open && b.open) << "nobody knows yet whether the first one commits";
+  for (PreparedBatch* prepared : {&b, &a}) ASSERT_THAT(process->Commit(*prepared), IsOk());
   EXPECT_EQ(process->catalog->Find(today_)->deadline,
             EndOf(today_.day) + std::chrono::hours(24 * 3));
   TV_ASSERT_OK_AND_ASSIGN(const auto numbers, process->Numbers(today_));
@@ -408,11 +401,7 @@ TEST_F(PartitionTest, AnOpeningThatWasGivenUpLeavesNoLaterDeadline) {
   };
   ASSERT_THAT(prepare(9), IsOk()) << "never committed";
   TV_ASSERT_OK_AND_ASSIGN(PreparedBatch prepared, prepare(2));
-  store::CommitUnit unit;
-  unit.leaves.resize(1);
-  unit.mutations = std::move(prepared.mutations);
-  ASSERT_THAT(process->journal.Commit(std::move(unit)), IsOk());
-  prepared.on_committed();
+  ASSERT_THAT(process->Commit(prepared), IsOk());
   const WallTime deadline = EndOf(today_.day) + std::chrono::hours(48);
   EXPECT_EQ(process->catalog->Find(today_)->deadline, deadline);
   EXPECT_EQ(Start()->catalog->Find(today_)->deadline, deadline);

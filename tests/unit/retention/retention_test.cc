@@ -128,6 +128,37 @@ TEST_F(RetentionTest, ABatchThatIsCommittedAfterThePurgeIsPurgedToo) {
   }
 }
 
+// Of two batches that prepared to open a day one was committed; what became of the day after that
+// (its shred, a shorter deadline, a quarantine) was undone when the other one was committed.
+TEST_F(RetentionTest, ALateOpeningUndoesNothingThatTheRecordSays) {
+  const auto prepare = [&](int64_t first) {
+    return process_.writer.Prepare(today_, catalog::Schema(), Process::Rows(today_, first, 10),
+                                   EndOf(today_.day) + std::chrono::hours(24));
+  };
+  TV_ASSERT_OK_AND_ASSIGN(partition::PreparedBatch first, prepare(0));
+  TV_ASSERT_OK_AND_ASSIGN(partition::PreparedBatch second, prepare(10));
+  TV_ASSERT_OK_AND_ASSIGN(partition::PreparedBatch third, prepare(20));
+  ASSERT_THAT(process_.Commit(first), IsOk());
+  const WallTime deadline = EndOf(today_.day) + std::chrono::hours(1);
+  Change([&](record::v1::PartitionRecord& record) {
+    record.set_quarantined(true);
+    record.set_deadline_us(deadline.micros);
+  });
+  process_.catalog->OnQuarantined(today_);
+  process_.catalog->OnDeadline(today_, deadline);
+  ASSERT_THAT(process_.Commit(second), IsOk());
+  EXPECT_TRUE(Record().quarantined());
+  EXPECT_EQ(Record().deadline_us(), deadline.micros);
+
+  machine_.clock.SetWall(EndOf(today_.day) + std::chrono::hours(25));
+  TV_ASSERT_OK_AND_ASSIGN(const RunReport report, retention_.RunOnce());
+  ASSERT_EQ(report.purged, 1u);
+  EXPECT_THAT(process_.Commit(third), HasReason(reason::kOverloaded));
+  EXPECT_EQ(Record().state(), record::v1::PARTITION_STATE_PURGED);
+  EXPECT_EQ(Record().events(), 20u);
+  EXPECT_NE(Record().receipt_note(), "");
+}
+
 TEST_F(RetentionTest, RunsBesideWritersMergesAndReaders) {
   ASSERT_THAT(process_.Append(today_, 0, 10), IsOk());
   const WallTime deadline = process_.catalog->Find(today_)->deadline;
