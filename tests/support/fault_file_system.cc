@@ -40,6 +40,13 @@ void FaultFileSystem::Hang(const std::string& part, int passes) {
   const std::lock_guard lock(mu_);
   hangs_ = part;
   passes_ = passes;
+  reads_hang_ = false;
+}
+
+void FaultFileSystem::HangReadsToo(const std::string& part) {
+  Hang(part);
+  const std::lock_guard lock(mu_);
+  reads_hang_ = true;
 }
 
 void FaultFileSystem::AwaitHanging() {
@@ -79,6 +86,26 @@ absl::Status FaultFileSystem::Touch(const std::string& path, bool writes) {
   }
   if (writes && Named(path, full_)) return absl::ResourceExhaustedError("no space left on device");
   return absl::OkStatus();
+}
+
+absl::Status FaultFileSystem::TouchToRead(const std::string& path) {
+  TV_RETURN_IF_ERROR(Reach(path));
+  {
+    const std::lock_guard lock(mu_);
+    if (!reads_hang_) return absl::OkStatus();
+  }
+  return Touch(path, false);
+}
+
+absl::StatusOr<std::string> FaultFileSystem::ReadFile(const std::string& path, size_t max_bytes) {
+  TV_RETURN_IF_ERROR(TouchToRead(path));
+  return base_.ReadFile(path, max_bytes);
+}
+
+absl::StatusOr<size_t> FaultFileSystem::ReadInto(const std::string& path, uint64_t offset,
+                                                 std::span<uint8_t> out) {
+  TV_RETURN_IF_ERROR(TouchToRead(path));
+  return base_.ReadInto(path, offset, out);
 }
 
 absl::StatusOr<std::unique_ptr<WritableFile>> FaultFileSystem::OpenWritable(const std::string& path,

@@ -21,6 +21,8 @@ class FaultFileSystem final : public FileSystem {
   // From now on the opening for writing, writes and syncs of files whose path contains `part` hang
   // until Release(); the first `passes` of them go through.
   void Hang(const std::string& part, int passes = 0);
+  // The same, and reads hang, too.
+  void HangReadsToo(const std::string& part);
   // Waits until somebody hangs.
   void AwaitHanging();
   void Release();
@@ -32,15 +34,9 @@ class FaultFileSystem final : public FileSystem {
 
   absl::StatusOr<std::unique_ptr<WritableFile>> OpenWritable(const std::string& path, OpenMode mode,
                                                              int permissions) override;
-  absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) override {
-    TV_RETURN_IF_ERROR(Reach(path));
-    return base_.ReadFile(path, max_bytes);
-  }
+  absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) override;
   absl::StatusOr<size_t> ReadInto(const std::string& path, uint64_t offset,
-                                  std::span<uint8_t> out) override {
-    TV_RETURN_IF_ERROR(Reach(path));
-    return base_.ReadInto(path, offset, out);
-  }
+                                  std::span<uint8_t> out) override;
   absl::StatusOr<uint64_t> FileSize(const std::string& path) override {
     TV_RETURN_IF_ERROR(Reach(path));
     return base_.FileSize(path);
@@ -79,12 +75,14 @@ class FaultFileSystem final : public FileSystem {
 
  private:
   absl::Status Reach(const std::string& path);
+  absl::Status TouchToRead(const std::string& path);
 
   FileSystem& base_;
   std::mutex mu_;  // guards the rest
   std::condition_variable changed_;
   std::string hangs_;  // "" = nothing
   int passes_ = 0;
+  bool reads_hang_ = false;
   int hanging_ = 0;
   std::string full_;
   std::string lost_;

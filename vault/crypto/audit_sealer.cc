@@ -20,8 +20,11 @@ namespace {
 static_assert(audit::kKeyLeafBodyBytes == kKeyBytes + crypto_box_SEALBYTES);
 static_assert(audit::kMaxLeafBytes == limits::kMaxAuditLeafBytes);
 
-// A day's entry key is kept open for reading; older ones are opened again from their key leaf.
+// Entry keys that were read are kept open; beyond that many they are opened again from their key
+// leaf.
 constexpr size_t kMaxOpenEntryKeys = 4'096;
+
+constexpr int64_t kMicrosPerHour = kMicrosPerDay / 24;
 
 SealedLeaf Finish(std::string data) {
   SealedLeaf leaf{std::move(data), {}};
@@ -40,8 +43,8 @@ AuditSealer::AuditSealer(VaultId vault, uint32_t epoch,
       epoch_(epoch),
       epoch_public_key_(epoch_public_key) {}
 
-absl::StatusOr<std::string> AuditSealer::NewKeyLeafLocked(Day day) {
-  day_ = day;
+absl::StatusOr<std::string> AuditSealer::NewKeyLeafLocked(int64_t hour) {
+  hour_ = hour;
   random_.Fill(key_id_);
   entry_key_ = NewKey(random_);
   std::array<uint8_t, audit::kKeyLeafBodyBytes> sealed;
@@ -62,9 +65,9 @@ absl::StatusOr<std::vector<SealedLeaf>> AuditSealer::SealEntry(Bytes serialized_
   }
   const std::lock_guard lock(mu_);
   std::vector<SealedLeaf> leaves;
-  const Day today = DayOf(clock_.Wall());
-  if (entry_key_.empty() || day_ != today) {
-    TV_ASSIGN_OR_RETURN(std::string key_leaf, NewKeyLeafLocked(today));
+  const int64_t hour = clock_.Wall().micros / kMicrosPerHour;
+  if (entry_key_.empty() || hour_ != hour) {
+    TV_ASSIGN_OR_RETURN(std::string key_leaf, NewKeyLeafLocked(hour));
     leaves.push_back(Finish(std::move(key_leaf)));
   }
   const std::string header = audit::LeafHeader(audit::LeafType::kEntry, key_id_);

@@ -25,13 +25,13 @@ struct SealedLeaf {
   audit::Hash hash{};  // SHA-256(00 ‖ data)
 };
 
-// Seals audit entries under the entry key of the day, which is fresh every UTC day and at every
-// start. Needs only the public half of the audit epoch: works while sealed.
-// Refuses an entry that would not fit a leaf (limits::kMaxAuditLeafBytes).
-// Threads: any. Borrows: clock, random.
-// Invariants: (1) before the first entry under a key the caller was given the key leaf that carries
-// it, in the same result and in front of it. (2) The entry key never leaves guarded memory except
-// inside that leaf, sealed to the epoch.
+// Seals audit entries under the entry key of the hour, which is fresh every hour and at every
+// start: who looks for the key of an entry finds it at most an hour of entries back. Needs only the
+// public half of the audit epoch: works while sealed. Refuses an entry that would not fit a leaf
+// (limits::kMaxAuditLeafBytes). Threads: any. Borrows: clock, random. Invariants: (1) before the
+// first entry under a key the caller was given the key leaf that carries it, in the same result and
+// in front of it. (2) The entry key never leaves guarded memory except inside that leaf, sealed to
+// the epoch.
 class AuditSealer {
  public:
   AuditSealer(VaultId vault, uint32_t epoch, const std::array<uint8_t, 32>& epoch_public_key,
@@ -50,7 +50,7 @@ class AuditSealer {
   void UseEpoch(uint32_t epoch, const std::array<uint8_t, 32>& epoch_public_key);
 
  private:
-  absl::StatusOr<std::string> NewKeyLeafLocked(Day day);
+  absl::StatusOr<std::string> NewKeyLeafLocked(int64_t hour);
 
   const VaultId vault_;
   const Clock& clock_;
@@ -58,7 +58,7 @@ class AuditSealer {
   std::mutex mu_;  // guards everything below
   uint32_t epoch_;
   std::array<uint8_t, 32> epoch_public_key_;
-  Day day_;
+  int64_t hour_ = 0;  // since 1970, of entry_key_
   std::array<uint8_t, 16> key_id_{};
   SecretBytes entry_key_;  // empty: none yet
 };

@@ -18,7 +18,7 @@ namespace televault::crypto {
 enum class Use : uint8_t {
   kMetaRecord,    // store: value of the meta family
   kHotBatch,      // partition: a micro-batch under the partition's data key
-  kAuditEntry,    // an audit leaf under the day's entry key
+  kAuditEntry,    // an audit leaf under the hour's entry key
   kKeyring,       // the keyring file under a slot secret
   kKeyringEntry,  // one key inside the keyring under the KEK
   kControl,       // the control file under the control key

@@ -1,9 +1,11 @@
 #include "vault/daemon/crash_recovery.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
 #include "vault/base/bytes.h"
@@ -13,43 +15,56 @@ namespace {
 
 constexpr uint64_t kLeavesPerRead = 256;
 constexpr char kStart[] = "daemon.start";
-// Written when every intent from before the start of its run has an outcome.
+// Both name where the next look may end. The first is written when every intent of earlier runs has
+// an outcome.
 constexpr char kRecovered[] = "daemon.recovered";
+constexpr char kMark[] = "daemon.mark";
+constexpr char kOpenFrom[] = "open_from";
+constexpr char kSince[] = "since_us";
 
 struct OpenIntents {
   std::map<uint64_t, record::v1::AuditEntry> intents;  // by index, without an outcome so far
   std::set<uint64_t> closed;                           // intents whose outcome was seen
   std::set<std::string> lockdowns;                     // that an entry speaks of
-  bool looked = false;                                 // a last look was seen
-  int64_t since_us = 0;                                // and its time
+  bool earlier_run = false;                            // the start of this run was seen
+  bool marked = false;                                 // the newest mark was seen: it says
+  uint64_t open_from = 0;                              // no intent before is open
+  int64_t since_us = 0;                                // no lockdown before lacks its entry
 };
 
 // Back to front: an outcome is seen before its intent. Calls of this run end by themselves, so only
-// intents before its start count. False once nothing older can be open.
-bool Note(uint64_t index, const record::v1::AuditEntry& entry, bool& earlier_run,
-          OpenIntents& open) {
-  if (entry.method() == kRecovered && !open.looked) {
-    open.looked = true;
-    open.since_us = entry.time_us();
+// intents before its start count.
+void Note(uint64_t index, const record::v1::AuditEntry& entry, OpenIntents& open) {
+  const auto& details = entry.details();
+  if (!open.marked && (entry.method() == kRecovered || entry.method() == kMark)) {
+    const auto from = details.find(kOpenFrom);
+    const auto since = details.find(kSince);
+    open.marked = from != details.end() && since != details.end() &&
+                  absl::SimpleAtoi(from->second, &open.open_from) &&
+                  absl::SimpleAtoi(since->second, &open.since_us);
+    if (!open.marked) open.open_from = open.since_us = 0;
   }
-  if (const auto found = entry.details().find("lockdown"); found != entry.details().end()) {
+  if (const auto found = details.find("lockdown"); found != details.end()) {
     open.lockdowns.insert(found->second);
   }
-  if (entry.method() == kStart) {
-    earlier_run = true;
-    // A run looks each time it is unsealed, and leaves its own calls alone: what it had open at
-    // one of these looks, and did not end, is still to be found before that look.
-    if (open.looked) return false;
-  }
+  if (entry.method() == kStart) open.earlier_run = true;
   if (entry.kind() == record::v1::ENTRY_KIND_OUTCOME && entry.has_intent()) {
     open.closed.insert(entry.intent_index());
   }
   // Further windows of a stream are intents that carry the index of the first.
-  if (earlier_run && entry.kind() == record::v1::ENTRY_KIND_INTENT && !entry.has_intent() &&
+  if (open.earlier_run && entry.kind() == record::v1::ENTRY_KIND_INTENT && !entry.has_intent() &&
       !open.closed.contains(index)) {
     open.intents.emplace(index, entry);
   }
-  return true;
+}
+
+record::v1::AuditEntry Event(const char* method) {
+  record::v1::AuditEntry entry;
+  entry.set_kind(record::v1::ENTRY_KIND_EVENT);
+  entry.set_method(method);
+  entry.set_verdict(record::v1::VERDICT_ALLOW);
+  entry.set_reason("OK");
+  return entry;
 }
 
 absl::Status RecordGaps(const OpenIntents& open, const v1::LockdownStatus& lockdowns,
@@ -58,10 +73,7 @@ absl::Status RecordGaps(const OpenIntents& open, const v1::LockdownStatus& lockd
     const int64_t engaged_us =
         lockdown.engaged_at().seconds() * 1'000'000 + lockdown.engaged_at().nanos() / 1'000;
     if (engaged_us < open.since_us || open.lockdowns.contains(lockdown.id())) continue;
-    record::v1::AuditEntry gap;
-    gap.set_kind(record::v1::ENTRY_KIND_EVENT);
-    gap.set_method("audit.gap");
-    gap.set_verdict(record::v1::VERDICT_ALLOW);
+    record::v1::AuditEntry gap = Event("audit.gap");
     gap.set_reason("LOCKDOWN_NOT_RECORDED");
     auto& details = *gap.mutable_details();
     details["lockdown"] = lockdown.id();
@@ -74,17 +86,20 @@ absl::Status RecordGaps(const OpenIntents& open, const v1::LockdownStatus& lockd
 
 }  // namespace
 
-absl::Status CloseOpenIntents(const store::Journal& journal, service::EntryReader& entries,
-                              service::Recorder& recorder, const v1::LockdownStatus& lockdowns) {
+absl::Status CrashRecovery::CloseOpenIntents(const std::function<absl::Status()>& go_on) {
+  const std::lock_guard lock(mu_);
+  const Moment now = Now();
   OpenIntents open;
-  bool earlier_run = false;
-  bool more = true;
-  for (uint64_t end = journal.Head().tree_size; more && end > 0;) {
-    const uint64_t begin = end > kLeavesPerRead ? end - kLeavesPerRead : 0;
-    TV_ASSIGN_OR_RETURN(const auto leaves, service::ReadLeafRange(journal, begin, end));
-    for (uint64_t index = end; more && index-- > begin;) {
-      TV_ASSIGN_OR_RETURN(const auto entry, entries.Open(LeafIndex(index), leaves[index - begin]));
-      if (entry.has_value()) more = Note(index, *entry, earlier_run, open);
+  uint64_t end = now.log_size;
+  while (end > open.open_from) {
+    TV_RETURN_IF_ERROR(go_on());
+    const uint64_t begin =
+        std::max(open.open_from, end > kLeavesPerRead ? end - kLeavesPerRead : uint64_t{0});
+    TV_ASSIGN_OR_RETURN(const auto leaves, service::ReadLeafRange(parts_.journal, begin, end));
+    for (uint64_t index = end; index-- > std::max(begin, open.open_from);) {
+      TV_ASSIGN_OR_RETURN(const auto entry,
+                          parts_.entries.Open(LeafIndex(index), leaves[index - begin]));
+      if (entry.has_value()) Note(index, *entry, open);
     }
     end = begin;
   }
@@ -95,16 +110,39 @@ absl::Status CloseOpenIntents(const store::Journal& journal, service::EntryReade
     outcome.set_status(static_cast<int>(absl::StatusCode::kUnknown));
     outcome.set_intent_index(index);
     outcome.set_has_intent(true);
-    TV_RETURN_IF_ERROR(recorder.Record(std::move(outcome), {.security_event = true}).status());
+    TV_RETURN_IF_ERROR(
+        parts_.recorder.Record(std::move(outcome), {.security_event = true}).status());
   }
-  TV_RETURN_IF_ERROR(RecordGaps(open, lockdowns, recorder));
-  record::v1::AuditEntry recovered;
-  recovered.set_kind(record::v1::ENTRY_KIND_EVENT);
-  recovered.set_method(kRecovered);
-  recovered.set_verdict(record::v1::VERDICT_ALLOW);
-  recovered.set_reason("OK");
-  (*recovered.mutable_details())["unknown_outcomes"] = absl::StrCat(open.intents.size());
-  return recorder.Record(std::move(recovered), {.security_event = true}).status();
+  TV_RETURN_IF_ERROR(RecordGaps(open, parts_.lockdown.Status(), parts_.recorder));
+  record::v1::AuditEntry recovered = Event(kRecovered);
+  auto& details = *recovered.mutable_details();
+  details["unknown_outcomes"] = absl::StrCat(open.intents.size());
+  details["looked_at"] = absl::StrCat(now.log_size - open.open_from);
+  return RecordMark(std::move(recovered), now, now);
+}
+
+absl::Status CrashRecovery::Mark() {
+  const std::lock_guard lock(mu_);
+  const Moment now = Now();
+  if (!last_.has_value() || now.log_size == marked_size_) return absl::OkStatus();
+  return RecordMark(Event(kMark), *last_, now);
+}
+
+CrashRecovery::Moment CrashRecovery::Now() const {
+  return {parts_.journal.Head().tree_size, parts_.lockdown.SteadyTime()};
+}
+
+absl::Status CrashRecovery::RecordMark(record::v1::AuditEntry entry, const Moment& since,
+                                       const Moment& now) {
+  auto& details = *entry.mutable_details();
+  details[kOpenFrom] =
+      absl::StrCat(std::min(parts_.recorder.OldestOpenIntent().value(), since.log_size));
+  details[kSince] = absl::StrCat(since.time.micros);
+  TV_ASSIGN_OR_RETURN(const auto recorded,
+                      parts_.recorder.Record(std::move(entry), {.security_event = true}));
+  last_ = now;
+  marked_size_ = recorded.index.value() + 1;
+  return absl::OkStatus();
 }
 
 absl::Status ShredWhileSealed(crypto::Keyring& keyring, const incident::LockdownManager& lockdown) {
@@ -119,12 +157,8 @@ absl::Status ShredWhileSealed(crypto::Keyring& keyring, const incident::Lockdown
 absl::StatusOr<std::vector<store::AuditLeaf>> SealMerge(service::Recorder& recorder,
                                                         const partition::MergeEvent& event,
                                                         const std::string& dataset) {
-  record::v1::AuditEntry entry;
-  entry.set_kind(record::v1::ENTRY_KIND_EVENT);
-  entry.set_method("partition.merge");
+  record::v1::AuditEntry entry = Event("partition.merge");
   entry.set_dataset(dataset);
-  entry.set_verdict(record::v1::VERDICT_ALLOW);
-  entry.set_reason("OK");
   auto& details = *entry.mutable_details();
   details["day"] = FormatDay(event.partition.day);
   details["micro_batches"] = absl::StrCat(event.micro_batches);

@@ -15,6 +15,8 @@ using service::Log;
 using service::LogLevel;
 
 constexpr auto kHousekeepingTick = std::chrono::seconds(1);
+// The look back of a start opens the entries of two of these at most.
+constexpr auto kMarkTick = std::chrono::minutes(10);
 
 std::string MessageOf(const absl::Status& status) { return std::string(status.message()); }
 
@@ -36,30 +38,38 @@ void Vault::SealOnLockdown(std::stop_token stop) {
 void Vault::StartHousekeeping() {
   threads_.emplace_back([this](std::stop_token stop) { SealOnLockdown(stop); });
   threads_.emplace_back([this](std::stop_token stop) { Housekeep(stop); });
-  threads_.push_back(Repeat(config_.retention_tick, [this](const auto&) { RunShredding(); }));
+  threads_.push_back(Repeat(config_.retention_tick, [this](const auto&) {
+    RunShredding();
+    return true;
+  }));
   threads_.push_back(
-      Repeat(config_.retention_tick, [this](const auto& stop) { RunRetention(stop); }));
-  threads_.push_back(Repeat(config_.merge_tick, [this](const auto& stop) { RunMerges(stop); }));
+      Repeat(config_.retention_tick, [this](const auto& stop) { return RunRetention(stop); }));
+  threads_.push_back(
+      Repeat(config_.merge_tick, [this](const auto& stop) { return RunMerges(stop); }));
+  threads_.push_back(Repeat(kMarkTick, [this](const auto&) {
+    MarkRecovery();
+    return true;
+  }));
 }
 
 void Vault::Stop() {
   if (threads_.empty()) return;
   for (std::jthread& thread : threads_) thread.request_stop();
   threads_.clear();
+  MarkRecovery();
   if (const absl::Status status = RecordEvent("daemon.stop", "OK"); !status.ok()) {
     Log(LogLevel::kWarning, "stop not recorded", {{"why", MessageOf(status)}});
   }
 }
 
-std::jthread Vault::Repeat(microseconds period, std::function<void(const std::stop_token&)> work) {
+std::jthread Vault::Repeat(microseconds period, std::function<bool(const std::stop_token&)> work) {
   return std::jthread([this, period, work = std::move(work)](const std::stop_token& stop) {
     std::mutex mu;
     std::condition_variable_any never;
     MonoTime next = around_.clock.Mono();
     while (!stop.stop_requested()) {
-      if (const MonoTime now = around_.clock.Mono(); now >= next) {
+      if (const MonoTime now = around_.clock.Mono(); now >= next && work(stop)) {
         next = {now.nanos + period.count() * 1'000};
-        work(stop);
       }
       std::unique_lock lock(mu);
       never.wait_for(lock, stop, kHousekeepingTick, [] { return false; });
@@ -85,6 +95,13 @@ void Vault::Housekeep(std::stop_token stop) {
     std::unique_lock lock(wake_mu_);
     wake_.wait_for(lock, stop, kHousekeepingTick, [this] { return woken_; });
     woken_ = false;
+  }
+}
+
+void Vault::MarkRecovery() {
+  if (!lockdown_->control_mode().empty()) return;
+  if (const absl::Status status = recovery_->Mark(); !status.ok()) {
+    Log(LogLevel::kError, "no mark for the next start", {{"why", MessageOf(status)}});
   }
 }
 
@@ -124,9 +141,9 @@ absl::Status Vault::ForgetOldQueries(service::DataPlane& data) {
   return absl::OkStatus();
 }
 
-void Vault::RunMerges(const std::stop_token& stop) {
+bool Vault::RunMerges(const std::stop_token& stop) {
   const auto data = Data();
-  if (!data.ok() || !lockdown_->control_mode().empty()) return;
+  if (!data.ok() || !lockdown_->control_mode().empty()) return false;
   if (const absl::Status status = ForgetOldBatches(**data); !status.ok()) {
     Log(LogLevel::kError, "old batch ids not forgotten", {{"why", MessageOf(status)}});
   }
@@ -135,7 +152,7 @@ void Vault::RunMerges(const std::stop_token& stop) {
   }
   for (const PartitionId partition : (*data)->merger->Due(around_.clock.Wall())) {
     // After a seal what is held here keeps the next unseal waiting.
-    if (stop.stop_requested() || lockdown_->sealed()) return;
+    if (stop.stop_requested() || lockdown_->sealed()) return true;
     const auto merged = (*data)->merger->Merge(partition);
     if (!merged.ok() && !absl::IsUnavailable(merged.status())) {
       Log(LogLevel::kError, "merge failed",
@@ -148,6 +165,7 @@ void Vault::RunMerges(const std::stop_token& stop) {
   if (const absl::Status erased = (*data)->merger->EraseReplaced(); !erased.ok()) {
     Log(LogLevel::kError, "replaced blocks remain", {{"why", MessageOf(erased)}});
   }
+  return true;
 }
 
 // Keys only, which takes no time and waits for nobody: deadlines hold whatever merges and purges
@@ -162,18 +180,18 @@ void Vault::RunShredding() {
   }
 }
 
-void Vault::RunRetention(const std::stop_token& stop) {
+bool Vault::RunRetention(const std::stop_token& stop) {
   const auto data = Data();
-  if (!data.ok() || !lockdown_->control_mode().empty()) return;
+  if (!data.ok() || !lockdown_->control_mode().empty()) return false;
   const MonoTime next{around_.clock.Mono().nanos + config_.retention_tick.count() * 1'000};
   const auto report = (*data)->retention->RunOnce({.enough = [&] {
     return stop.stop_requested() || lockdown_->sealed() || around_.clock.Mono() >= next;
   }});
   // Somebody asked for a run, which does the same.
-  if (absl::IsUnavailable(report.status())) return;
+  if (absl::IsUnavailable(report.status())) return true;
   if (!report.ok()) {
     Log(LogLevel::kError, "retention failed", {{"why", MessageOf(report.status())}});
-    return;
+    return true;
   }
   if (report->shredded + report->purged > 0) {
     Log(LogLevel::kInfo, "retention", {{"shredded", report->shredded}, {"purged", report->purged}});
@@ -181,6 +199,7 @@ void Vault::RunRetention(const std::stop_token& stop) {
   for (const std::string& pending : report->pending) {
     Log(LogLevel::kWarning, "purge pending", {{"partition", pending}});
   }
+  return true;
 }
 
 }  // namespace televault::daemon

@@ -6,7 +6,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <thread>
 
 #include "absl/strings/str_split.h"
 #include "google/protobuf/stubs/logging.h"
@@ -21,7 +20,7 @@
 #include "vault/daemon/layout.h"
 #include "vault/daemon/notify.h"
 #include "vault/daemon/passphrase.h"
-#include "vault/daemon/server.h"
+#include "vault/daemon/served_vault.h"
 #include "vault/daemon/vault.h"
 #include "vault/daemon/version.h"
 
@@ -30,6 +29,7 @@ namespace {
 
 constexpr size_t kMaxConfigBytes = 256 * 1024;
 constexpr auto kTick = timespec{0, 250'000'000};
+constexpr auto kStartTick = timespec{0, 10'000'000};  // until READY
 
 int Fail(const absl::Status& status) {
   std::cerr << "televaultd: " << status.message() << "\n";
@@ -84,6 +84,15 @@ absl::StatusOr<Config> LoadConfig(const ServeFlags& flags) {
   return config;
 }
 
+void Announce(const std::vector<std::string>& listening) {
+  std::string addresses;
+  for (const std::string& address : listening) {
+    addresses += (addresses.empty() ? "" : ",") + address;
+  }
+  std::cout << "READY addr=" << addresses << std::endl;
+  NotifySystemd("READY=1");
+}
+
 int Serve(const ServeFlags& flags) {
   const auto config = LoadConfig(flags);
   if (!config.ok()) return Fail(config.status());
@@ -100,26 +109,21 @@ int Serve(const ServeFlags& flags) {
 
   auto vault = Vault::Open(*config, {PosixFileSystem(), SystemClock(), SystemRandom()});
   if (!vault.ok()) return Fail(vault.status());
-  if (const absl::Status unsealed = (*vault)->UnsealWithKeyfile(); !unsealed.ok()) {
-    service::Log(service::LogLevel::kWarning, "started sealed",
-                 {{"why", std::string(unsealed.message())}});
-  }
-  auto server = Server::Start(*config, **vault);
-  if (!server.ok()) return Fail(server.status());
-  (*vault)->StartHousekeeping();
-  std::string addresses;
-  for (const std::string& address : (*server)->addresses()) {
-    addresses += (addresses.empty() ? "" : ",") + address;
-  }
-  std::cout << "READY addr=" << addresses << std::endl;
-  NotifySystemd("READY=1");
+  auto served = ServedVault::Start(*config, **vault);
+  if (!served.ok()) return Fail(served.status());
 
+  bool announced = false;
   int signal = 0;
-  while ((signal = ::sigtimedwait(&signals, nullptr, &kTick)) < 0) (*server)->Tick();
+  while ((signal = ::sigtimedwait(&signals, nullptr, announced ? &kTick : &kStartTick)) < 0) {
+    if (!announced && (*served)->ready()) {
+      announced = true;
+      Announce((*served)->addresses());
+    }
+    (*served)->Tick();
+  }
   service::Log(service::LogLevel::kInfo, "stopping", {{"signal", signal}});
   NotifySystemd("STOPPING=1");
-  (*server)->Shutdown(config->drain_timeout);
-  (*vault)->Stop();
+  (*served)->Stop();
   return 0;
 }
 

@@ -205,6 +205,8 @@ absl::Status Vault::OpenEngine() {
   recorder_ = std::make_unique<service::Recorder>(*sealer_, *engine_.journal, around_.clock,
                                                   around_.random);
   entries_ = std::make_unique<service::EntryReader>(*engine_.journal, *opener_);
+  recovery_.emplace(
+      CrashRecovery::Parts{*engine_.journal, *entries_, *recorder_, std::as_const(*lockdown_)});
   if (engine_.quarantine.empty()) {
     TV_RETURN_IF_ERROR(RecordGenerations());
     TV_RETURN_IF_ERROR(RecordEvent("daemon.start", "OK"));
@@ -345,9 +347,11 @@ absl::StatusOr<std::shared_ptr<service::DataPlane>> Vault::BuildDataPlane() {
             return dataset.ok() ? (*dataset)->manifest.when.ttl : std::nullopt;
           }});
   data->mask_key = crypto::NewKey(around_.random);
+  TV_RETURN_IF_ERROR(MayUnseal());
   TV_RETURN_IF_ERROR(data->merger->SweepOrphans().status());
-  // Overdue shreds are finished before anybody can ask.
-  TV_RETURN_IF_ERROR(data->retention->RunOnce().status());
+  // Overdue keys are gone before anybody can ask. Their entries and purges take as long as there
+  // are many: retention's own thread does them.
+  TV_RETURN_IF_ERROR(data->retention->ShredDue());
   return data;
 }
 
@@ -422,7 +426,22 @@ absl::Status Vault::UnsealWithKeyfile() {
 absl::StatusOr<SecretBytes> Vault::CheckUnseal(std::string_view passphrase) {
   // Before the mutex: sealing must not wait for it.
   if (lockdown_->sealed()) TV_RETURN_IF_ERROR(AwaitLastDataPlane());
-  const std::lock_guard unseal_lock(unseal_mu_);
+  // Nor are others to wait, which the calling call may hold up.
+  const std::unique_lock unseal_lock(unseal_mu_, std::try_to_lock);
+  if (!unseal_lock.owns_lock()) {
+    return WithReason(
+        absl::UnavailableError("an unseal or a seal is under way; try again in a moment"),
+        reason::kSealed);
+  }
+  TV_RETURN_IF_ERROR(MayUnseal());
+  if (!lockdown_->sealed()) return absl::FailedPreconditionError("the vault is not sealed");
+  TV_ASSIGN_OR_RETURN(SecretBytes root, ReadRoot(passphrase));
+  TV_RETURN_IF_ERROR(keyring_->CheckRoot(root));
+  return root;
+}
+
+absl::Status Vault::MayUnseal() const {
+  if (giving_up_) return absl::UnavailableError("the daemon is stopping");
   if (const std::string why = lockdown_->control_mode(); !why.empty()) {
     return WithReason(absl::UnavailableError("the vault is in control mode: " + why),
                       reason::kControlMode);
@@ -432,10 +451,7 @@ absl::StatusOr<SecretBytes> Vault::CheckUnseal(std::string_view passphrase) {
                           "a lockdown at level seal is in force: lift it first, with two persons"),
                       reason::kLockedDown);
   }
-  if (!lockdown_->sealed()) return absl::FailedPreconditionError("the vault is not sealed");
-  TV_ASSIGN_OR_RETURN(SecretBytes root, ReadRoot(passphrase));
-  TV_RETURN_IF_ERROR(keyring_->CheckRoot(root));
-  return root;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<SecretBytes> Vault::ReadRoot(std::string_view passphrase) {
@@ -455,25 +471,27 @@ absl::StatusOr<SecretBytes> Vault::ReadRoot(std::string_view passphrase) {
 
 absl::Status Vault::Unseal(const SecretBytes& root) {
   const std::lock_guard unseal_lock(unseal_mu_);
-  TV_RETURN_IF_ERROR(keyring_->Unseal(root));
-  auto data = BuildDataPlane();
-  if (!data.ok()) {
+  // Another one may have come first.
+  if (!lockdown_->sealed()) return absl::FailedPreconditionError("the vault is not sealed");
+  if (const absl::Status status = OpenData(root); !status.ok()) {
     keyring_->Seal();
-    Log(LogLevel::kError, "unseal failed", {{"why", MessageOf(data.status())}});
-    return data.status();
-  }
-  if (const absl::Status status =
-          CloseOpenIntents(*engine_.journal, *entries_, *recorder_, lockdown_->Status());
-      !status.ok()) {
-    keyring_->Seal();
+    Log(LogLevel::kError, "unseal failed", {{"why", MessageOf(status)}});
     return status;
-  }
-  {
-    const std::lock_guard lock(mu_);
-    data_ = std::move(*data);
   }
   lockdown_->SetSealed(false);
   Log(LogLevel::kInfo, "unsealed");
+  return absl::OkStatus();
+}
+
+// What may take long in here asks whether it may go on: a seal waits for the end of it.
+absl::Status Vault::OpenData(const SecretBytes& root) {
+  TV_RETURN_IF_ERROR(MayUnseal());
+  TV_RETURN_IF_ERROR(keyring_->Unseal(root));
+  TV_ASSIGN_OR_RETURN(auto data, BuildDataPlane());
+  TV_RETURN_IF_ERROR(recovery_->CloseOpenIntents([this] { return MayUnseal(); }));
+  TV_RETURN_IF_ERROR(MayUnseal());
+  const std::lock_guard lock(mu_);
+  data_ = std::move(data);
   return absl::OkStatus();
 }
 

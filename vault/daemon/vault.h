@@ -21,6 +21,7 @@
 #include "vault/crypto/key_slots.h"
 #include "vault/crypto/keyring.h"
 #include "vault/daemon/config.h"
+#include "vault/daemon/crash_recovery.h"
 #include "vault/daemon/key_replicas.h"
 #include "vault/daemon/layout.h"
 #include "vault/incident/lockdown_manager.h"
@@ -35,8 +36,9 @@ namespace televault::daemon {
 
 // One opened vault: owns every part and ties them together.
 // Refuses to serve: listeners and calls are the server's.
-// Threads: any; four of its own, so that none waits for the work of another: housekeeping (lock
-// state, clock, anchor), shredding, purging, merging; a fifth seals when a lockdown says so.
+// Threads: any; five of its own, so that none waits for the work of another: housekeeping (lock
+// state, clock, anchor), shredding, purging, merging, marking; a sixth seals when a lockdown says
+// so.
 // Invariants: (1) lock state is read before any key. (2) The gate reports SEALED until the data
 // plane is complete, overdue shreds included. (3) No thread of its own holds the state mutex over
 // I/O of the data plane. (4) A data plane is built only after nobody holds an earlier one.
@@ -56,8 +58,11 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   ~Vault() override;
 
   // Unattended start: reads the keyfile and unseals, unless the vault is sealed by a lockdown or is
-  // in control mode. FAILED_PRECONDITION: the vault wants a passphrase.
+  // in control mode. FAILED_PRECONDITION: the vault wants a passphrase. Takes its time where there
+  // is much to look back on: the server listens by then.
   absl::Status UnsealWithKeyfile();
+  // An unseal that is under way is given up, and none begins any more. For a stop.
+  void GiveUpUnseal() { giving_up_ = true; }
   // Starts merges, retention and the clock.
   void StartHousekeeping();
   // Ends the vault's threads, each after the partition it is at, and records the stop.
@@ -94,25 +99,31 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   absl::Status OpenEngine();
   std::shared_ptr<service::DataPlane> NewDataPlane();
   absl::StatusOr<std::shared_ptr<service::DataPlane>> BuildDataPlane();
+  // An error once no unseal is to begin or go on: a stop, control mode, a lockdown at level seal.
+  absl::Status MayUnseal() const;
+  absl::Status OpenData(const SecretBytes& root);
   absl::StatusOr<SecretBytes> ReadRoot(std::string_view passphrase);
   absl::Status RecordEvent(const char* method, const std::string& reason);
   void Quarantine(partition::PartitionCatalog& catalog, PartitionId partition,
                   std::string_view why);
   absl::Status AwaitLastDataPlane();
   void Housekeep(std::stop_token stop);
-  // Runs `work` now and then every `period`.
-  std::jthread Repeat(microseconds period, std::function<void(const std::stop_token&)> work);
+  // Runs `work` now and then every `period`; every second as long as it answers that it cannot run
+  // yet.
+  std::jthread Repeat(microseconds period, std::function<bool(const std::stop_token&)> work);
   void SealOnLockdown(std::stop_token stop);
   absl::Status ForgetOldBatches(service::DataPlane& data);
   absl::Status ForgetOldQueries(service::DataPlane& data);
   absl::Status RecordForgetting(const char* method, size_t records,
                                 std::vector<store::Mutation> mutations);
-  void RunMerges(const std::stop_token& stop);
+  // False while there are no datasets to work on.
+  bool RunMerges(const std::stop_token& stop);
   void RunShredding();
-  void RunRetention(const std::stop_token& stop);
+  bool RunRetention(const std::stop_token& stop);
   // Says in the trail which key replicas came since `before`, and drops the one that is lost.
   void RecordReplicas(const std::vector<crypto::ReplicaId>& before);
   void ShredWithoutData();
+  void MarkRecovery();
 
   const Config config_;
   const Surroundings around_;
@@ -134,9 +145,11 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   std::unique_ptr<store::MetaStore> meta_;
   std::unique_ptr<service::Recorder> recorder_;
   std::unique_ptr<service::EntryReader> entries_;
+  std::optional<CrashRecovery> recovery_;
   service::StreamRegistry streams_;
   WallTime started_at_;
 
+  std::atomic<bool> giving_up_{false};
   std::mutex unseal_mu_;   // one change of the seal state at a time; taken before mu_
   mutable std::mutex mu_;  // guards data_
   std::shared_ptr<service::DataPlane> data_;

@@ -29,7 +29,7 @@ absl::StatusOr<std::vector<std::string>> ReadLeafRange(const store::Journal& jou
   return leaves;
 }
 
-// A key's leaf stands before the first entry under it, at most a day of entries back.
+// A key's leaf stands before the first entry under it, at most an hour of entries back.
 absl::Status EntryReader::FindKeyLeaf(LeafIndex index) {
   TV_ASSIGN_OR_RETURN(const auto wanted_leaf, journal_.ReadLeaves(index, 1));
   if (wanted_leaf.empty()) return absl::NotFoundError("no such entry");

@@ -31,15 +31,28 @@ absl::StatusOr<store::AuditLeaf> Recorder::Seal(record::v1::AuditEntry entry) {
 
 absl::StatusOr<Recorder::Recorded> Recorder::Record(record::v1::AuditEntry entry,
                                                     Recording recording) {
+  // Further windows of a stream are intents that carry the index of the first.
+  const bool opens = entry.kind() == record::v1::ENTRY_KIND_INTENT && !entry.has_intent();
+  std::optional<uint64_t> closes;
+  if (entry.kind() == record::v1::ENTRY_KIND_OUTCOME && entry.has_intent()) {
+    closes = entry.intent_index();
+  }
   store::CommitUnit unit;
   TV_ASSIGN_OR_RETURN(store::AuditLeaf leaf, Seal(std::move(entry)));
   unit.leaves.push_back(std::move(leaf));
   unit.mutations = std::move(recording.mutations);
   unit.disclosure_epoch = recording.disclosure_epoch;
   unit.security_event = recording.security_event;
-  TV_ASSIGN_OR_RETURN(store::CommitReceipt receipt, journal_.Commit(std::move(unit)));
-  const LeafIndex index = receipt.first_leaf;
-  return Recorded{index, std::move(receipt)};
+  const uint64_t announced = opens ? open_intents_.Announce() : 0;
+  auto receipt = journal_.Commit(std::move(unit));
+  if (!receipt.ok()) {
+    if (opens) open_intents_.Withdraw(announced);
+    return receipt.status();
+  }
+  const LeafIndex index = receipt->first_leaf;
+  if (opens) open_intents_.Stands(announced, index.value());
+  if (closes.has_value()) open_intents_.Close(*closes);
+  return Recorded{index, *std::move(receipt)};
 }
 
 absl::StatusOr<v1::AuditReceipt> Recorder::ReceiptFor(const Recorded& recorded) const {

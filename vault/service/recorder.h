@@ -12,6 +12,7 @@
 #include "vault/base/random.h"
 #include "vault/base/status.h"
 #include "vault/crypto/audit_sealer.h"
+#include "vault/service/open_intents.h"
 #include "vault/store/journal.h"
 
 namespace televault::service {
@@ -31,9 +32,11 @@ struct Recording {
 class Recorder {
  public:
   Recorder(crypto::AuditSealer& sealer, store::Journal& journal, const Clock& clock, Random& random)
-      : sealer_(sealer), journal_(journal), clock_(clock), random_(random) {}
+      : sealer_(sealer), journal_(journal), clock_(clock), random_(random), open_intents_([this] {
+          return journal_.Head().tree_size;
+        }) {}
 
-  // Fills id and time, cuts what is too long, seals. Once a day and after each start it also
+  // Fills id and time, cuts what is too long, seals. Once an hour and after each start it also
   // commits the leaf of a new entry key; then errors are those of Journal::Commit.
   absl::StatusOr<store::AuditLeaf> Seal(record::v1::AuditEntry entry);
 
@@ -44,6 +47,9 @@ class Recorder {
   // Durable when OK; errors are those of Journal::Commit.
   absl::StatusOr<Recorded> Record(record::v1::AuditEntry entry, Recording recording = {});
 
+  // Every intent of this run before this index has its outcome in the log.
+  LeafIndex OldestOpenIntent() const { return LeafIndex(open_intents_.Oldest()); }
+
   // The receipt a client gets, with a `.tlog-proof` of the entry against the newest checkpoint.
   absl::StatusOr<v1::AuditReceipt> ReceiptFor(const Recorded& recorded) const;
 
@@ -52,6 +58,7 @@ class Recorder {
   store::Journal& journal_;
   const Clock& clock_;
   Random& random_;
+  OpenIntents open_intents_;
   std::mutex mu_;  // held from a new entry key to the commit of its leaf
 };
 

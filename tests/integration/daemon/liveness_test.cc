@@ -11,7 +11,8 @@
 #include "tests/support/fault_file_system.h"
 #include "tests/support/temp_directory.h"
 #include "vault/daemon/init.h"
-#include "vault/daemon/server.h"
+#include "vault/daemon/layout.h"
+#include "vault/daemon/served_vault.h"
 #include "vault/daemon/vault.h"
 #include "vault/service/registrar.h"
 
@@ -251,6 +252,58 @@ TEST_F(LivenessTest, AnIntentFromBeforeASealIsClosedByTheNextStart) {
     }
   }
   EXPECT_EQ(closed, 1);
+}
+
+// The listeners came after the unattended unseal: until it ended nothing could be locked down.
+TEST_F(LivenessTest, AnUnattendedUnsealHoldsUpNoLockdown) {
+  const auto responder = As("responder");
+  const auto operators = As("operator");
+  End();
+  TV_ASSERT_OK_AND_ASSIGN(
+      vault_, Vault::Open(config_, {.fs = fs_, .clock = clock_, .random = SystemRandom()}));
+  fs_.HangReadsToo(Layout{config_.data_dir}.default_keyfile());
+  TV_ASSERT_OK_AND_ASSIGN(const auto served, ServedVault::Start(config_, *vault_));
+  fs_.AwaitHanging();
+  EXPECT_THAT(Engage(*responder, "cli_usage"), IsOk());
+  client::Call call;
+  TV_ASSERT_OK_AND_ASSIGN(const auto status, operators->GetStatus({}, call));
+  EXPECT_EQ(status.seal(), v1::SEAL_STATE_SEALED);
+  EXPECT_THAT(operators->Unseal({}, {}, call),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("under way")));
+  EXPECT_FALSE(served->ready());
+  fs_.Release();
+  EXPECT_TRUE(Eventually([&] { return served->ready(); }, std::chrono::seconds(30)));
+  EXPECT_FALSE(vault_->lockdown().sealed());
+}
+
+// What a lockdown at level seal has to wait for is given up.
+TEST_F(LivenessTest, AnUnsealIsGivenUpAtALockdownAtLevelSeal) {
+  ASSERT_THAT(vault_->Seal(), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(const SecretBytes root, vault_->CheckUnseal(""));
+  ASSERT_THAT(
+      vault_->lockdown().Engage(
+          {.level = v1::LOCKDOWN_LEVEL_SEAL, .reason = "suspected leak", .engaged_by = "gina"}),
+      IsOk());
+  EXPECT_THAT(vault_->Unseal(root), HasReason(reason::kLockedDown));
+  EXPECT_TRUE(vault_->lockdown().sealed());
+}
+
+// An unseal purged all that had expired meanwhile before it let anybody in.
+TEST_F(LivenessTest, AnUnsealWaitsForNoPurge) {
+  const PartitionId partition = StoreTwoBatches();
+  ASSERT_THAT(vault_->Seal(), IsOk());
+  clock_.Advance(std::chrono::hours(24 * 200));
+  fs_.Hang(".sst");
+  auto unseal = std::async(std::launch::async, [&] { return vault_->UnsealWithKeyfile(); });
+  EXPECT_EQ(unseal.wait_for(std::chrono::seconds(30)), std::future_status::ready);
+  fs_.Release();
+  EXPECT_THAT(unseal.get(), IsOk());
+  vault_->StartHousekeeping();
+  EXPECT_TRUE(Eventually(
+      [&] {
+        return (*vault_->Data())->partitions->Find(partition)->state == partition::State::kPurged;
+      },
+      std::chrono::seconds(30)));
 }
 
 TEST_F(LivenessTest, APurgeThatHangsHoldsUpNoRevocation) {

@@ -7,6 +7,8 @@
 #include <gtest/gtest.h>
 #include <optional>
 
+#include "absl/strings/numbers.h"
+
 #include "tests/support/fake_clock.h"
 #include "tests/support/lossy_file_system.h"
 #include "tests/support/seeded_random.h"
@@ -267,6 +269,125 @@ TEST_F(VaultTest, ACheckedRootKeyOpensNothingBeforeTheUnseal) {
   TV_ASSERT_OK_AND_ASSIGN(const SecretBytes root, vault->CheckUnseal(""));
   ASSERT_THAT(vault->Unseal(root), IsOk());
   EXPECT_THAT(read(), IsOk());
+}
+
+// What a start does about the run before it, which ends without a word.
+class CrashRecoveryTest : public VaultTest {
+ protected:
+  void SetUp() override { Start(); }
+  void Start() {
+    vault_.reset();
+    vault_ = Open();
+    ASSERT_THAT(vault_->UnsealWithKeyfile(), IsOk());
+    recovery_.emplace(CrashRecovery::Parts{vault_->journal(), vault_->entries(), vault_->recorder(),
+                                           vault_->lockdown()});
+    ASSERT_THAT(recovery_->CloseOpenIntents([] { return absl::OkStatus(); }), IsOk());
+  }
+  uint64_t Record(record::v1::EntryKind kind, std::optional<uint64_t> intent = std::nullopt) {
+    record::v1::AuditEntry entry;
+    entry.set_kind(kind);
+    entry.set_has_intent(intent.has_value());
+    entry.set_intent_index(intent.value_or(0));
+    return vault_->recorder().Record(std::move(entry))->index.value();
+  }
+  void RecordEvents(int count) {
+    for (int i = 0; i < count; ++i) Record(record::v1::ENTRY_KIND_EVENT);
+  }
+  // Each after ten minutes, and something to mark.
+  void MarkTwice() {
+    for (int i = 0; i < 2; ++i) {
+      clock_.Advance(std::chrono::minutes(10));
+      RecordEvents(1);
+      ASSERT_THAT(recovery_->Mark(), IsOk());
+    }
+  }
+  std::vector<record::v1::AuditEntry> Entries() {
+    std::vector<record::v1::AuditEntry> entries;
+    const uint64_t size = vault_->journal().Head().tree_size;
+    const auto leaves = service::ReadLeafRange(vault_->journal(), 0, size);
+    for (uint64_t i = 0; i < size; ++i) {
+      const auto entry = vault_->entries().Open(LeafIndex(i), leaves->at(i));
+      EXPECT_THAT(entry, IsOk());
+      if (entry.ok() && entry->has_value()) entries.push_back(**entry);
+    }
+    return entries;
+  }
+  std::vector<uint64_t> UnknownOutcomes() {
+    std::vector<uint64_t> intents;
+    for (const auto& entry : Entries()) {
+      if (entry.reason() == "UNKNOWN_CRASH") intents.push_back(entry.intent_index());
+    }
+    return intents;
+  }
+
+  std::unique_ptr<Vault> vault_;
+  std::optional<CrashRecovery> recovery_;
+};
+
+// A start opened every entry since the start of the run that was unsealed last: after weeks of
+// ingest it took longer than systemd waits.
+TEST_F(CrashRecoveryTest, TheLookBackEndsAtTheMarks) {
+  RecordEvents(1'000);
+  const uint64_t done = Record(record::v1::ENTRY_KIND_INTENT);
+  MarkTwice();
+  Record(record::v1::ENTRY_KIND_OUTCOME, done);
+  MarkTwice();
+  const uint64_t open = Record(record::v1::ENTRY_KIND_INTENT);
+  vault_.reset();
+  vault_ = Open();
+  ASSERT_THAT(vault_->UnsealWithKeyfile(), IsOk());
+  EXPECT_THAT(UnknownOutcomes(), ::testing::ElementsAre(open));
+  int looked_at = 0;
+  ASSERT_TRUE(absl::SimpleAtoi(Entries().back().details().at("looked_at"), &looked_at));
+  EXPECT_LT(looked_at, 30);
+}
+
+TEST_F(CrashRecoveryTest, TheLookBackReachesAnIntentThatWasOpenAtEveryMark) {
+  const uint64_t open = Record(record::v1::ENTRY_KIND_INTENT);
+  MarkTwice();
+  MarkTwice();
+  Start();
+  EXPECT_THAT(UnknownOutcomes(), ::testing::ElementsAre(open));
+  Start();
+  EXPECT_THAT(UnknownOutcomes(), ::testing::ElementsAre(open)) << "once";
+}
+
+TEST_F(CrashRecoveryTest, ALockdownThatHadNoEntryYetAtTheLastMarkIsAGap) {
+  MarkTwice();
+  TV_ASSERT_OK_AND_ASSIGN(
+      const auto engaged,
+      vault_->lockdown().Engage(
+          {.level = v1::LOCKDOWN_LEVEL_ROWS, .reason = "suspected leak", .engaged_by = "gina"}));
+  RecordEvents(1);
+  ASSERT_THAT(recovery_->Mark(), IsOk());
+  Start();
+  int gaps = 0;
+  for (const auto& entry : Entries()) {
+    gaps +=
+        entry.method() == "audit.gap" && entry.details().at("lockdown") == engaged.lockdown.id();
+  }
+  EXPECT_EQ(gaps, 1);
+}
+
+TEST_F(CrashRecoveryTest, NothingIsMarkedTwiceNorBeforeTheLookBack) {
+  MarkTwice();
+  const uint64_t size = vault_->journal().Head().tree_size;
+  EXPECT_THAT(recovery_->Mark(), IsOk());
+  CrashRecovery early(
+      {vault_->journal(), vault_->entries(), vault_->recorder(), vault_->lockdown()});
+  EXPECT_THAT(early.Mark(), IsOk());
+  EXPECT_EQ(vault_->journal().Head().tree_size, size);
+}
+
+// A lockdown at level seal waited for the end of the look back, and so did revocations.
+TEST_F(CrashRecoveryTest, TheLookBackIsGivenUpOnRequest) {
+  RecordEvents(600);
+  int asked = 0;
+  EXPECT_THAT(recovery_->CloseOpenIntents([&] {
+    return ++asked == 2 ? absl::AbortedError("a lockdown came in") : absl::OkStatus();
+  }),
+              StatusIs(absl::StatusCode::kAborted));
+  EXPECT_EQ(asked, 2);
 }
 
 class KeyReplicaTest : public VaultTest {
