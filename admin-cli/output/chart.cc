@@ -126,8 +126,8 @@ class ChartResult final : public ResultWriter {
     if (left_out_ > 0) {
       context_.Note(absl::StrCat(left_out_, " rows without a value are left out."));
     }
-    if (trailer != nullptr && trailer->suppressed_groups() > 0) {
-      context_.Note(absl::StrCat(trailer->suppressed_groups(), " groups are withheld."));
+    if (trailer != nullptr && trailer->suppressed_groups()) {
+      context_.Note("Groups are withheld.");
     }
   }
 

@@ -129,10 +129,11 @@ std::vector<std::string> MemberNames(const v1::QueryHeader& header) {
 
 // Facts of the trailer that matter to whoever reads the rows.
 void NoteTrailer(Context& context, const v1::QueryTrailer& trailer) {
-  if (trailer.suppressed_groups() > 0 || trailer.suppressed_cells() > 0) {
-    context.Note(absl::StrCat(trailer.suppressed_groups(), " groups and ",
-                              trailer.suppressed_cells(),
-                              " cells are withheld: too few subjects stand behind them."));
+  if (trailer.suppressed_groups() || trailer.suppressed_cells()) {
+    const char* const what = !trailer.suppressed_cells()    ? "Groups"
+                             : !trailer.suppressed_groups() ? "Cells"
+                                                            : "Groups and cells";
+    context.Note(absl::StrCat(what, " are withheld: too few subjects stand behind them."));
   }
   if (trailer.approximate()) context.Note("Distinct counts or percentiles are approximate.");
   for (const v1::PartitionRefusal& refusal : trailer.refusals()) {
@@ -224,8 +225,8 @@ class JsonResult final : public ResultWriter {
       refused.push_back(Json{{"day", refusal.day()}, {"reason", refusal.reason()}});
     }
     const Json audit{{"index", trailer->receipt().index()}, {"size", trailer->receipt().size()}};
-    context_.out() << "\"suppressed\":"
-                   << trailer->suppressed_groups() + trailer->suppressed_cells()
+    const bool suppressed = trailer->suppressed_groups() || trailer->suppressed_cells();
+    context_.out() << "\"suppressed\":" << (suppressed ? "true" : "false")
                    << ",\"refused\":" << Dump(refused, -1)
                    << ",\"approximate\":" << (trailer->approximate() ? "true" : "false")
                    << ",\"audit\":" << Dump(audit, -1) << "}\n";

@@ -80,7 +80,7 @@ absl::StatusOr<Answer> ReadBatches(client::Vault& vault, bool rows, Ledger& ledg
       }
     }
     // An answer without any group looks the same for nothing and for too little.
-    if (part.trailer().suppressed_groups() > 0 && !answer.empty()) {
+    if (part.trailer().suppressed_groups() && !answer.empty()) {
       ledger.Breach("a group was withheld");
     }
   }

@@ -390,8 +390,8 @@ std::vector<uint32_t> Execution::Withhold(const GroupWorker& worker, GroupAnswer
   const Suppression& suppression = answers.suppression;
   stats_.suppressed_groups = suppression.suppressed_groups;
   stats_.suppressed_cells = suppression.suppressed_cells;
-  // An answer with nothing to show says the same whether there was nothing or too little.
-  if (suppression.suppressed_groups == groups) stats_.suppressed_groups = 1;
+  stats_.groups_withheld =
+      suppression.suppressed_groups > 0 || suppression.suppressed_groups == groups;
   std::erase_if(shown, [&](uint32_t g) { return suppression.groups[g] != 0; });
   for (const uint32_t g : shown) {
     for (size_t a = 0; a < bound_.aggregates.size(); ++a) {

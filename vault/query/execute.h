@@ -33,8 +33,11 @@ struct ExecContext {
 struct ExecStats {
   uint64_t rows = 0;
   uint64_t rows_scanned = 0;
+  // For the record alone: how many small groups there are is not for the caller to know.
   uint64_t suppressed_groups = 0;
   uint64_t suppressed_cells = 0;
+  // The same for an answer with nothing to show, whether there was nothing or too little.
+  bool groups_withheld = false;
   uint32_t partitions_read = 0;
   uint32_t partitions_pruned = 0;
   uint32_t blocks_read = 0;

@@ -22,8 +22,8 @@ v1::QueryTrailer TrailerFor(auth::AccessMode mode, const query::ExecStats& stats
                             uint64_t duration_us) {
   v1::QueryTrailer trailer;
   trailer.set_rows(rows);
-  trailer.set_suppressed_groups(stats.suppressed_groups);
-  trailer.set_suppressed_cells(stats.suppressed_cells);
+  trailer.set_suppressed_groups(stats.groups_withheld);
+  trailer.set_suppressed_cells(stats.suppressed_cells > 0);
   trailer.set_approximate(stats.approximate);
   for (const query::Refusal& refusal : stats.refusals) {
     auto& out = *trailer.add_refusals();

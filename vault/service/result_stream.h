@@ -13,7 +13,8 @@
 namespace televault::service {
 
 // What the caller learns about the run. Work done for an aggregate answer depends on rows that
-// disclosure control withholds: those figures are zero here and stand in the audit entry alone.
+// disclosure control withholds: those figures are zero here, and of what is withheld it says no
+// number. Both stand in the audit entry alone.
 v1::QueryTrailer TrailerFor(auth::AccessMode mode, const query::ExecStats& stats, uint64_t rows,
                             uint64_t duration_us);
 

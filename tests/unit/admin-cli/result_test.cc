@@ -50,7 +50,7 @@ v1::QueryBatch Batch() {
 v1::QueryTrailer Trailer() {
   v1::QueryTrailer trailer;
   trailer.set_rows(2);
-  trailer.set_suppressed_cells(1);
+  trailer.set_suppressed_cells(true);
   trailer.mutable_receipt()->set_index(41);
   trailer.mutable_receipt()->set_size(42);
   return trailer;
@@ -74,7 +74,7 @@ TEST(ResultTest, JsonIsTheDocumentedObject) {
   EXPECT_EQ(Dump(json["columns"][0], -1), R"({"name":"os","type":"enum"})");
   EXPECT_EQ(Dump(json["rows"][0], -1), R"(["linux",12,"1970-01-01T00:00:01Z",["a","b"]])");
   EXPECT_EQ(Dump(json["rows"][1], -1), R"([null,null,"1970-01-01T00:00:02Z",[]])");
-  EXPECT_EQ(json["suppressed"], 1);
+  EXPECT_EQ(json["suppressed"], true);
   EXPECT_EQ(Dump(json["audit"], -1), R"({"index":41,"size":42})");
   EXPECT_FALSE(json.contains("incomplete"));
 }
