@@ -54,6 +54,12 @@ inline constexpr size_t kMaxAuditLeafBytes = 65'535;  // tlog-tiles entry bound
 
 // Messages.
 inline constexpr size_t kMaxMessageBytes = 64 * MiB;
+// Of objects, once parsed. A column's number takes up to 16 bytes while its list grows.
+inline constexpr size_t kMaxParsedMessageBytes = 512 * MiB;
+inline constexpr size_t kMaxParsedBytesInFlight = 2'048 * MiB;  // of messages with events
+// Requests that carry no events.
+inline constexpr size_t kMaxPlainRequestBytes = 1 * MiB;
+inline constexpr size_t kMaxParsedPlainRequestBytes = 16 * MiB;
 inline constexpr size_t kMaxResultBatchBytes = 512 * KiB;
 inline constexpr size_t kMaxErrorTextBytes = 1 * KiB;
 inline constexpr size_t kMaxSqlBytes = 64 * KiB;
@@ -108,6 +114,10 @@ static_assert(kMaxCommitBytes < kMaxJournalQueueBytes);
 // A full tile is 8 KiB; 256 leaves fill one of the lowest level.
 static_assert(kMaxLeavesPerCommit / 256 * 8 * KiB + kMaxLeavesPerCommit * 9 < kCommitOverheadBytes);
 static_assert(kMaxResultBatchBytes < kMaxMessageBytes);
+static_assert(kMaxEventsPerAppend * (kMaxColumns + 1) * 16 + kMaxMessageBytes <
+              kMaxParsedMessageBytes);
+static_assert(2 * kMaxParsedMessageBytes <= kMaxParsedBytesInFlight);
+static_assert(2 * (kMaxManifestBytes + kMaxSqlBytes) < kMaxPlainRequestBytes);
 // What repeats nothing is never refused for its size alone.
 static_assert(kMaxSqlTokens + kMaxSqlBytes / kTextBytesPerNode < kMaxExpressionNodes);
 static_assert(kRowsPerBlock % kRowsPerVector == 0 && kRowsPerCheck % kRowsPerVector == 0);

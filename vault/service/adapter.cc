@@ -4,11 +4,13 @@
 #include <chrono>
 #include <exception>
 #include <span>
+#include <string_view>
 #include <typeinfo>
-#include <vector>
 
+#include "vault/base/limits.h"
 #include "vault/service/log.h"
 #include "vault/service/request_bytes.h"
+#include "vault/service/request_size.h"
 
 namespace televault::service {
 
@@ -58,19 +60,31 @@ absl::Status ConcludeIfThrown(Front& front, Call& call,
   return status;
 }
 
-absl::Status ParseRequest(const grpc::ByteBuffer& bytes, google::protobuf::MessageLite& request) {
-  std::vector<grpc::Slice> slices;
-  if (!bytes.Valid() || !bytes.Dump(&slices).ok()) return NotAMessage(request);
-  std::erase_if(slices, [](const grpc::Slice& slice) { return slice.size() == 0; });
-  if (!slices.empty() && LooksLikeGzip(*slices.front().begin())) {
-    std::vector<std::span<const uint8_t>> pieces;
-    for (const grpc::Slice& slice : slices) pieces.emplace_back(slice.begin(), slice.size());
-    TV_ASSIGN_OR_RETURN(const std::string inflated, Inflate(pieces));
-    return request.ParseFromString(inflated) ? absl::OkStatus() : NotAMessage(request);
+absl::Status ParseRequest(const grpc::ByteBuffer& bytes, RequestMemory& memory,
+                          RequestMemory::Share& share, google::protobuf::Message& request) {
+  const google::protobuf::Descriptor& type = *request.GetDescriptor();
+  const RequestBounds bounds = BoundsOf(type);
+  grpc::Slice whole;
+  if (!bytes.Valid() || !bytes.DumpToSingleSlice(&whole).ok()) {
+    return NotAMessage(type.full_name());
   }
-  grpc::ByteBuffer shared(bytes);  // parsing empties it
-  using Traits = grpc::SerializationTraits<google::protobuf::MessageLite>;
-  return Traits::Deserialize(&shared, &request).ok() ? absl::OkStatus() : NotAMessage(request);
+  std::string_view text(reinterpret_cast<const char*>(whole.begin()), whole.size());
+  if (text.size() > bounds.bytes) return RequestTooLarge(bounds.bytes);
+  std::string inflated;
+  if (!text.empty() && LooksLikeGzip(*whole.begin())) {
+    const std::span<const uint8_t> piece(whole.begin(), whole.size());
+    TV_ASSIGN_OR_RETURN(inflated, Inflate({&piece, 1}, bounds.bytes));
+    text = inflated;
+  }
+  TV_ASSIGN_OR_RETURN(const size_t parsed_bytes, ParsedBytes(text, type, bounds.parsed_bytes));
+  // The others are small, and some of them have to work when nothing else does.
+  if (bounds.bytes > limits::kMaxPlainRequestBytes) {
+    TV_ASSIGN_OR_RETURN(share, memory.Take(parsed_bytes));
+  }
+  if (!request.ParseFromArray(text.data(), static_cast<int>(text.size()))) {
+    return NotAMessage(type.full_name());
+  }
+  return absl::OkStatus();
 }
 
 absl::Status NotQueued(Front& front, const grpc::CallbackServerContext& context,

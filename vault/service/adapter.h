@@ -57,9 +57,11 @@ absl::Status NotQueued(Front& front, const grpc::CallbackServerContext& context,
 void BoundLifetime(Call& call);
 
 // Parses a request, also one that came compressed with gzip. INVALID_ARGUMENT with reason MALFORMED
-// where `bytes` is no message of that type; RESOURCE_EXHAUSTED where it inflates to more than a
-// message may have, of which no more than that is ever held.
-absl::Status ParseRequest(const grpc::ByteBuffer& bytes, google::protobuf::MessageLite& request);
+// where `bytes` is no message of that type; RESOURCE_EXHAUSTED where it has, inflated or parsed,
+// more than BoundsOf() its type, of which no more than that is ever held, and with reason
+// OVERLOADED where the calls in flight leave no memory for it. `share` has to outlive the request.
+absl::Status ParseRequest(const grpc::ByteBuffer& bytes, RequestMemory& memory,
+                          RequestMemory::Share& share, google::protobuf::Message& request);
 
 // INTERNAL where a message cannot be written as bytes.
 template <class Response>
@@ -88,8 +90,9 @@ grpc::ServerUnaryReactor* ServeUnary(
         absl::Status status = Guarded([&] {
           return front.RunUnary(ArrivalOf(*context, method), &answer, call, [&](Call& admitted) {
             return Guarded([&]() -> absl::Status {
+              RequestMemory::Share share;
               Request message;
-              TV_RETURN_IF_ERROR(ParseRequest(*request, message));
+              TV_RETURN_IF_ERROR(ParseRequest(*request, front.request_memory(), share, message));
               return handler(admitted, message, answer);
             });
           });
@@ -123,8 +126,9 @@ grpc::ServerUnaryReactor* ServeUnaryAnswerFirst(
         const absl::Status status = Guarded([&]() -> absl::Status {
           TV_RETURN_IF_ERROR(front.Admit(ArrivalOf(*context, method), *call));
           admitted = true;
+          RequestMemory::Share share;
           Request parsed;
-          TV_RETURN_IF_ERROR(ParseRequest(*request, parsed));
+          TV_RETURN_IF_ERROR(ParseRequest(*request, front.request_memory(), share, parsed));
           return handler(*call, parsed, *message);
         });
         // The context is gone once the answer is.
@@ -158,23 +162,25 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* ServeStream(
     const grpc::ByteBuffer* request,
     std::function<absl::Status(Call&, const Request&, StreamWriter<Response>&)> handler) {
   auto* writer = new StreamWriter<Response>([context] { context->TryCancel(); });
-  const absl::Status queued = serving.pool.Submit(
-      [&front = serving.front, context, method, request, writer, handler = std::move(handler)] {
-        Call call;
-        const absl::Status status = Guarded([&]() -> absl::Status {
-          TV_RETURN_IF_ERROR(front.Begin(ArrivalOf(*context, method), call));
-          call.cancelled = [writer] { return writer->cancelled(); };
-          BoundLifetime(call);
-          Request message;
-          if (const absl::Status parsed = ParseRequest(*request, message); !parsed.ok()) {
-            const auto recorded = front.Conclude(call, parsed);
-            return recorded.ok() ? parsed : recorded.status();
-          }
-          return ConcludeIfThrown(front, call, [&] { return handler(call, message, *writer); });
-        });
-        SendTrailing(*context, call);
-        writer->Finish(status);
-      });
+  const absl::Status queued = serving.pool.Submit([&front = serving.front, context, method, request,
+                                                   writer, handler = std::move(handler)] {
+    Call call;
+    const absl::Status status = Guarded([&]() -> absl::Status {
+      TV_RETURN_IF_ERROR(front.Begin(ArrivalOf(*context, method), call));
+      call.cancelled = [writer] { return writer->cancelled(); };
+      BoundLifetime(call);
+      RequestMemory::Share share;
+      Request message;
+      const absl::Status parsed = ParseRequest(*request, front.request_memory(), share, message);
+      if (!parsed.ok()) {
+        const auto recorded = front.Conclude(call, parsed);
+        return recorded.ok() ? parsed : recorded.status();
+      }
+      return ConcludeIfThrown(front, call, [&] { return handler(call, message, *writer); });
+    });
+    SendTrailing(*context, call);
+    writer->Finish(status);
+  });
   if (!queued.ok()) writer->Finish(NotQueued(serving.front, *context, method, queued));
   return writer;
 }

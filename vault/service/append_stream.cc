@@ -25,16 +25,18 @@ void AppendStreamReactor::Work() {
   v1::AppendStreamResponse response;
   Call call;
   const absl::Status status = Guarded([&] {
-    return serving_.front.RunUnary(ArrivalOf(context_, kAppendStreamMethod),
-                                   response.mutable_append(), call, [&](Call& admitted) {
-                                     return Guarded([&]() -> absl::Status {
-                                       v1::AppendStreamRequest request;
-                                       TV_RETURN_IF_ERROR(ParseRequest(request_, request));
-                                       return AppendBatch(serving_.front, data_, admitted,
-                                                          request.append(),
-                                                          *response.mutable_append());
-                                     });
-                                   });
+    return serving_.front.RunUnary(
+        ArrivalOf(context_, kAppendStreamMethod), response.mutable_append(), call,
+        [&](Call& admitted) {
+          return Guarded([&]() -> absl::Status {
+            RequestMemory::Share share;
+            v1::AppendStreamRequest request;
+            TV_RETURN_IF_ERROR(
+                ParseRequest(request_, serving_.front.request_memory(), share, request));
+            return AppendBatch(serving_.front, data_, admitted, request.append(),
+                               *response.mutable_append());
+          });
+        });
   });
   // Nobody to go on talking to: the whole stream ends.
   if (absl::IsUnauthenticated(status) || absl::IsCancelled(status)) {

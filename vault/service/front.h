@@ -7,6 +7,7 @@
 #include "auth/decision.h"
 #include "auth/rpc_policy.h"
 #include "vault/base/clock.h"
+#include "vault/base/limits.h"
 #include "vault/base/status.h"
 #include "vault/control/control_store.h"
 #include "vault/incident/lockdown_manager.h"
@@ -14,6 +15,7 @@
 #include "vault/service/late_entries.h"
 #include "vault/service/recorder.h"
 #include "vault/service/refusal_counts.h"
+#include "vault/service/request_memory.h"
 
 namespace google::protobuf {
 class Message;
@@ -106,6 +108,7 @@ class Front {
   const Clock& clock() const { return parts_.clock; }
   Recorder& recorder() { return parts_.recorder; }
   incident::LockdownManager& lockdown() { return parts_.lockdown; }
+  RequestMemory& request_memory() { return request_memory_; }
 
  private:
   absl::Status Authenticate(Call& call);
@@ -116,6 +119,7 @@ class Front {
   void RecordNoRoom(Call& call, const absl::Status& why);
 
   Parts parts_;
+  RequestMemory request_memory_{limits::kMaxParsedBytesInFlight};
   RefusalCounts unauthenticated_;
   RefusalCounts overloaded_;
   RefusalCounts disk_full_;

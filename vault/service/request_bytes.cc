@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "vault/base/bytes.h"
 #include "vault/base/limits.h"
 
 namespace televault::service {
@@ -32,15 +33,10 @@ absl::Status Broken() {
                     reason::kMalformed);
 }
 
-absl::Status TooLarge() {
-  return absl::ResourceExhaustedError(
-      absl::StrCat("the request inflates to more than the ", limits::kMaxMessageBytes,
-                   " bytes that a message may have: send it in parts"));
-}
-
 }  // namespace
 
-absl::StatusOr<std::string> Inflate(std::span<const std::span<const uint8_t>> pieces) {
+absl::StatusOr<std::string> Inflate(std::span<const std::span<const uint8_t>> pieces,
+                                    size_t max_bytes) {
   Stream stream;
   if (!stream.ready) return absl::ResourceExhaustedError("no memory to inflate a request");
   std::string out;
@@ -57,13 +53,13 @@ absl::StatusOr<std::string> Inflate(std::span<const std::span<const uint8_t>> pi
       }
       const size_t had = out.size();
       // One byte of room beyond the bound shows that there is more.
-      const size_t step = std::min(kStepBytes, limits::kMaxMessageBytes + 1 - had);
+      const size_t step = std::min(kStepBytes, max_bytes + 1 - had);
       out.resize(had + step);
       stream.z.next_out = reinterpret_cast<Bytef*>(out.data()) + had;
       stream.z.avail_out = static_cast<uInt>(step);
       state = inflate(&stream.z, Z_NO_FLUSH);
       out.erase(had + step - stream.z.avail_out);
-      if (out.size() > limits::kMaxMessageBytes) return TooLarge();
+      if (out.size() > max_bytes) return RequestTooLarge(max_bytes);
       if (state != Z_OK && state != Z_STREAM_END && state != Z_BUF_ERROR) return Broken();
     } while (stream.z.avail_in > 0 || stream.z.avail_out == 0);
   }
@@ -71,12 +67,18 @@ absl::StatusOr<std::string> Inflate(std::span<const std::span<const uint8_t>> pi
   return out;
 }
 
-absl::Status NotAMessage(const google::protobuf::MessageLite& message) {
-  return WithReason(
-      absl::InvalidArgumentError("the request is not a message of type " + message.GetTypeName() +
-                                 ": its bytes do not parse, or a text in it is not UTF-8; build "
-                                 "the client from the .proto files of this version"),
-      reason::kMalformed);
+absl::Status RequestTooLarge(size_t max_bytes) {
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the request has, once inflated, more than the ", max_bytes,
+                   " bytes that one of its kind may have: send it in parts"));
+}
+
+absl::Status NotAMessage(std::string_view type) {
+  return WithReason(absl::InvalidArgumentError(absl::StrCat(
+                        "the request is not a message of type ", ToAbsl(type),
+                        ": its bytes do not parse, or a text in it is not UTF-8; build the client "
+                        "from the .proto files of this version")),
+                    reason::kMalformed);
 }
 
 }  // namespace televault::service

@@ -1,9 +1,9 @@
 #pragma once
 
 #include <cstdint>
-#include <google/protobuf/message_lite.h>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "vault/base/status.h"
 
@@ -14,11 +14,15 @@ namespace televault::service {
 inline bool LooksLikeGzip(uint8_t first_byte) { return first_byte == 0x1f; }
 
 // Inflates one whole gzip stream, given in pieces. RESOURCE_EXHAUSTED beyond
-// limits::kMaxMessageBytes, of which no more than that is ever held; INVALID_ARGUMENT with reason
-// MALFORMED where it is broken, cut or followed by anything.
-absl::StatusOr<std::string> Inflate(std::span<const std::span<const uint8_t>> pieces);
+// `max_bytes`, of which no more than that is ever held; INVALID_ARGUMENT with reason MALFORMED
+// where it is broken, cut or followed by anything.
+absl::StatusOr<std::string> Inflate(std::span<const std::span<const uint8_t>> pieces,
+                                    size_t max_bytes);
 
-// INVALID_ARGUMENT with reason MALFORMED: the bytes are no message of the type of `message`.
-absl::Status NotAMessage(const google::protobuf::MessageLite& message);
+// RESOURCE_EXHAUSTED: the request is longer than `max_bytes`.
+absl::Status RequestTooLarge(size_t max_bytes);
+
+// INVALID_ARGUMENT with reason MALFORMED: the bytes are no message of the type of that name.
+absl::Status NotAMessage(std::string_view type);
 
 }  // namespace televault::service

@@ -34,7 +34,7 @@ absl::StatusOr<std::string> InPieces(const std::string& bytes, size_t piece) {
   for (size_t at = 0; at < all.size(); at += piece) {
     pieces.push_back(all.subspan(at, std::min(piece, all.size() - at)));
   }
-  return Inflate(pieces);
+  return Inflate(pieces, limits::kMaxMessageBytes);
 }
 
 TEST(RequestBytes, InflatesInWhateverPiecesItComes) {
