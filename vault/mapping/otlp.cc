@@ -239,9 +239,9 @@ absl::Status TakeAttribute(const common::KeyValue& attribute, const OtlpNames& n
   } else if (key == kConsentAttribute) {
     int64_t version = value.int_value();
     if (value.has_string_value() && !absl::SimpleAtoi(value.string_value(), &version)) version = 0;
-    if (version > 0 && version <= UINT32_MAX) {
-      record.consent_version = static_cast<uint32_t>(version);
-    }
+    // Whatever else it says is no consent, also where the resource has some.
+    const bool given = version > 0 && version <= UINT32_MAX;
+    record.consent_version = given ? static_cast<uint32_t>(version) : 0;
   } else if (key == kEventIdAttribute) {
     record.id = value.string_value();
   } else if (key == kSubjectAttribute ||

@@ -12,7 +12,7 @@ namespace televault::mapping {
 using OtlpLogsRequest = ::opentelemetry::proto::collector::logs::v1::ExportLogsServiceRequest;
 
 // Attributes that mean something to the vault; on the log record or on its resource, the record
-// wins.
+// wins, also with a consent version that is none: 0, or anything but a positive number.
 inline constexpr std::string_view kDatasetAttribute = "televault.dataset";
 inline constexpr std::string_view kConsentAttribute = "televault.consent.version";
 inline constexpr std::string_view kSubjectAttribute = "televault.subject";

@@ -148,7 +148,7 @@ void ToEvent(const Record& record, const Shape& shape, v1::Event& event) {
   event.set_subject(record.subject);
   event.set_event_id(record.id);
   if (record.consent_version || record.do_not_track) {
-    event.mutable_consent()->set_given(record.consent_version.has_value());
+    event.mutable_consent()->set_given(record.consent_version.value_or(0) > 0);
     event.mutable_consent()->set_notice_version(record.consent_version.value_or(0));
     event.mutable_consent()->set_do_not_track(record.do_not_track);
   }

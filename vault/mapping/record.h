@@ -26,6 +26,8 @@ struct Record {
   std::string subject;  // raw id, never stored
   std::string id;       // event id; "" = none
   std::string dataset;  // "" = the caller's choice
+  // Version of the notice that the subject agreed to; 0: the record says that there is none.
+  // Without a value it says nothing, and what the caller says of the whole batch holds.
   std::optional<uint32_t> consent_version;
   bool do_not_track = false;
   std::vector<std::pair<std::string, FieldValue>> fields;

@@ -184,11 +184,10 @@ class Mapper {
     record.consent_version = m_.consent_version;
     if (!m_.consent.empty()) {
       const json* version = Follow(event, consent_);
-      // 0 stands for a subject that was never asked.
-      if (version != nullptr && version->is_number_unsigned() && version->get<uint64_t>() > 0 &&
-          version->get<uint64_t>() <= UINT32_MAX) {
-        record.consent_version = version->get<uint32_t>();
-      }
+      // 0 stands for a subject that was never asked, and nothing else than a number for consent.
+      const bool given = version != nullptr && version->is_number_unsigned() &&
+                         version->get<uint64_t>() <= UINT32_MAX;
+      if (version != nullptr) record.consent_version = given ? version->get<uint32_t>() : 0;
     }
     for (size_t i = 0; i < fields_.size(); ++i) {
       TV_RETURN_IF_ERROR(TakeField(event, m_.fields[i], fields_[i], record));

@@ -10,6 +10,7 @@ namespace {
 
 using ::televault::testing::StatusIs;
 using ::testing::HasSubstr;
+namespace common = ::opentelemetry::proto::common::v1;
 
 absl::StatusOr<OtlpLogsRequest> Decode(const testing::WireRequest& request) {
   return request.content_type == "application/json" ? OtlpLogsFromJson(request.body)
@@ -73,6 +74,48 @@ TEST(Otlp, SaysWhereADocumentIsWrong) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("has to be a list")));
   EXPECT_THAT(OtlpLogsFromJson("{"), StatusIs(absl::StatusCode::kInvalidArgument));
   EXPECT_THAT(OtlpLogsFromProto("\x0a\xff"), StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+common::AnyValue TextOf(const std::string& text) {
+  common::AnyValue value;
+  value.set_string_value(text);
+  return value;
+}
+
+common::AnyValue IntOf(int64_t number) {
+  common::AnyValue value;
+  value.set_int_value(number);
+  return value;
+}
+
+void SetConsent(common::KeyValue& attribute, const common::AnyValue& value) {
+  attribute.set_key(std::string(kConsentAttribute));
+  *attribute.mutable_value() = value;
+}
+
+// What is no version was ignored, and the resource's consent covered a subject that had said no.
+TEST(Otlp, ARecordThatRefusesConsentWinsOverItsResource) {
+  common::AnyValue yes;
+  yes.set_bool_value(true);
+  for (const common::AnyValue& said : {IntOf(0), IntOf(-1), IntOf(INT64_MAX), TextOf("none"),
+                                       TextOf(""), yes, common::AnyValue()}) {
+    OtlpLogsRequest request;
+    auto* resource = request.add_resource_logs();
+    SetConsent(*resource->mutable_resource()->add_attributes(), IntOf(4));
+    auto* scope = resource->add_scope_logs();
+    SetConsent(*scope->add_log_records()->add_attributes(), said);
+    SetConsent(*scope->add_log_records()->add_attributes(), TextOf("5"));
+    scope->add_log_records();
+    const ParsedRecords parsed = RecordsOf(request, {});
+    ASSERT_EQ(parsed.records.size(), 3u);
+    EXPECT_EQ(parsed.records[0].consent_version, 0u);
+    EXPECT_EQ(parsed.records[1].consent_version, 5u);
+    EXPECT_EQ(parsed.records[2].consent_version, 4u);
+    v1::Event event;
+    ToEvent(parsed.records[0], {}, event);
+    EXPECT_TRUE(event.has_consent());
+    EXPECT_FALSE(event.consent().given());
+  }
 }
 
 TEST(Otlp, RefusesANestedAttributeOfOneRecordOnly) {

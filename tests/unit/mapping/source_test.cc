@@ -22,14 +22,23 @@ constexpr char kSmall[] =
     "source: s\npath: /in\nevents: /batch\ntime: {pointer: /t, format: unix_ms}\n"
     "dataset: d\nfields: {n: /deep/n}\nsubject: /who\n";
 
+// A 0 was read as no statement, so that the consent of the whole batch covered the event.
 TEST(Source, TakesNoConsentFromANoticeThatWasNeverShown) {
   TV_ASSERT_OK_AND_ASSIGN(const SourceMapping mapping,
                           ParseSourceMapping(std::string(kSmall) + "consent: /notice\n"));
   TV_ASSERT_OK_AND_ASSIGN(
       const ParsedRecords parsed,
-      ApplyMapping(mapping, R"({"batch":[{"t":1,"notice":0},{"t":1,"notice":1},{"t":1}]})"));
-  ASSERT_EQ(parsed.records.size(), 3u);
-  EXPECT_EQ(parsed.records[0].consent_version, std::nullopt);
+      ApplyMapping(mapping,
+                   R"({"batch":[{"t":1,"notice":0},{"t":1,"notice":1},{"t":1},)"
+                   R"({"t":1,"notice":null},{"t":1,"notice":"yes"},{"t":1,"notice":-1}]})"));
+  ASSERT_EQ(parsed.records.size(), 6u);
+  for (const size_t none : {0, 3, 4, 5}) {
+    EXPECT_EQ(parsed.records[none].consent_version, 0u);
+    v1::Event event;
+    ToEvent(parsed.records[none], {}, event);
+    EXPECT_TRUE(event.has_consent());
+    EXPECT_FALSE(event.consent().given());
+  }
   EXPECT_EQ(parsed.records[1].consent_version, 1u);
   EXPECT_EQ(parsed.records[2].consent_version, std::nullopt);
 }
