@@ -77,6 +77,10 @@ class ByteReader {
   Bytes bytes_;
 };
 
+// The characters of valid UTF-8 text that fit whole into `max_bytes`. Half a character in a message
+// makes all of it unreadable to its receiver.
+std::string_view Utf8Prefix(std::string_view text, size_t max_bytes);
+
 std::string ToHex(Bytes bytes);
 // Lower or upper case, even length.
 absl::StatusOr<std::string> FromHex(std::string_view text);

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "vault/base/bytes.h"
 #include "vault/base/limits.h"
 #include "vault/ingest/draft.h"
 
@@ -10,7 +11,7 @@ namespace {
 
 absl::Status Malformed(std::string_view column, std::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat(
-      "column ", std::string(column.substr(0, limits::kMaxNameBytes)), ": ", std::string(what)));
+      "column ", ToAbsl(Utf8Prefix(column, limits::kMaxNameBytes)), ": ", std::string(what)));
 }
 
 // Lengths of the arrays against the kind of the column and the number of events.
@@ -157,8 +158,7 @@ void Undeclared(const catalog::Manifest& manifest, const v1::ColumnData& in, siz
     if (drop) {
       verdicts.CountOnly(Rule::kFieldDropped, in.name());
     } else {
-      verdicts.Reject(i, Rule::kUndeclaredField,
-                      std::string_view(in.name()).substr(0, limits::kMaxNameBytes),
+      verdicts.Reject(i, Rule::kUndeclaredField, Utf8Prefix(in.name(), limits::kMaxNameBytes),
                       "only fields that the manifest declares");
     }
   }

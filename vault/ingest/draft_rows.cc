@@ -1,5 +1,6 @@
 #include "absl/strings/str_cat.h"
 
+#include "vault/base/bytes.h"
 #include "vault/base/limits.h"
 #include "vault/ingest/draft.h"
 
@@ -183,7 +184,7 @@ class RowsReader {
           verdicts_.CountOnly(Rule::kFieldDropped, name);
           continue;
         }
-        verdicts_.Reject(i, Rule::kUndeclaredField, name.substr(0, limits::kMaxNameBytes),
+        verdicts_.Reject(i, Rule::kUndeclaredField, Utf8Prefix(name, limits::kMaxNameBytes),
                          "only fields that the manifest declares");
         return;
       }

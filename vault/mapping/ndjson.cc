@@ -1,5 +1,6 @@
 #include "absl/strings/str_cat.h"
 
+#include "vault/base/bytes.h"
 #include "vault/base/limits.h"
 #include "vault/mapping/json.h"
 #include "vault/mapping/text.h"
@@ -54,7 +55,9 @@ absl::StatusOr<Record> ParseNdjsonLine(std::string_view line, uint64_t number,
   record.number = number;
   for (const auto& [name, member] : json->items()) {
     absl::StatusOr<FieldValue> value = ValueOf(member);
-    if (!value.ok()) return Annotate(value.status(), "field " + name.substr(0, 64));
+    if (!value.ok())
+      return Annotate(value.status(),
+                      absl::StrCat("field ", ToAbsl(Utf8Prefix(name, limits::kMaxNameBytes))));
     TV_RETURN_IF_ERROR(PutFlat(names, name, std::move(*value), record));
   }
   TV_RETURN_IF_ERROR(CoerceRecord(shape, record));

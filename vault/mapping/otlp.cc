@@ -250,7 +250,9 @@ absl::Status TakeAttribute(const common::KeyValue& attribute, const OtlpNames& n
     record.subject = value.string_value();
   } else if (!of_resource) {
     absl::StatusOr<FieldValue> field = FromAnyValue(value);
-    if (!field.ok()) return Annotate(field.status(), "attribute " + key.substr(0, 64));
+    if (!field.ok())
+      return Annotate(field.status(),
+                      absl::StrCat("attribute ", ToAbsl(Utf8Prefix(key, limits::kMaxNameBytes))));
     const auto renamed = std::find_if(names.attributes.begin(), names.attributes.end(),
                                       [&](const auto& pair) { return pair.first == key; });
     const std::string& name = renamed == names.attributes.end() ? key : renamed->second;

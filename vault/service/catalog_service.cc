@@ -193,7 +193,7 @@ grpc::ServerUnaryReactor* CatalogServiceImpl::GetDataset(grpc::CallbackServerCon
 
 absl::Status CatalogServiceImpl::Get(Call& call, const v1::GetDatasetRequest& request,
                                      v1::GetDatasetResponse& response) {
-  call.entry.set_dataset(request.name().substr(0, limits::kMaxNameBytes));
+  call.entry.set_dataset(std::string(Utf8Prefix(request.name(), limits::kMaxNameBytes)));
   TV_ASSIGN_OR_RETURN(const auto data, data_.Data());
   const auto dataset = data->catalog->Find(request.name());
   // A dataset that the caller may not see answers like one that does not exist.

@@ -10,6 +10,7 @@
 #include "auth/approval.h"
 #include "auth/roles.h"
 #include "auth/token.h"
+#include "vault/base/bytes.h"
 #include "vault/base/limits.h"
 #include "vault/crypto/hash.h"
 #include "vault/service/paging.h"
@@ -250,7 +251,7 @@ absl::Status Registrar::CreateToken(Call& call, const v1::CreateTokenRequest& re
 
 absl::Status Registrar::ConfirmToken(Call& call, const v1::ConfirmTokenRequest& request,
                                      v1::ConfirmTokenResponse& response) {
-  (*call.entry.mutable_details())["token"] = request.accessor().substr(0, limits::kMaxNameBytes);
+  (*call.entry.mutable_details())["token"] = Utf8Prefix(request.accessor(), limits::kMaxNameBytes);
   auto token = control_.FindToken(request.accessor());
   if (!token.has_value()) return NoSuchToken();
   if (StateOf(*token, call.now) != v1::TOKEN_STATE_PENDING) {
@@ -268,7 +269,7 @@ absl::Status Registrar::ConfirmToken(Call& call, const v1::ConfirmTokenRequest& 
 
 absl::Status Registrar::RevokeToken(Call& call, const v1::RevokeTokenRequest& request,
                                     v1::RevokeTokenResponse& response) {
-  (*call.entry.mutable_details())["token"] = request.accessor().substr(0, limits::kMaxNameBytes);
+  (*call.entry.mutable_details())["token"] = Utf8Prefix(request.accessor(), limits::kMaxNameBytes);
   if (!control_.FindToken(request.accessor()).has_value()) return NoSuchToken();
   call.security_event = true;
   call.after_recording = [this, accessor = request.accessor(), &response]() -> absl::Status {

@@ -5,6 +5,7 @@
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 
+#include "vault/base/bytes.h"
 #include "vault/base/limits.h"
 
 namespace televault::service {
@@ -14,13 +15,10 @@ constexpr char kDomain[] = "televault";
 constexpr int kOverloadedMillis = 250;
 constexpr int kLockedMillis = 30'000;
 
-// Cuts at a character boundary: gRPC refuses trailers that are not valid UTF-8.
+// gRPC refuses trailers that are not valid UTF-8.
 std::string Shorten(std::string text) {
   if (text.size() <= limits::kMaxErrorTextBytes) return text;
-  size_t end = limits::kMaxErrorTextBytes - 3;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  text.resize(end);
-  return text + "...";
+  return std::string(Utf8Prefix(text, limits::kMaxErrorTextBytes - 3)) + "...";
 }
 
 }  // namespace

@@ -30,6 +30,17 @@ TEST(Bytes, ReadingPastTheEndIsDataLoss) {
   EXPECT_THAT(reader.Take(1), StatusIs(absl::StatusCode::kDataLoss));
 }
 
+TEST(Bytes, APrefixEndsWithAWholeCharacter) {
+  EXPECT_EQ(Utf8Prefix("abc", 3), "abc");
+  EXPECT_EQ(Utf8Prefix("abc", 2), "ab");
+  EXPECT_EQ(Utf8Prefix("aß€😀", 10), "aß€😀");
+  EXPECT_EQ(Utf8Prefix("aß€😀", 9), "aß€");
+  EXPECT_EQ(Utf8Prefix("aß€😀", 5), "aß");
+  EXPECT_EQ(Utf8Prefix("aß", 2), "a");
+  EXPECT_EQ(Utf8Prefix("😀", 3), "");
+  EXPECT_EQ(Utf8Prefix("", 0), "");
+}
+
 TEST(Bytes, HexRefusesOddLengthAndOtherCharacters) {
   EXPECT_EQ(ToHex(AsBytes(std::string("\x00\xff", 2))), "00ff");
   TV_ASSERT_OK_AND_ASSIGN(const std::string raw, FromHex("00FF"));

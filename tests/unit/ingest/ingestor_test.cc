@@ -130,6 +130,16 @@ TEST_F(DoorTest, DropsAnUndeclaredFieldWhereTheManifestSaysSoAndCountsIt) {
   EXPECT_EQ(ledger_.Count("FIELD_DROPPED", ""), 1u);
 }
 
+// Half a character in a reject made the answer unreadable, although the batch was stored.
+TEST_F(DoorTest, ReportsALongUndeclaredNameUpToAWholeCharacter) {
+  v1::AppendRequest request = Good(2);
+  FieldOf(request, 1, std::string(63, 'x') + "ß").set_string_value("red");
+  TV_ASSERT_OK_AND_ASSIGN(const v1::AppendResponse response, Append(request));
+  EXPECT_EQ(response.accepted(), 1u);
+  EXPECT_EQ(response.rejects(0).field(), std::string(63, 'x'));
+  EXPECT_TRUE(v1::AppendResponse().ParseFromString(response.SerializeAsString()));
+}
+
 TEST_F(DoorTest, WantsConsentToAKnownNotice) {
   v1::AppendRequest request = Good(1);
   request.clear_consent();
@@ -393,6 +403,16 @@ TEST_F(ColumnsTest, MayHoldNullsAndUndeclaredNames) {
   EXPECT_EQ(response.accepted(), 2u);
   EXPECT_EQ(response.rejects(0).rule(), "UNDECLARED_FIELD");
   EXPECT_TRUE(sink_.days.begin()->second.at(0).Find(3)->IsNull(1));
+}
+
+TEST_F(ColumnsTest, WithALongUndeclaredNameReportItUpToAWholeCharacter) {
+  v1::AppendRequest request = Columns(2);
+  v1::ColumnData& extra = *request.mutable_columns()->add_columns();
+  extra.set_name(std::string(62, 'x') + "€");
+  extra.set_nulls(std::string("\1\0", 2));
+  TV_ASSERT_OK_AND_ASSIGN(const v1::AppendResponse response, Append(request));
+  EXPECT_EQ(response.rejects(0).field(), std::string(62, 'x'));
+  EXPECT_TRUE(v1::AppendResponse().ParseFromString(response.SerializeAsString()));
 }
 
 }  // namespace

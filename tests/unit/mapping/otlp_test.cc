@@ -118,6 +118,17 @@ TEST(Otlp, ARecordThatRefusesConsentWinsOverItsResource) {
   }
 }
 
+// Half a character in the message of a reject made the whole answer unreadable.
+TEST(Otlp, CutsALongNameAfterAWholeCharacter) {
+  OtlpLogsRequest request;
+  auto* nested = request.add_resource_logs()->add_scope_logs()->add_log_records()->add_attributes();
+  nested->set_key(std::string(63, 'x') + "ß");
+  nested->mutable_value()->mutable_kvlist_value();
+  const ParsedRecords parsed = RecordsOf(request, {});
+  ASSERT_EQ(parsed.errors.size(), 1u);
+  EXPECT_THAT(parsed.errors[0].message, HasSubstr(std::string(63, 'x') + ":"));
+}
+
 TEST(Otlp, RefusesANestedAttributeOfOneRecordOnly) {
   OtlpLogsRequest request;
   auto* scope = request.add_resource_logs()->add_scope_logs();
