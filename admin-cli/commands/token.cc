@@ -40,7 +40,8 @@ void DeclareCreate(CLI::App& verb, CreateArgs& args) {
   verb.add_option("--role", args.roles, "Role (repeatable)")->required();
   verb.add_option("--purpose", args.purposes, "Purpose (repeatable); none = all of the roles'");
   verb.add_option("--dataset", args.datasets, "Dataset (repeatable); none = all of the roles'");
-  verb.add_option("--ttl", args.ttl, "Life, e.g. 8h (the default); at most 90d");
+  verb.add_option("--ttl", args.ttl,
+                  "Life, e.g. 8h (the default, or --max-ttl if that is less); at most 90d");
   verb.add_option("--max-ttl", args.max_ttl, "Renewals never go beyond it; at most 365d");
   verb.add_option("--max-uses", args.max_uses, "Calls it is good for; 0 = any number");
   verb.add_option("--token-out", args.token_out, "New file for the secret, readable by you only");

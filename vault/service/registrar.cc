@@ -99,17 +99,32 @@ bool TakesTwoPersons(const std::vector<std::string>& roles) {
   return auth::NeedsConfirmation(roles) || auth::CombinesDuties(roles);
 }
 
+struct Lifetime {
+  uint64_t ttl_s = 0;
+  uint64_t max_ttl_s = 0;  // renewals included
+};
+
+// Defaults first: whoever gives max_ttl alone means that the token lives no longer.
+absl::StatusOr<Lifetime> LifetimeOf(const v1::CreateTokenRequest& request) {
+  Lifetime life{request.ttl_s(), request.max_ttl_s()};
+  if (life.ttl_s == 0) {
+    life.ttl_s = life.max_ttl_s == 0 ? kDefaultTtlS : std::min(kDefaultTtlS, life.max_ttl_s);
+  }
+  if (life.max_ttl_s == 0) life.max_ttl_s = life.ttl_s;
+  if (life.ttl_s > kMaxTtlS) {
+    return absl::InvalidArgumentError("ttl: at most 90d; renew the token instead");
+  }
+  if (life.max_ttl_s < life.ttl_s || life.max_ttl_s > kMaxMaxTtlS) {
+    return absl::InvalidArgumentError(absl::StrCat("max_ttl: is ", life.max_ttl_s,
+                                                   "s; it has to be at least the ttl, ", life.ttl_s,
+                                                   "s, and at most 365d"));
+  }
+  return life;
+}
+
 absl::Status CheckTokenRequest(const v1::CreateTokenRequest& request,
                                const std::vector<std::string>& roles) {
   TV_RETURN_IF_ERROR(auth::ValidateRoles(roles));
-  if (request.ttl_s() > kMaxTtlS) {
-    return absl::InvalidArgumentError("ttl: at most 90d; renew the token instead");
-  }
-  if (request.max_ttl_s() > kMaxMaxTtlS || request.max_ttl_s() < request.ttl_s()) {
-    if (request.max_ttl_s() != 0) {
-      return absl::InvalidArgumentError("max_ttl: at least the ttl and at most 365d");
-    }
-  }
   if (request.purposes_size() > kMaxTokenLists || request.datasets_size() > kMaxTokenLists) {
     return absl::InvalidArgumentError("a token names at most 64 purposes and 64 datasets");
   }
@@ -219,17 +234,16 @@ absl::Status Registrar::CreateToken(Call& call, const v1::CreateTokenRequest& re
     return absl::FailedPreconditionError(
         "this person is not enrolled: another operator runs `televault person confirm NAME`");
   }
+  TV_ASSIGN_OR_RETURN(const Lifetime life, LifetimeOf(request));
   NewToken made = MakeToken(roles, random_);
   record::v1::TokenRecord& token = made.record;
-  const uint64_t ttl_s = request.ttl_s() == 0 ? kDefaultTtlS : request.ttl_s();
-  const uint64_t max_ttl_s = std::max(ttl_s, request.max_ttl_s());
   token.set_person(request.person());
   *token.mutable_purposes() = request.purposes();
   *token.mutable_datasets() = request.datasets();
   token.set_created_at_us(call.now.micros);
-  token.set_ttl_us(static_cast<int64_t>(ttl_s) * 1'000'000);
+  token.set_ttl_us(static_cast<int64_t>(life.ttl_s) * 1'000'000);
   token.set_expires_at_us(call.now.micros + token.ttl_us());
-  token.set_max_expires_at_us(call.now.micros + static_cast<int64_t>(max_ttl_s) * 1'000'000);
+  token.set_max_expires_at_us(call.now.micros + static_cast<int64_t>(life.max_ttl_s) * 1'000'000);
   token.set_created_by(call.principal.person);
   token.set_parent(call.principal.accessor);
   token.set_pending(TakesTwoPersons(roles));

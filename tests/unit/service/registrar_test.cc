@@ -170,6 +170,33 @@ TEST_F(RegistrarTest, RefusesCombinedDutiesUnboundWritersAndLongLives) {
               StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
+// --max-ttl 1h alone made a token of 8 h.
+TEST_F(RegistrarTest, ATokenLivesNoLongerThanTheMaximumGivenAlone) {
+  Enrol("dave");
+  const auto seconds_of = [&](uint64_t ttl_s, uint64_t max_ttl_s) {
+    v1::CreateTokenRequest request = TokenFor("dave", "analyst");
+    request.set_ttl_s(ttl_s);
+    request.set_max_ttl_s(max_ttl_s);
+    v1::CreateTokenResponse made;
+    Call call = CallBy("alice");
+    EXPECT_THAT(registrar_->CreateToken(call, request, made), IsOk());
+    return std::pair(made.token().expires_at().seconds() - kNow.micros / 1'000'000,
+                     made.token().max_expires_at().seconds() - kNow.micros / 1'000'000);
+  };
+  EXPECT_EQ(seconds_of(0, 0), std::pair(28'800L, 28'800L));
+  EXPECT_EQ(seconds_of(0, 3'600), std::pair(3'600L, 3'600L));
+  EXPECT_EQ(seconds_of(0, 86'400), std::pair(28'800L, 86'400L));
+  EXPECT_EQ(seconds_of(60, 0), std::pair(60L, 60L));
+  v1::CreateTokenRequest crossed = TokenFor("dave", "analyst");
+  crossed.set_ttl_s(7'200);
+  crossed.set_max_ttl_s(3'600);
+  v1::CreateTokenResponse made;
+  Call call = CallBy("alice");
+  const absl::Status refused = registrar_->CreateToken(call, crossed, made);
+  EXPECT_THAT(refused, StatusIs(absl::StatusCode::kInvalidArgument, ::testing::HasSubstr("3600s")));
+  EXPECT_THAT(refused, StatusIs(absl::StatusCode::kInvalidArgument, ::testing::HasSubstr("7200s")));
+}
+
 // One person with a service's token would be two persons otherwise.
 TEST_F(RegistrarTest, AServiceProposesNothingThatTakesTwoPersons) {
   Enrol("gina");
