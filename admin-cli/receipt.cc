@@ -3,6 +3,10 @@
 #include "absl/strings/str_cat.h"
 
 #include "admin-cli/exit_code.h"
+#include "admin-cli/output/json.h"
+#include "admin-cli/output/text.h"
+#include "audit/deletion_receipt.h"
+#include "audit/note.h"
 #include "audit/proof_file.h"
 #include "vault/base/bytes.h"
 #include "vault/base/file_system.h"
@@ -11,6 +15,23 @@ namespace televault::cli {
 namespace {
 
 constexpr int kReceiptMode = 0644;
+
+// As it is shown: what is verified is what people read.
+std::string SignedText(const v1::DeletionReceipt& receipt) {
+  const Json shown = ToJson(receipt);
+  const auto text = [&shown](const char* name) {
+    return shown[name].is_string() ? shown[name].get<std::string>() : std::string();
+  };
+  return audit::DeletionReceiptText({.dataset = receipt.dataset_pseudonym(),
+                                     .day = receipt.day(),
+                                     .key_id = receipt.key_id(),
+                                     .events = receipt.events(),
+                                     .deadline = text("deadline"),
+                                     .shredded_at = text("shredded_at"),
+                                     .purged_at = text("purged_at"),
+                                     .shredded_leaf = receipt.shredded_leaf(),
+                                     .destruction = receipt.destruction()});
+}
 
 }  // namespace
 
@@ -26,6 +47,19 @@ absl::Status KeepReceipt(const std::string& path, const v1::AuditReceipt& receip
     return VerificationFailed(absl::StrCat("the query's receipt: ", status.message()));
   }
   return ReplaceFile(PosixFileSystem(), path, AsBytes(receipt.proof()), kReceiptMode);
+}
+
+absl::Status VerifyDeletionReceipt(const v1::DeletionReceipt& receipt,
+                                   const audit::VerifierKey& key) {
+  const auto note = audit::ParseNote(receipt.signed_note());
+  absl::Status status = note.status();
+  if (status.ok()) status = audit::VerifyNote(*note, {&key, 1}).status();
+  if (status.ok() && note->text != SignedText(receipt)) {
+    status = absl::FailedPreconditionError("what is signed is something else than what it says");
+  }
+  if (status.ok()) return status;
+  return VerificationFailed(
+      absl::StrCat("deletion receipt ", Printable(receipt.id()), ": ", status.message()));
 }
 
 }  // namespace televault::cli

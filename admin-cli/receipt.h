@@ -4,6 +4,7 @@
 
 #include "audit/merkle.h"
 #include "audit/verifier.h"
+#include "televault/v1/retention_service.pb.h"
 #include "televault/v1/types.pb.h"
 #include "vault/base/status.h"
 
@@ -14,5 +15,10 @@ namespace televault::cli {
 // `path` stays.
 absl::Status KeepReceipt(const std::string& path, const v1::AuditReceipt& receipt,
                          const audit::Hash& leaf_hash, const audit::VerifierKey& key);
+
+// OK where `receipt` is, field by field, what the log's key signed. VERIFICATION_FAILED (exit 3)
+// otherwise. Its id and the dataset's name are the daemon's word: the pseudonym is what is signed.
+absl::Status VerifyDeletionReceipt(const v1::DeletionReceipt& receipt,
+                                   const audit::VerifierKey& key);
 
 }  // namespace televault::cli

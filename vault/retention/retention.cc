@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "audit/deletion_receipt.h"
 #include "vault/base/crash_point.h"
 #include "vault/base/limits.h"
 #include "vault/crypto/keyring.h"
@@ -28,13 +29,15 @@ std::string DayText(PartitionId id) { return FormatDay(id.day); }
 }  // namespace
 
 std::string ReceiptText(const record::v1::PartitionRecord& record, std::string_view pseudonym) {
-  return absl::StrCat("televault deletion receipt v1\n", "dataset ", std::string(pseudonym), "\n",
-                      "day ", FormatDay(Day(record.day())), "\n", "key_id ", record.key_id(), "\n",
-                      "events ", record.events(), "\n", "deadline ",
-                      FormatRfc3339({record.deadline_us()}), "\n", "shredded_at ",
-                      FormatRfc3339({record.shredded_at_us()}), "\n", "purged_at ",
-                      FormatRfc3339({record.purged_at_us()}), "\n", "shredded_leaf ",
-                      record.shredded_leaf(), "\n", "destruction ", record.destruction(), "\n");
+  return audit::DeletionReceiptText({.dataset = std::string(pseudonym),
+                                     .day = FormatDay(Day(record.day())),
+                                     .key_id = record.key_id(),
+                                     .events = record.events(),
+                                     .deadline = FormatRfc3339({record.deadline_us()}),
+                                     .shredded_at = FormatRfc3339({record.shredded_at_us()}),
+                                     .purged_at = FormatRfc3339({record.purged_at_us()}),
+                                     .shredded_leaf = record.shredded_leaf(),
+                                     .destruction = record.destruction()});
 }
 
 absl::StatusOr<RunReport> RetentionManager::RunOnce(const RunOptions& options) {

@@ -122,7 +122,7 @@ class RetentionManager {
   std::map<PartitionId, LeafIndex> shredded_leaves_;
 };
 
-// The text that a deletion receipt signs: one "name value" pair a line, docs/formats/receipt-v1.md.
+// The text that the deletion receipt of a purged partition signs.
 std::string ReceiptText(const record::v1::PartitionRecord& record, std::string_view pseudonym);
 
 }  // namespace televault::retention

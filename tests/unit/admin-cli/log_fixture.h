@@ -7,6 +7,7 @@
 
 #include "audit/checkpoint.h"
 #include "audit/merkle.h"
+#include "audit/note.h"
 #include "audit/tiles.h"
 #include "tests/support/status_matchers.h"
 #include "vault/base/bytes.h"
@@ -36,6 +37,11 @@ class FakeLog {
     const auto note = audit::SignCheckpoint(Head(size), key_, audit::SigningKey(secret_));
     EXPECT_TRUE(note.ok()) << note.status();
     return note.ok() ? *note : "";
+  }
+  std::string Sign(const std::string& text) const {
+    const auto signature = audit::SignText(text, key_, audit::SigningKey(secret_));
+    EXPECT_TRUE(signature.ok()) << signature.status();
+    return signature.ok() ? audit::Note{text, {*signature}}.Text() : "";
   }
   std::vector<audit::Hash> Consistency(uint64_t old_size, uint64_t new_size) const {
     const auto reader = [this](uint32_t level, uint64_t index) -> absl::StatusOr<audit::Hash> {

@@ -51,5 +51,51 @@ TEST(ReceiptTest, AnUnprovenReceiptReplacesNothing) {
   EXPECT_EQ(ContentOf(path), ReceiptOf(log).proof());
 }
 
+v1::DeletionReceipt Deletion(const FakeLog& log) {
+  v1::DeletionReceipt receipt;
+  receipt.set_id("cli_usage/2026-08-20");
+  receipt.set_dataset_pseudonym("6d0f2a6e4e0b1c6f2f7f5a54c1b1f0aa");
+  receipt.set_dataset("cli_usage");
+  receipt.set_day("2026-08-20");
+  receipt.set_key_id(17);
+  receipt.set_events(12'834);
+  receipt.mutable_deadline()->set_seconds(1'795'046'400);
+  receipt.mutable_shredded_at()->set_seconds(1'795'046'407);
+  receipt.mutable_purged_at()->set_seconds(1'795'046'409);
+  receipt.mutable_purged_at()->set_nanos(5'000);
+  receipt.set_shredded_leaf(48'211);
+  receipt.set_destruction("best_effort");
+  receipt.set_signed_note(
+      log.Sign("televault deletion receipt v1\ndataset 6d0f2a6e4e0b1c6f2f7f5a54c1b1f0aa\n"
+               "day 2026-08-20\nkey_id 17\nevents 12834\ndeadline 2026-11-19T00:00:00Z\n"
+               "shredded_at 2026-11-19T00:00:07Z\npurged_at 2026-11-19T00:00:09.000005Z\n"
+               "shredded_leaf 48211\ndestruction best_effort\n"));
+  return receipt;
+}
+
+// A vault that answered every receipt with its newest checkpoint used to pass.
+TEST(DeletionReceiptTest, IsWhatWasSignedOrNotVerified) {
+  FakeLog log(1);
+  log.Grow(1);
+  EXPECT_THAT(VerifyDeletionReceipt(Deletion(log), log.key()), IsOk());
+  const auto refused = [&](auto edit) {
+    v1::DeletionReceipt receipt = Deletion(log);
+    edit(receipt);
+    return ExitCodeOf(VerifyDeletionReceipt(receipt, log.key())) == ExitCode::kVerification;
+  };
+  EXPECT_TRUE(refused([&](auto& one) { one.set_signed_note(log.Checkpoint(1)); }));
+  EXPECT_TRUE(refused([&](auto& one) { one = Deletion(FakeLog(2)); }));
+  EXPECT_TRUE(refused([](auto& one) { one.clear_signed_note(); }));
+  EXPECT_TRUE(refused([](auto& one) { one.set_dataset_pseudonym(std::string(32, '0')); }));
+  EXPECT_TRUE(refused([](auto& one) { one.set_day("2026-08-21"); }));
+  EXPECT_TRUE(refused([](auto& one) { one.set_key_id(18); }));
+  EXPECT_TRUE(refused([](auto& one) { one.set_events(12'833); }));
+  EXPECT_TRUE(refused([](auto& one) { one.mutable_deadline()->set_seconds(1'795'046'401); }));
+  EXPECT_TRUE(refused([](auto& one) { one.clear_shredded_at(); }));
+  EXPECT_TRUE(refused([](auto& one) { one.mutable_purged_at()->set_nanos(0); }));
+  EXPECT_TRUE(refused([](auto& one) { one.set_shredded_leaf(0); }));
+  EXPECT_TRUE(refused([](auto& one) { one.set_destruction("hardware"); }));
+}
+
 }  // namespace
 }  // namespace televault::cli
