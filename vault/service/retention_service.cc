@@ -94,7 +94,6 @@ v1::DeletionReceipt ToWire(const record::v1::PartitionRecord& record, const std:
   *receipt.mutable_shredded_at() = ToWireTime(record.shredded_at_us());
   if (record.purged_at_us() != 0) *receipt.mutable_purged_at() = ToWireTime(record.purged_at_us());
   receipt.set_shredded_leaf(record.shredded_leaf());
-  receipt.set_purged_leaf(record.purged_leaf());
   receipt.set_destruction(record.destruction());
   receipt.set_signed_note(record.receipt_note());
   return receipt;
