@@ -26,7 +26,6 @@ inline constexpr const char* kCrashPoints[] = {
     "merge.block_erased",
     "merge.block_put",
     "merge.committed",
-    "retention.after_block_erase",
     "retention.after_erase",
     "retention.after_purge_deletes",
     "retention.after_shred",

@@ -46,10 +46,6 @@ absl::StatusOr<PurgePlan> PlanPurge(store::Store& store, const store::MetaStore&
                                       {.family = store::Family::kHot, .key = std::string(key)});
                                   return true;
                                 }));
-  TV_ASSIGN_OR_RETURN(const std::vector<BlockId> stored, store.ListBlocks());
-  for (const BlockId& id : stored) {
-    if (id.partition == partition) plan.blocks.push_back(id.block);
-  }
   return plan;
 }
 

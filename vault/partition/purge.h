@@ -13,11 +13,11 @@ class MetaStore;
 
 namespace televault::partition {
 
-// Everything the store holds of one partition.
+// Everything the store holds of one partition, but for the bytes of its blocks:
+// Store::ErasePartition, after the commit, takes those that no record names as well.
 struct PurgePlan {
   uint64_t rows = 0;
   uint64_t sealed_bytes = 0;
-  std::vector<uint64_t> blocks;            // for Store::EraseBlock, before ErasePartition
   std::vector<store::Mutation> mutations;  // delete every hot key and block record
 };
 

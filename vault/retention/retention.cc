@@ -217,10 +217,6 @@ absl::Status RetentionManager::Purge(const partition::PartitionInfo& info, WallT
     TV_RETURN_IF_ERROR(DeleteRecords(record, std::move(plan.mutations)));
   }
   TV_CRASH_POINT("retention.after_purge_deletes");
-  for (const uint64_t block : plan.blocks) {
-    TV_RETURN_IF_ERROR(parts_.store.EraseBlock(BlockId{info.id, block}));
-  }
-  TV_CRASH_POINT("retention.after_block_erase");
   TV_ASSIGN_OR_RETURN(const store::EraseReport erased, parts_.store.ErasePartition(info.id));
   if (!erased.complete) return absl::UnavailableError("bytes remain: " + erased.remaining);
   TV_CRASH_POINT("retention.after_erase");

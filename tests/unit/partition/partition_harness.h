@@ -69,9 +69,15 @@ class MortalStore final : public store::Store {
     return read;
   }
   absl::Status EraseBlock(const BlockId& id) override {
+    ++block_calls_;
     return Write([&] { return inner_->EraseBlock(id); });
   }
-  absl::StatusOr<std::vector<BlockId>> ListBlocks() override { return inner_->ListBlocks(); }
+  absl::StatusOr<std::vector<BlockId>> ListBlocks() override {
+    ++block_calls_;
+    return inner_->ListBlocks();
+  }
+  // Of ListBlocks and EraseBlock, so far.
+  uint64_t block_calls() const { return block_calls_; }
   absl::StatusOr<store::EraseReport> ErasePartition(PartitionId partition) override {
     return inner_->ErasePartition(partition);
   }
@@ -105,6 +111,7 @@ class MortalStore final : public store::Store {
   const std::unique_ptr<store::Store> inner_;
   std::function<void()> before_read_;
   std::atomic<bool> damage_ = false;
+  std::atomic<uint64_t> block_calls_ = 0;
   mutable std::mutex mu_;  // guards all below
   uint64_t left_ = std::numeric_limits<uint64_t>::max();
   bool apply_last_ = false;

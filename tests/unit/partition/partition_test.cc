@@ -531,18 +531,18 @@ TEST_F(PartitionTest, APurgePlanNamesEverythingAndItsCommitLeavesNothing) {
   ASSERT_THAT(process->Append(today_, 100, 5), IsOk());
   TV_ASSERT_OK_AND_ASSIGN(PurgePlan plan, PlanPurge(process->store, process->meta, today_));
   EXPECT_EQ(plan.rows, 105u);
-  EXPECT_EQ(plan.blocks.size(), 1u);
   EXPECT_EQ(plan.sealed_bytes, process->catalog->Find(today_)->bytes());
   store::CommitUnit unit;
   unit.leaves.resize(1);
   unit.mutations = std::move(plan.mutations);
   ASSERT_THAT(process->journal.Commit(std::move(unit)), IsOk());
-  for (const uint64_t block : plan.blocks) {
-    ASSERT_THAT(process->store.EraseBlock({today_, block}), IsOk());
-  }
+  TV_ASSERT_OK_AND_ASSIGN(const auto erased, process->store.ErasePartition(today_));
+  EXPECT_TRUE(erased.complete) << erased.remaining;
+  TV_ASSERT_OK_AND_ASSIGN(const auto blocks, process->store.ListBlocks());
+  EXPECT_TRUE(blocks.empty());
   TV_ASSERT_OK_AND_ASSIGN(const PurgePlan after, PlanPurge(process->store, process->meta, today_));
   EXPECT_EQ(after.rows, 0u);
-  EXPECT_TRUE(after.mutations.empty() && after.blocks.empty());
+  EXPECT_TRUE(after.mutations.empty());
   TV_ASSERT_OK_AND_ASSIGN(const auto numbers, process->Numbers(other));
   EXPECT_EQ(numbers, UpTo(100));
 }
@@ -589,9 +589,6 @@ TEST(PartitionOnRocksTest, WritesMergesStartsAgainAndPurges) {
   unit.leaves.resize(1);
   unit.mutations = std::move(plan.mutations);
   ASSERT_THAT(process->journal.Commit(std::move(unit)), IsOk());
-  for (const uint64_t block : plan.blocks) {
-    ASSERT_THAT(process->store.EraseBlock({today, block}), IsOk());
-  }
   TV_ASSERT_OK_AND_ASSIGN(const store::EraseReport report, process->store.ErasePartition(today));
   EXPECT_TRUE(report.complete) << report.remaining;
 }

@@ -78,6 +78,22 @@ TEST_F(RetentionTest, APartitionIsShreddedThenPurgedAtItsDeadline) {
   EXPECT_NE(Record().receipt_note(), "");
 }
 
+// Each purge listed the blocks of every partition and looked through all files of the store for
+// each of its own, before ErasePartition did all of that at once.
+TEST_F(RetentionTest, APurgeAsksNothingAboutSingleBlocks) {
+  ASSERT_THAT(process_.Append(today_, 0, 10), IsOk());
+  ASSERT_THAT(process_.merger.Merge(today_), IsOk());
+  // A block that no record names goes as well.
+  ASSERT_THAT(process_.store.PutBlock({today_, 77}, std::vector<store::BlockChunk>{{0, "x"}}),
+              IsOk());
+  machine_.clock.Advance(std::chrono::hours(24 * 3));
+  const uint64_t calls = process_.store.block_calls();
+  TV_ASSERT_OK_AND_ASSIGN(const RunReport report, retention_.RunOnce());
+  EXPECT_EQ(report.purged, 1u);
+  EXPECT_EQ(process_.store.block_calls(), calls);
+  EXPECT_TRUE(process_.store.ListBlocks()->empty());
+}
+
 TEST_F(RetentionTest, APurgeKeepsWhatOthersWroteIntoTheRecordMeanwhile) {
   ASSERT_THAT(process_.Append(today_, 0, 10), IsOk());
   machine_.clock.Advance(std::chrono::hours(24 * 3));
