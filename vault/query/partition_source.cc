@@ -40,8 +40,10 @@ absl::StatusOr<Listing> PartitionSource::List(TimeRange range) {
     }
     TV_RETURN_IF_ERROR(AddUnits(info, range, listing));
   }
+  // The time that the snapshot skips days by, asked after it: what it skipped is listed here.
+  const WallTime now = gate_.ReadTime();
   for (const partition::PartitionInfo& info : catalog_.List(schema_.dataset, kFirstDay, kLastDay)) {
-    if (info.state == partition::State::kPurged || info.deadline > now_) continue;
+    if (info.state == partition::State::kPurged || info.deadline > now) continue;
     if (!Overlaps(range, StartOf(info.id.day), EndOf(info.id.day) - microseconds(1))) continue;
     listing.refusals.push_back({info.id.day, std::string(reason::kExpired)});
   }

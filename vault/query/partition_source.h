@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "vault/base/gate.h"
 #include "vault/base/status.h"
 #include "vault/catalog/schema.h"
 #include "vault/partition/partition_catalog.h"
@@ -14,13 +15,12 @@ namespace televault::query {
 
 // One dataset of a pinned snapshot as a query reads it: its micro-batches and blocks.
 // Partitions that are past their deadline and not purged yet are listed as refused.
-// Threads: as TableSource says. Borrows: snapshot, schema, catalog; all outlive the source.
+// Threads: as TableSource says. Borrows: snapshot, schema, catalog, gate; all outlive the source.
 class PartitionSource final : public TableSource {
  public:
-  // `now`: the gate's read time.
   PartitionSource(const partition::Snapshot& snapshot, const catalog::Schema& schema,
-                  const partition::PartitionCatalog& catalog, WallTime now)
-      : snapshot_(snapshot), schema_(schema), catalog_(catalog), now_(now) {}
+                  const partition::PartitionCatalog& catalog, const Gate& gate)
+      : snapshot_(snapshot), schema_(schema), catalog_(catalog), gate_(gate) {}
 
   absl::StatusOr<Listing> List(TimeRange range) override;
   absl::StatusOr<std::shared_ptr<const block::ColumnBatch>> Read(
@@ -33,7 +33,7 @@ class PartitionSource final : public TableSource {
   const partition::Snapshot& snapshot_;
   const catalog::Schema& schema_;
   const partition::PartitionCatalog& catalog_;
-  const WallTime now_;
+  const Gate& gate_;
   std::vector<partition::Unit> units_;  // by the id given out in Listing
 };
 

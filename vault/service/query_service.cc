@@ -116,7 +116,8 @@ absl::Status QueryServiceImpl::Execute(Call& call, const AdmittedQuery& admitted
   query::ExecStats stats;
   const auto run = [&]() -> absl::Status {
     TV_ASSIGN_OR_RETURN(const auto snapshot, data.reader->Pin());
-    query::PartitionSource source(*snapshot, admitted.dataset->schema, *data.partitions, call.now);
+    query::PartitionSource source(*snapshot, admitted.dataset->schema, *data.partitions,
+                                  serving_.front.lockdown());
     query::ExecContext context{.gate = serving_.front.lockdown(),
                                .scope = scope,
                                .clock = serving_.front.clock(),
@@ -169,7 +170,8 @@ absl::Status QueryServiceImpl::RunExplain(Call& call, const v1::ExplainRequest& 
   // On which days there is anything at all may be the doing of one subject.
   if (call.decision.mode != auth::AccessMode::kRows) return absl::OkStatus();
   TV_ASSIGN_OR_RETURN(const auto snapshot, data->reader->Pin());
-  query::PartitionSource source(*snapshot, admitted.dataset->schema, *data->partitions, call.now);
+  query::PartitionSource source(*snapshot, admitted.dataset->schema, *data->partitions,
+                                serving_.front.lockdown());
   TV_ASSIGN_OR_RETURN(const query::Listing listing, source.List(admitted.plan.time_range()));
   response.set_partitions(listing.partitions);
   response.set_partitions_pruned(listing.partitions_pruned);

@@ -1,8 +1,10 @@
+#include <array>
 #include <map>
 
 #include "absl/strings/str_cat.h"
 
 #include "tests/unit/query/query_fixture.h"
+#include "vault/query/calendar.h"
 
 namespace televault::query {
 namespace {
@@ -210,6 +212,69 @@ TEST(ExecuteTest, TheAnswerIsTheSameEveryTime) {
       EXPECT_EQ(first.batches[b].SerializeAsString(), again.batches[b].SerializeAsString());
     }
   }
+}
+
+// Years used to wrap around at 32,767: date_trunc gave some date of this millennium for a far one.
+TEST(ExecuteTest, ATimeThatTheCalendarDoesNotReachHasNoMonthOrYear) {
+  Bench bench;
+  testing::Event event = EventOf(1, "x", 3);
+  event.seen_at = INT64_MAX;
+  bench.source.Add(testing::ToBatch({event}));
+  for (const char* unit : {"month", "quarter", "year"}) {
+    EXPECT_THAT(
+        bench.Run(absl::StrCat("SELECT date_trunc('", unit, "', seen_at) FROM events")).status,
+        StatusIs(absl::StatusCode::kInvalidArgument))
+        << unit;
+  }
+  EXPECT_THAT(bench.Run("SELECT date_trunc('day', seen_at) FROM events").status, IsOk());
+  Disclosure masked;
+  masked.mode = Mode::kRows;
+  masked.masks.emplace("seen_at", Mask{MaskKind::kYear, 0});
+  const Shown shown = bench.Run("SELECT seen_at, seen_at IS NULL FROM events", &masked);
+  EXPECT_EQ(shown.rows, (Table{{"NULL", "1"}})) << shown.status;
+}
+
+TEST(CalendarTest, TruncationIsExactOrNothing) {
+  constexpr std::array kUnits = {TimeUnit::kMicrosecond, TimeUnit::kMillisecond, TimeUnit::kSecond,
+                                 TimeUnit::kMinute,      TimeUnit::kHour,        TimeUnit::kDay,
+                                 TimeUnit::kWeek,        TimeUnit::kMonth,       TimeUnit::kQuarter,
+                                 TimeUnit::kYear};
+  // The years 0 - 62 * 400 and 0 + 72 * 400.
+  constexpr int64_t kBegin = (-719'528 - 62 * 146'097) * kMicrosPerDay;
+  constexpr int64_t kEnd = (-719'528 + 72 * 146'097) * kMicrosPerDay;
+  for (const TimeUnit unit : kUnits) {
+    for (const int64_t time : {INT64_MIN, INT64_MIN + 1, kBegin - 1, kBegin, kBegin + 1,
+                               int64_t{-1}, int64_t{0}, kDay0, kEnd - 1, kEnd, INT64_MAX}) {
+      const auto start = TruncateTime(unit, time);
+      const bool inside = time >= kBegin && time < kEnd;
+      EXPECT_TRUE(start.has_value() || !inside) << NameOf(unit) << " of " << time;
+      EXPECT_TRUE(!start.has_value() || inside || unit < TimeUnit::kMonth)
+          << NameOf(unit) << " of " << time;
+      if (!start.has_value()) continue;
+      EXPECT_LE(*start, time) << NameOf(unit);
+      EXPECT_LT(time - *start, 366 * kMicrosPerDay) << NameOf(unit) << " of " << time;
+      EXPECT_EQ(TruncateTime(unit, *start), start) << NameOf(unit) << " of " << time;
+    }
+  }
+  EXPECT_EQ(TruncateTime(TimeUnit::kWeek, INT64_MIN), std::nullopt);
+  EXPECT_EQ(TruncateTime(TimeUnit::kDay, INT64_MIN), std::nullopt);
+  EXPECT_EQ(AddMonths(kEnd - 1, 1), std::nullopt);
+  EXPECT_EQ(AddMonths(kBegin, -1), std::nullopt);
+}
+
+// Each part was held against a bound, their sum was not.
+TEST(CalendarTest, AnIntervalIsRefusedWhereItsPartsTogetherAreTooMuch) {
+  EXPECT_TRUE(ParseInterval("10000000 days").has_value());
+  EXPECT_FALSE(ParseInterval("10000000 days 10000000 days").has_value());
+  EXPECT_TRUE(ParseInterval("100000 years").has_value());
+  std::string days;
+  std::string years;
+  for (int i = 0; i < 2'000; ++i) {
+    days += "-10000000 days ";
+    years += "-100000 years ";
+  }
+  EXPECT_FALSE(ParseInterval(days).has_value());
+  EXPECT_FALSE(ParseInterval(years).has_value());
 }
 
 }  // namespace
