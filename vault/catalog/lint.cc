@@ -26,7 +26,7 @@ constexpr std::array<std::string_view, 43> kSensitiveSegments = {
     "birthday",  "ssn",      "iban"};
 
 // Codes that guard what the engine itself relies on: no excuse counts.
-constexpr std::array<std::string_view, 3> kNoExcuse = {"E305", "E401", "E601"};
+constexpr std::array<std::string_view, 4> kNoExcuse = {"E305", "E401", "E601", "E604"};
 
 // An answer that only looks like one.
 bool IsEmptyAnswer(std::string_view text) {
@@ -318,6 +318,11 @@ class Rules {
           "ttl: 90d");
     } else if (*m_.when.ttl > 365 * kDayLength) {
       Add("W601", "when.ttl", "kept for more than a year", "ttl: 90d");
+    }
+    // The time to live counts from the event's own time: one from the future is kept for longer.
+    if (m_.when.early_future > kDayLength) {
+      Add("E604", "when.late_arrival.future",
+          "an event with a time far ahead would outlive the time to live", "at most 1d");
     }
     if (m_.when.erasure_within && *m_.when.erasure_within > 30 * kDayLength) {
       Add("E603", "when.erasure.within", "erasure takes longer than a month", "within: 72h");

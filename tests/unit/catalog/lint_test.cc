@@ -51,7 +51,7 @@ TEST(Lint, FindsInBadManifestsExactlyWhatIsExpected) {
       "E001", "E002", "E003", "E004", "E005", "E101", "E102", "E103", "E104", "E105", "W106",
       "E107", "E201", "E203", "E204", "E205", "E206", "E207", "E208", "E209", "W210", "E211",
       "W211", "E301", "E302", "E303", "E304", "E305", "E401", "E402", "W402", "E403", "E404",
-      "E405", "E406", "E501", "E503", "E504", "E601", "W601", "E603"};
+      "E405", "E406", "E501", "E503", "E504", "E601", "W601", "E603", "E604"};
   EXPECT_EQ(codes, all);
 }
 
@@ -59,6 +59,17 @@ TEST(Lint, AnExcuseSilencesItsCodeOnly) {
   const std::string bad = CliUsageWith("k_min: 10", "k_min: 7");
   ASSERT_EQ(LintText(bad, kToday).size(), 1u);
   EXPECT_THAT(LintText(bad + "lint_ok: {W402: the group is small}\n", kToday), IsEmpty());
+}
+
+// A far future had no bound: an event dated decades ahead was kept for as long, whatever the TTL.
+TEST(Lint, NothingExcusesAFutureOfMoreThanADay) {
+  EXPECT_EQ(Lines(LintText(CliUsageWith("future: 10m", "future: 1d"), kToday)), "");
+  const std::string bad =
+      CliUsageWith("future: 10m", "future: 25h") + "lint_ok: {E604: our clocks are wrong}\n";
+  const std::vector<Finding> findings = LintText(bad, kToday);
+  ASSERT_EQ(findings.size(), 2u);
+  EXPECT_EQ(findings[0].code, "E604");
+  EXPECT_EQ(findings[1].code, "E005");
 }
 
 TEST(Lint, NothingExcusesRowsWithoutTwoApprovals) {
