@@ -47,7 +47,31 @@ int64_t FloorTo(int64_t value, int64_t step) {
   return rest < 0 ? value - rest - step : value - rest;
 }
 
+// The largest multiple of `step`, counted from `origin`, that is not above `value`.
+std::optional<int64_t> BinStart(int64_t value, int64_t step, int64_t origin) {
+  int64_t distance = 0;
+  int64_t result = 0;
+  if (__builtin_sub_overflow(value, origin, &distance)) return std::nullopt;
+  const int64_t rest = distance % step;
+  const int64_t back = rest < 0 ? rest + step : rest;
+  if (__builtin_sub_overflow(value, back, &result)) return std::nullopt;
+  return result;
+}
+
 int64_t DaysOf(int64_t micros) { return FloorTo(micros, kMicrosPerDay) / kMicrosPerDay; }
+
+// Whole years that std::chrono's calendar and microseconds in 64 bits both hold, with room to
+// spare.
+constexpr int kFirstYear = -24'800;
+constexpr int kLastYear = 28'799;
+constexpr int64_t StartOfYear(int year) {
+  const sys_days day(std::chrono::year(year) / 1 / 1);
+  return int64_t{day.time_since_epoch().count()} * kMicrosPerDay;
+}
+
+bool InCalendar(int64_t micros) {
+  return micros >= StartOfYear(kFirstYear) && micros < StartOfYear(kLastYear + 1);
+}
 
 year_month_day CivilOf(int64_t micros) {
   return year_month_day(sys_days(days(static_cast<int32_t>(DaysOf(micros)))));
@@ -74,9 +98,8 @@ int64_t MonthsPer(TimeUnit unit) {
   return unit == TimeUnit::kQuarter ? 3 : 1;
 }
 
-// Years that std::chrono's calendar and microseconds in 64 bits both hold.
-constexpr int64_t kMinMonth = -29'000 * 12;
-constexpr int64_t kMaxMonth = 29'000 * 12;
+constexpr int64_t kMaxIntervalMicros = 900'000'000'000'000'000;
+constexpr int32_t kMaxIntervalMonths = 12 * 100'000;
 // 1970-01-05 was a Monday.
 constexpr int64_t kFirstMonday = 4 * kMicrosPerDay;
 
@@ -129,29 +152,27 @@ std::optional<TimeUnit> ParseTimeUnit(std::string_view text) {
   return std::nullopt;
 }
 
-int64_t TruncateTime(TimeUnit unit, int64_t micros) {
-  if (unit == TimeUnit::kWeek) {
-    return FloorTo(micros - kFirstMonday, 7 * kMicrosPerDay) + kFirstMonday;
-  }
+std::optional<int64_t> TruncateTime(TimeUnit unit, int64_t micros) {
   const int64_t step = InfoOf(unit).micros;
-  if (step != 0) return FloorTo(micros, step);
+  if (step != 0) return BinStart(micros, step, unit == TimeUnit::kWeek ? kFirstMonday : 0);
+  if (!InCalendar(micros)) return std::nullopt;
   const int64_t months = MonthsPer(unit);
   return StartOfMonthNumber(FloorTo(MonthNumber(CivilOf(micros)), months));
 }
 
 std::optional<int64_t> NextUnit(TimeUnit unit, int64_t micros) {
-  if (std::abs(micros / kMicrosPerDay) > 10'000'000) return std::nullopt;
-  const int64_t start = TruncateTime(unit, micros);
+  if (!InCalendar(micros)) return std::nullopt;
+  const int64_t start = *TruncateTime(unit, micros);
   const int64_t step = InfoOf(unit).micros;
   if (step != 0) return start + step;
   return StartOfMonthNumber(MonthNumber(CivilOf(start)) + MonthsPer(unit));
 }
 
 std::optional<int64_t> AddMonths(int64_t micros, int32_t months) {
-  if (std::abs(micros / kMicrosPerDay) > 10'000'000) return std::nullopt;
+  if (!InCalendar(micros)) return std::nullopt;
   const year_month_day civil = CivilOf(micros);
   const int64_t number = MonthNumber(civil) + months;
-  if (number < kMinMonth || number > kMaxMonth) return std::nullopt;
+  if (number < kFirstYear * 12 || number >= (kLastYear + 1) * 12) return std::nullopt;
   const int64_t start = StartOfMonthNumber(number);
   const int64_t length = (StartOfMonthNumber(number + 1) - start) / kMicrosPerDay;
   const int64_t day = std::min<int64_t>(static_cast<unsigned>(civil.day()), length);
@@ -159,13 +180,7 @@ std::optional<int64_t> AddMonths(int64_t micros, int32_t months) {
 }
 
 std::optional<int64_t> BinTime(int64_t stride, int64_t micros, int64_t origin) {
-  int64_t distance = 0;
-  int64_t result = 0;
-  if (__builtin_sub_overflow(micros, origin, &distance)) return std::nullopt;
-  const int64_t rest = distance % stride;
-  const int64_t back = rest < 0 ? rest + stride : rest;
-  if (__builtin_sub_overflow(micros, back, &result)) return std::nullopt;
-  return result;
+  return BinStart(micros, stride, origin);
 }
 
 std::optional<int64_t> ParseTimestamp(std::string_view text) {
@@ -224,9 +239,14 @@ std::optional<ParsedInterval> ParseInterval(std::string_view text) {
         out.months += static_cast<int32_t>(*number) * static_cast<int32_t>(MonthsPer(found->unit));
       } else {
         const double micros = *number * static_cast<double>(found->micros);
-        if (std::abs(micros) > 9e17) return std::nullopt;
+        if (std::abs(micros) > static_cast<double>(kMaxIntervalMicros)) return std::nullopt;
         out.micros += std::llround(micros);
       }
+    }
+    // Every part is far from the ends of its type, so a sum that is bounded after each of them
+    // never comes near.
+    if (std::abs(out.micros) > kMaxIntervalMicros || std::abs(out.months) > kMaxIntervalMonths) {
+      return std::nullopt;
     }
     any = true;
     SkipSpace(text);

@@ -244,7 +244,7 @@ Vector Evaluator::ColumnView(const Expr& expr, const block::Column& column, cons
     return gather ? Vector::Gather(view, rows.selection, rows.count) : std::move(view);
   }
   Vector out = Vector::Make(expr.type, rows.count, view.nulls != nullptr);
-  int64_t low = 0;
+  std::optional<int64_t> low;
   int64_t high = 0;  // the last truncated unit, half open
   for (size_t i = 0; i < rows.count; ++i) {
     const uint32_t row = rows.At(i);
@@ -254,11 +254,13 @@ Vector Evaluator::ColumnView(const Expr& expr, const block::Column& column, cons
       out.own_bools[i] = raw != 0 ? 1 : 0;
       continue;
     }
-    if (raw < low || raw >= high) {
+    if (!low.has_value() || raw < *low || raw >= high) {
       low = TruncateTime(*expr.leaf.truncate, raw);
-      high = NextUnit(*expr.leaf.truncate, raw).value_or(low);
+      high = NextUnit(*expr.leaf.truncate, raw).value_or(low.value_or(0));
     }
-    out.own_ints[i] = low;
+    out.own_ints[i] = low.value_or(0);
+    // A time that has no such unit is hidden: an error would tell that it is there.
+    if (!low.has_value()) out.SetNull(i);
   }
   return out;
 }

@@ -462,7 +462,7 @@ Vector Kernels::WidthBucket(std::vector<Vector>& args, size_t rows) {
 Vector Kernels::Time(const Expr& expr, std::vector<Vector>& args, size_t rows) {
   Vector out = Vector::Make(expr.type, rows, false);
   for (const Vector& arg : args) UniteNulls(out, arg, arg);
-  int64_t low = 0;
+  std::optional<int64_t> low;
   int64_t high = 0;  // the last truncated unit, half open
   for (size_t i = 0; i < rows; ++i) {
     if (out.IsNull(i)) continue;
@@ -470,9 +470,9 @@ Vector Kernels::Time(const Expr& expr, std::vector<Vector>& args, size_t rows) {
     EvalError error = EvalError::kOverflow;
     if (expr.op == Op::kDateTrunc) {
       const int64_t time = args[0].IntAt(i);
-      if (time < low || time >= high) {
+      if (!low.has_value() || time < *low || time >= high) {
         low = TruncateTime(expr.unit, time);
-        high = NextUnit(expr.unit, time).value_or(low);
+        high = NextUnit(expr.unit, time).value_or(low.value_or(0));
       }
       result = low;
     } else if (expr.op == Op::kAddMonths) {
