@@ -25,6 +25,8 @@ void DeclareGlobal(CLI::App& app, GlobalOptions& options) {
   app.add_option("--key", options.key_file, "PEM of your client key");
   app.add_option("-o,--output", options.output,
                  "table, json, jsonl or csv; a table on a terminal, else json");
+  app.add_flag("--spreadsheet", options.spreadsheet,
+               "CSV: an apostrophe before texts that a spreadsheet would run as formulas");
   app.add_option("--timeout", options.timeout, "Deadline of each call, e.g. 30s");
   app.add_option("--log-key", options.log_key, "Key the audit log must be signed with (vkey)");
   app.add_flag("--no-color", options.no_color, "No colours (also NO_COLOR)");

@@ -23,9 +23,10 @@ struct GlobalOptions {
   std::string ca_file;
   std::string cert_file;
   std::string key_file;
-  std::string output;   // "": a table on a terminal, JSON in a pipe
-  std::string timeout;  // "30s"; "": the command's own
-  std::string log_key;  // vkey of the log, where the caller knows it from elsewhere
+  std::string output;        // "": a table on a terminal, JSON in a pipe
+  std::string timeout;       // "30s"; "": the command's own
+  std::string log_key;       // vkey of the log, where the caller knows it from elsewhere
+  bool spreadsheet = false;  // CSV is for a program that runs cells as formulas
   bool no_color = false;
   bool yes = false;
   bool quiet = false;

@@ -13,15 +13,20 @@ std::string Cell(const ListColumn& column, const Json& object) {
   return member == object.end() ? "" : CellText(*member);
 }
 
+// A listing does not tell "" from what is not there.
+std::string ListCell(const Context& context, const std::string& text) {
+  return text.empty() ? "" : CsvCell(context, text);
+}
+
 void EmitCsv(Context& context, const std::vector<Json>& objects,
              const std::vector<ListColumn>& columns) {
   for (size_t i = 0; i < columns.size(); ++i) {
-    context.out() << (i > 0 ? "," : "") << CsvCell(columns[i].header);
+    context.out() << (i > 0 ? "," : "") << CsvCell(context, columns[i].header);
   }
   context.out() << "\r\n";
   for (const Json& object : objects) {
     for (size_t i = 0; i < columns.size(); ++i) {
-      context.out() << (i > 0 ? "," : "") << CsvCell(Cell(columns[i], object));
+      context.out() << (i > 0 ? "," : "") << ListCell(context, Cell(columns[i], object));
     }
     context.out() << "\r\n";
   }
@@ -83,23 +88,22 @@ void EmitObject(Context& context, const Json& object) {
   if (context.format() == OutputFormat::kCsv) {
     context.out() << "name,value\r\n";
     for (const auto& [name, value] : facts) {
-      context.out() << CsvCell(name) << "," << CsvCell(value) << "\r\n";
+      context.out() << CsvCell(context, name) << "," << ListCell(context, value) << "\r\n";
     }
     return;
   }
   WriteFacts(context.out(), facts, context.table_style());
 }
 
-std::string CsvCell(const std::string& text) {
+std::string CsvCell(const Context& context, const std::string& text) {
+  if (text.empty()) return "\"\"";
   std::string cell = text;
-  const bool number =
-      !cell.empty() && cell.find_first_not_of("+-.0123456789eE") == std::string::npos;
-  if (!cell.empty() && !number && std::string_view("=+-@\t\r").find(cell[0]) != std::string::npos) {
+  const bool number = cell.find_first_not_of("+-.0123456789eE") == std::string::npos;
+  if (context.options().spreadsheet && !number &&
+      std::string_view("=+-@\t\r").find(cell[0]) != std::string::npos) {
     cell.insert(0, 1, '\'');
   }
-  if (cell.find_first_of(",\"\r\n") == std::string::npos && (cell.empty() || cell[0] != ' ')) {
-    return cell;
-  }
+  if (cell.find_first_of(",\"\r\n") == std::string::npos && cell[0] != ' ') return cell;
   std::string quoted = "\"";
   for (const char c : cell) {
     if (c == '"') quoted += '"';

@@ -31,8 +31,9 @@ void EmitList(Context& context, const std::vector<Json>& objects,
 // Prints one thing: `name  value` lines of its members, or the object.
 void EmitObject(Context& context, const Json& object);
 
-// RFC 4180: quoted where a comma, quote, line break or leading space asks for it. A text that a
-// spreadsheet would run as a formula is preceded by an apostrophe.
-std::string CsvCell(const std::string& text);
+// RFC 4180: quoted where a comma, quote, line break or leading space asks for it, and where it is
+// empty: a NULL is a cell without anything. With --spreadsheet a text that would be run as a
+// formula is preceded by an apostrophe.
+std::string CsvCell(const Context& context, const std::string& text);
 
 }  // namespace televault::cli

@@ -270,7 +270,8 @@ class CsvResult final : public ResultWriter {
   void Rows(const std::vector<Row>& rows) override {
     for (const Row& row : rows) {
       for (size_t i = 0; i < row.size(); ++i) {
-        context_.out() << (i > 0 ? "," : "") << Shown(Text(row[i].value));
+        context_.out() << (i > 0 ? "," : "");
+        if (!row[i].value.is_null()) context_.out() << Shown(Text(row[i].value));
       }
       context_.out() << "\r\n";
     }
@@ -282,7 +283,7 @@ class CsvResult final : public ResultWriter {
  private:
   // A file gets the bytes as they are; a terminal would obey them.
   std::string Shown(const std::string& text) {
-    return CsvCell(context_.terminal().out_is_terminal ? Printable(text) : text);
+    return CsvCell(context_, context_.terminal().out_is_terminal ? Printable(text) : text);
   }
   // Lists as the CSV door takes them: elements separated by ';'.
   static std::string Text(const Json& value) {

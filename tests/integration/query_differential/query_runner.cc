@@ -210,7 +210,7 @@ Answer Runner::AskBothWays(const query::Plan& plan, size_t layout, std::string& 
   const auto snapshot = table_.data().reader->Pin();
   if (!snapshot.ok()) return {.status = snapshot.status()};
   query::PartitionSource source(**snapshot, stored.schema->schema, *table_.data().partitions,
-                                table_.clock().Wall());
+                                table_.gate());
   WatchedSource watched(source);
   Answer answer = Ask(plan, watched);
   if (answer.partitions_skipped + answer.units_skipped == 0) return answer;

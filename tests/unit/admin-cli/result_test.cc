@@ -92,8 +92,9 @@ TEST(ResultTest, TableCsvAndLines) {
             "os              n  day                   tags\n"
             "linux          12  1970-01-01T00:00:01Z  a, b\n"
             "       (withheld)  1970-01-01T00:00:02Z\n");
-  EXPECT_EQ(Print("csv", &trailer),
-            "os,n,day,tags\r\nlinux,12,1970-01-01T00:00:01Z,a;b\r\n,,1970-01-01T00:00:02Z,\r\n");
+  EXPECT_EQ(
+      Print("csv", &trailer),
+      "os,n,day,tags\r\nlinux,12,1970-01-01T00:00:01Z,a;b\r\n,,1970-01-01T00:00:02Z,\"\"\r\n");
   EXPECT_EQ(Print("jsonl", &trailer),
             "{\"os\":\"linux\",\"n\":12,\"day\":\"1970-01-01T00:00:01Z\",\"tags\":[\"a\",\"b\"]}\n"
             "{\"os\":null,\"n\":null,\"day\":\"1970-01-01T00:00:02Z\",\"tags\":[]}\n");

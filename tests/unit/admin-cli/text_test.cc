@@ -5,6 +5,7 @@
 
 #include "admin-cli/output/emit.h"
 #include "admin-cli/output/table.h"
+#include "tests/unit/admin-cli/cli_harness.h"
 
 namespace televault::cli {
 namespace {
@@ -57,15 +58,27 @@ TEST(TableTest, AlignsByDisplayWidthAndCutsTextBeforeNumbers) {
   EXPECT_EQ(narrow.str(), "text           n\nabcdefg…  123456\n");
 }
 
-TEST(CsvTest, QuotesWhatNeedsItAndDisarmsFormulas) {
-  EXPECT_EQ(CsvCell("plain"), "plain");
-  EXPECT_EQ(CsvCell("a,b"), "\"a,b\"");
-  EXPECT_EQ(CsvCell("say \"x\""), "\"say \"\"x\"\"\"");
-  EXPECT_EQ(CsvCell("two\nlines"), "\"two\nlines\"");
-  EXPECT_EQ(CsvCell("=SUM(A1)"), "'=SUM(A1)");
-  EXPECT_EQ(CsvCell("-5.25"), "-5.25");
-  EXPECT_EQ(CsvCell("-5+cmd"), "'-5+cmd");
-  EXPECT_EQ(CsvCell(""), "");
+// Every such text had an apostrophe, and "" looked like NULL: `@scope/pkg` came back as another
+// value.
+TEST(CsvTest, QuotesWhatNeedsItAndDisarmsFormulasWhereAsked) {
+  Harness harness;
+  const auto plain = harness.Make("csv");
+  EXPECT_EQ(CsvCell(*plain, "plain"), "plain");
+  EXPECT_EQ(CsvCell(*plain, "a,b"), "\"a,b\"");
+  EXPECT_EQ(CsvCell(*plain, "say \"x\""), "\"say \"\"x\"\"\"");
+  EXPECT_EQ(CsvCell(*plain, "two\nlines"), "\"two\nlines\"");
+  EXPECT_EQ(CsvCell(*plain, "@scope/pkg"), "@scope/pkg");
+  EXPECT_EQ(CsvCell(*plain, "-rc1"), "-rc1");
+  EXPECT_EQ(CsvCell(*plain, ""), "\"\"");
+  GlobalOptions options;
+  options.output = "csv";
+  options.spreadsheet = true;
+  const auto sheet = Context::Create(options, harness.terminal()).value();
+  EXPECT_EQ(CsvCell(*sheet, "=SUM(A1)"), "'=SUM(A1)");
+  EXPECT_EQ(CsvCell(*sheet, "@scope/pkg"), "'@scope/pkg");
+  EXPECT_EQ(CsvCell(*sheet, "-5.25"), "-5.25");
+  EXPECT_EQ(CsvCell(*sheet, "-5+cmd"), "'-5+cmd");
+  EXPECT_EQ(CsvCell(*sheet, ""), "\"\"");
 }
 
 }  // namespace
