@@ -295,7 +295,8 @@ absl::StatusOr<ExitCode> RunIngest(Context& context, const IngestArgs& args) {
     // Where nothing was read there is nothing to go on with.
     if (counts.read == 0) return status;
     context.Note(
-        "Not everything was stored. Run the same command again on the unchanged file: "
+        "Not everything was stored. Run the same command again on the unchanged file within 7 "
+        "days: "
         "what is stored is not stored twice.");
     return status;
   }
