@@ -152,8 +152,9 @@ class Keyring {
   std::vector<DataKeyInfo> Due(WallTime now) const;
   std::vector<DataKeyInfo> DataKeys(PartitionId partition) const;
   std::vector<DataKeyInfo> AllDataKeys() const;
-  // Moves the deadline of every key of the partition earlier; later ones are ignored. NOT_FOUND.
-  absl::Status SetDeadline(PartitionId partition, WallTime deadline);
+  // Moves the deadline of every key of these partitions earlier, in one write; later ones are
+  // ignored, and so are partitions that have no key.
+  absl::Status SetDeadlines(const std::vector<std::pair<PartitionId, WallTime>>& deadlines);
   // New generation without the named keys under a new slot secret, durable everywhere → hook →
   // old slot destroyed everywhere. Unknown names are passed over. UNAVAILABLE: not complete, call
   // again; nothing may be recorded as shredded. Without names it finishes what an earlier call, or

@@ -6,7 +6,6 @@
 
 namespace televault::crypto {
 
-using internal::Gone;
 using internal::InfoOf;
 using internal::KeysOf;
 using internal::Ratchet;
@@ -41,14 +40,15 @@ std::vector<DataKeyInfo> Keyring::AllDataKeys() const {
   return keys;
 }
 
-absl::Status Keyring::SetDeadline(PartitionId partition, WallTime deadline) {
+absl::Status Keyring::SetDeadlines(const std::vector<std::pair<PartitionId, WallTime>>& deadlines) {
   const std::lock_guard write_lock(write_mu_);
   KeyringContent content = Copy();
-  const auto [first, last] = KeysOf(content, partition);
-  if (first == last) return Gone("the partition's key");
   bool changed = false;
-  for (auto it = first; it != last; ++it) {
-    changed = Ratchet(content.data_keys.at(it->first), deadline) || changed;
+  for (const auto& [partition, deadline] : deadlines) {
+    const auto [first, last] = KeysOf(content, partition);
+    for (auto it = first; it != last; ++it) {
+      changed = Ratchet(content.data_keys.at(it->first), deadline) || changed;
+    }
   }
   return changed ? Commit(std::move(content), /*new_slot=*/false) : absl::OkStatus();
 }

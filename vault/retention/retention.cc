@@ -91,8 +91,7 @@ absl::Status RetentionManager::ShredDue() {
 }
 
 // A shorter TTL moves the deadline in the partition's record when it is applied; here follow the
-// days that a batch opened which was prepared under the longer one, and the keyring, which shreds
-// also while sealed.
+// days that a batch opened which was prepared under the longer one.
 absl::Status RetentionManager::AlignDeadlines(RunReport& report) {
   for (const partition::PartitionInfo& info : parts_.catalog.All()) {
     const auto ttl = parts_.ttl_of(info.id.dataset);
@@ -104,12 +103,17 @@ absl::Status RetentionManager::AlignDeadlines(RunReport& report) {
                                             ": ", std::string(status.message())));
     }
   }
+  return AlignKeys();
+}
+
+absl::Status RetentionManager::AlignKeys() {
+  std::vector<std::pair<PartitionId, WallTime>> earlier;
   for (const crypto::DataKeyInfo& key : parts_.keyring.AllDataKeys()) {
     const auto info = parts_.catalog.Find(key.partition);
     if (!info.has_value() || info->deadline >= key.deadline) continue;
-    TV_RETURN_IF_ERROR(parts_.keyring.SetDeadline(key.partition, info->deadline));
+    earlier.emplace_back(key.partition, info->deadline);
   }
-  return absl::OkStatus();
+  return earlier.empty() ? absl::OkStatus() : parts_.keyring.SetDeadlines(earlier);
 }
 
 absl::Status RetentionManager::Shorten(PartitionId partition, WallTime deadline) {

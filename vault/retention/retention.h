@@ -93,6 +93,10 @@ class RetentionManager {
   // Destroys the keys that are due, and nothing else: waits for no run. RunOnce records it.
   absl::Status ShredDue();
 
+  // Gives the keys of every partition its deadline where that is earlier than theirs, in one write:
+  // while the vault is sealed they are shredded by their own. For whoever made a TTL shorter.
+  absl::Status AlignKeys();
+
   // Partitions whose key is destroyed, in order of dataset and day; with the signed note once their
   // bytes are gone too.
   absl::StatusOr<std::vector<record::v1::PartitionRecord>> Receipts() const;

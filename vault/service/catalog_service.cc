@@ -5,6 +5,7 @@
 
 #include "vault/base/bytes.h"
 #include "vault/base/limits.h"
+#include "vault/service/log.h"
 #include "vault/service/paging.h"
 #include "vault/service/wire_time.h"
 
@@ -86,6 +87,16 @@ absl::StatusOr<store::Mutation> WithDeadline(const DataPlane& data, PartitionId 
   return data.meta.Put(store::RecordKind::kPartition, store::RecordId(partition), record);
 }
 
+// The answer says that the shorter TTL is in force: that holds for a vault that is sealed next,
+// too.
+void AlignKeys(DataPlane& data) {
+  if (const absl::Status status = data.retention->AlignKeys(); !status.ok()) {
+    // Every retention run tries again.
+    Log(LogLevel::kError, "earlier deadlines are not in the keyring yet",
+        {{"why", std::string(status.message())}});
+  }
+}
+
 void AddFields(const catalog::Dataset& dataset, v1::GetDatasetResponse& response) {
   for (const catalog::Field& field : dataset.schema.fields) {
     auto& out = *response.add_fields();
@@ -156,6 +167,7 @@ absl::Status CatalogServiceImpl::Apply(Call& call, const v1::ApplyDatasetRequest
       for (const auto& [partition, deadline] : earlier) {
         data->partitions->OnDeadline(partition, deadline);
       }
+      if (!earlier.empty()) AlignKeys(*data);
     };
   }
   details["applied"] = response.applied() ? "true" : "false";

@@ -119,6 +119,18 @@ class LivenessTest : public ::testing::Test {
     return (*data)->partitions->All().front().id;
   }
 
+  std::vector<record::v1::AuditEntry> Entries() {
+    std::vector<record::v1::AuditEntry> entries;
+    const uint64_t size = vault_->journal().Head().tree_size;
+    const auto leaves = service::ReadLeafRange(vault_->journal(), 0, size);
+    for (uint64_t i = 0; i < size; ++i) {
+      const auto entry = vault_->entries().Open(LeafIndex(i), leaves->at(i));
+      EXPECT_THAT(entry, IsOk());
+      if (entry.ok() && entry->has_value()) entries.push_back(**entry);
+    }
+    return entries;
+  }
+
   // Every row that can be read.
   size_t Rows(PartitionId partition) {
     const auto data = vault_->Data();
@@ -304,6 +316,43 @@ TEST_F(LivenessTest, AnUnsealWaitsForNoPurge) {
         return (*vault_->Data())->partitions->Find(partition)->state == partition::State::kPurged;
       },
       std::chrono::seconds(30)));
+}
+
+// The keyring followed at the next run of retention, which there is none of while sealed: keys
+// stayed for as long as the old TTL said.
+TEST_F(LivenessTest, AShorterTtlHoldsForAVaultThatIsSealedNext) {
+  StoreTwoBatches();
+  ASSERT_THAT(Apply(*As("steward"),
+                    televault::testing::SampleManifest("cli_usage", {{"ttl: 90d", "ttl: 30d"}})),
+              IsOk());
+  ASSERT_THAT(vault_->Seal(), IsOk());
+  const std::string slots = Layout{config_.data_dir}.slot_dir();
+  TV_ASSERT_OK_AND_ASSIGN(const auto before, fs_.List(slots));
+  clock_.Advance(std::chrono::hours(24 * 40));
+  vault_->StartHousekeeping();
+  EXPECT_TRUE(Eventually([&] { return *fs_.List(slots) != before; }, std::chrono::seconds(10)))
+      << "a shred goes on under a new slot secret";
+}
+
+// What was only counted, and what was answered before it was recorded, went with the process.
+TEST_F(LivenessTest, AStopRecordsWhatWasCountedInItsLastSecond) {
+  std::string accessor;
+  const auto revoked = As("analyst", 0, &accessor);
+  ASSERT_THAT(vault_->control().Revoke(accessor), IsOk());
+  client::Call call;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_THAT(revoked->GetStatus({}, call), StatusIs(absl::StatusCode::kUnauthenticated));
+  }
+  server_->Shutdown(microseconds(0));
+  int counted = 0;
+  for (const auto& entry : Entries()) {
+    if (entry.method() != "auth.refused") continue;
+    ++counted;
+    EXPECT_EQ(entry.reason(), "TOKEN_REVOKED");
+    EXPECT_EQ(entry.principal().token(), accessor);
+    EXPECT_EQ(entry.details().at("calls"), "2");
+  }
+  EXPECT_EQ(counted, 1);
 }
 
 TEST_F(LivenessTest, APurgeThatHangsHoldsUpNoRevocation) {

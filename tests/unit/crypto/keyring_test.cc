@@ -133,12 +133,17 @@ TEST(Keyring, ADeadlineOnlyMovesEarlier) {
   const WallTime earlier = kNow - microseconds(10);
   ASSERT_THAT(keyring->EnsureDataKey(P(1, 1), kNow), IsOk());
   ASSERT_THAT(keyring->EnsureDataKey(P(1, 1), later), IsOk());
-  ASSERT_THAT(keyring->SetDeadline(P(1, 1), later), IsOk());
+  ASSERT_THAT(keyring->SetDeadlines({{P(1, 1), later}}), IsOk());
   EXPECT_EQ(keyring->DataKeys(P(1, 1)).at(0).deadline, kNow);
+  ASSERT_THAT(keyring->EnsureDataKey(P(1, 2), kNow), IsOk());
   keyring->Seal();
-  ASSERT_THAT(keyring->SetDeadline(P(1, 1), earlier), IsOk());
-  EXPECT_EQ(f.Reopen()->DataKeys(P(1, 1)).at(0).deadline, earlier);
-  EXPECT_THAT(keyring->SetDeadline(P(9, 9), earlier), StatusIs(absl::StatusCode::kNotFound));
+  const uint64_t generation = keyring->generation();
+  ASSERT_THAT(keyring->SetDeadlines({{P(1, 1), earlier}, {P(9, 9), earlier}, {P(1, 2), earlier}}),
+              IsOk());
+  EXPECT_EQ(keyring->generation(), generation + 1) << "all of them in one write";
+  const auto reopened = f.Reopen();
+  EXPECT_EQ(reopened->DataKeys(P(1, 1)).at(0).deadline, earlier);
+  EXPECT_EQ(reopened->DataKeys(P(1, 2)).at(0).deadline, earlier);
 }
 
 TEST(Keyring, ShredsWhileSealedAndOnlyWhatWasNamed) {
