@@ -120,10 +120,14 @@ absl::Status Vault::RecordForgetting(const char* method, size_t records,
 
 // Batch ids older than a week answer to nobody any more.
 absl::Status Vault::ForgetOldBatches(service::DataPlane& data) {
-  constexpr size_t kPerRun = 10'000;
-  TV_ASSIGN_OR_RETURN(const auto view, data.store.Pin());
-  TV_ASSIGN_OR_RETURN(std::vector<store::Mutation> mutations,
-                      ingest::ForgetOldBatches(*view, data.meta, lockdown_->SteadyTime(), kPerRun));
+  constexpr size_t kPerRun = 20'000;  // a tenth of a second, and deletes that fit one commit
+  std::vector<store::Mutation> mutations;
+  {
+    TV_ASSIGN_OR_RETURN(const auto view, data.store.Pin());
+    TV_ASSIGN_OR_RETURN(mutations,
+                        ingest::ForgetOldBatches(*view, data.meta, lockdown_->SteadyTime(), kPerRun,
+                                                 forgotten_up_to_));
+  }
   if (mutations.empty()) return absl::OkStatus();
   return RecordForgetting("ingest.forget_batches", mutations.size(), std::move(mutations));
 }

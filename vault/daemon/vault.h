@@ -166,6 +166,7 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   std::condition_variable_any wake_;
   bool woken_ = false;
   incident::LockdownManager::Subscription lock_changes_;
+  std::string forgotten_up_to_;  // of the batch ids, this round; the merging thread's
   std::vector<std::jthread> threads_;
 };
 

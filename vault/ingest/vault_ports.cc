@@ -80,21 +80,21 @@ absl::StatusOr<std::vector<record::v1::RejectCountRecord>> ListRejectCounts(
 
 absl::StatusOr<std::vector<store::Mutation>> ForgetOldBatches(const store::View& view,
                                                               const store::MetaStore& meta,
-                                                              WallTime now, size_t limit) {
+                                                              WallTime now, size_t at_most,
+                                                              std::string& cursor) {
   std::vector<store::Mutation> deletes;
   absl::Status failed;
-  TV_RETURN_IF_ERROR(meta.Scan<record::v1::BatchRecord>(
-      view, RecordKind::kBatchId, RecordId(), [&](const record::v1::BatchRecord& record) {
-        if (WallTime{record.at_us()} + kBatchIdLife > now) return true;
+  TV_RETURN_IF_ERROR(meta.ScanSome<record::v1::BatchRecord>(
+      view, RecordKind::kBatchId, at_most, cursor, [&](const record::v1::BatchRecord& record) {
+        if (WallTime{record.at_us()} + kBatchIdLife > now) return;
         auto mutation =
             meta.Delete(RecordKind::kBatchId,
                         RecordId(DatasetId(record.dataset_id())).WithName(record.batch_id()));
-        if (!mutation.ok()) {
+        if (mutation.ok()) {
+          deletes.push_back(std::move(*mutation));
+        } else {
           failed = mutation.status();
-          return false;
         }
-        deletes.push_back(std::move(*mutation));
-        return deletes.size() < limit;
       }));
   TV_RETURN_IF_ERROR(failed);
   return deletes;

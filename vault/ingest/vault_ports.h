@@ -67,9 +67,11 @@ class MetaLedger final : public Ledger {
 absl::StatusOr<std::vector<record::v1::RejectCountRecord>> ListRejectCounts(
     const store::View& view, const store::MetaStore& meta, std::optional<DatasetId> dataset);
 
-// Deletes of batch ids older than kBatchIdLife, at most `limit`. For a background job.
+// Deletes of batch ids older than kBatchIdLife, of the `at_most` that stand from `cursor` on: their
+// order says nothing of their age. Moves `cursor` on, and round. For a background job.
 absl::StatusOr<std::vector<store::Mutation>> ForgetOldBatches(const store::View& view,
                                                               const store::MetaStore& meta,
-                                                              WallTime now, size_t limit);
+                                                              WallTime now, size_t at_most,
+                                                              std::string& cursor);
 
 }  // namespace televault::ingest

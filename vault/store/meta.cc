@@ -110,4 +110,27 @@ absl::Status MetaStore::ScanInto(const View& view, RecordKind kind, const Record
   return status;
 }
 
+absl::Status MetaStore::ScanSomeInto(const View& view, RecordKind kind, size_t limit,
+                                     std::string& cursor, google::protobuf::MessageLite& record,
+                                     const std::function<void()>& visit) const {
+  TV_RETURN_IF_ERROR(keyring_.MetaKey().status());
+  TV_ASSIGN_OR_RETURN(const std::string prefix, KeyOf(kind, RecordId()));
+  absl::Status status;
+  std::string next;
+  size_t visited = 0;
+  TV_RETURN_IF_ERROR(
+      view.Scan(Family::kMeta, prefix, cursor, [&](std::string_view key, std::string_view sealed) {
+        if (visited++ == limit) {
+          next = key;
+          return false;
+        }
+        status = Open(key, sealed, record);
+        if (status.ok()) visit();
+        return status.ok();
+      }));
+  TV_RETURN_IF_ERROR(status);
+  cursor = std::move(next);
+  return absl::OkStatus();
+}
+
 }  // namespace televault::store

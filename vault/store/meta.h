@@ -92,6 +92,15 @@ class MetaStore {
     Record record;
     return ScanInto(view, kind, prefix, record, [&] { return visit(record); });
   }
+  // At most `limit` records of the kind, in key order from `cursor` on ("" = from the front). Moves
+  // `cursor` to where the next call goes on: to the front again after the last record. `visit` may
+  // be called for some records and the scan fail all the same; `cursor` stays then.
+  template <class Record>
+  absl::Status ScanSome(const View& view, RecordKind kind, size_t limit, std::string& cursor,
+                        const std::function<void(const Record&)>& visit) const {
+    Record record;
+    return ScanSomeInto(view, kind, limit, cursor, record, [&] { visit(record); });
+  }
 
  private:
   absl::StatusOr<std::string> KeyOf(RecordKind kind, const RecordId& id) const;
@@ -100,6 +109,9 @@ class MetaStore {
   absl::Status ScanInto(const View& view, RecordKind kind, const RecordId& prefix,
                         google::protobuf::MessageLite& record,
                         const std::function<bool()>& visit) const;
+  absl::Status ScanSomeInto(const View& view, RecordKind kind, size_t limit, std::string& cursor,
+                            google::protobuf::MessageLite& record,
+                            const std::function<void()>& visit) const;
 
   const VaultId vault_;
   const crypto::Keyring& keyring_;

@@ -107,6 +107,29 @@ TEST_F(MetaStoreTest, AScanFollowsTheNumbersInOrder) {
   EXPECT_TRUE(seen.empty());
 }
 
+TEST_F(MetaStoreTest, ABoundedScanGoesRoundWhateverIsDeletedMeanwhile) {
+  for (const int32_t day : {1, 2, 3, 4, 5}) PutPartition({DatasetId(1), Day(day)}, 1);
+  PutPartition({DatasetId(1), Day(5)}, 2);
+  std::vector<int32_t> days;
+  const std::function<void(const PartitionRecord&)> visit = [&](const PartitionRecord& record) {
+    days.push_back(record.day());
+  };
+  std::string cursor;
+  const auto scan = [&] {
+    days.clear();
+    EXPECT_THAT(meta_->ScanSome(*Pin(), RecordKind::kPartition, 2, cursor, visit), IsOk());
+    return days;
+  };
+  EXPECT_EQ(scan(), (std::vector<int32_t>{1, 2}));
+  TV_ASSERT_OK_AND_ASSIGN(
+      Mutation deletion,
+      meta_->Delete(RecordKind::kPartition, RecordId(PartitionId{DatasetId(1), Day(3)})));
+  Commit(std::move(deletion));
+  EXPECT_EQ(scan(), (std::vector<int32_t>{4, 5}));
+  EXPECT_EQ(cursor, "");
+  EXPECT_EQ(scan(), (std::vector<int32_t>{1, 2}));
+}
+
 TEST_F(MetaStoreTest, NamesAndValuesReachTheEngineOnlySealed) {
   BatchRecord record;
   record.set_batch_id("secret-value");
