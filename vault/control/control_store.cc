@@ -362,7 +362,8 @@ absl::Status ControlStore::UseOnce(std::string_view accessor) {
   if (!token->limited_uses()) return absl::OkStatus();
   return Update([&](ControlRecord& record) -> absl::Status {
     TokenRecord* const limited = TokenIn(record, accessor);
-    TV_CHECK(limited != nullptr);
+    // Forgotten meanwhile, because it expired.
+    if (limited == nullptr) return NoToken(accessor);
     if (limited->uses_left() == 0) return absl::ResourceExhaustedError("the token is used up");
     limited->set_uses_left(limited->uses_left() - 1);
     return absl::OkStatus();

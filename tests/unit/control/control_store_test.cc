@@ -1,7 +1,11 @@
 #include "vault/control/control_store.h"
 
+#include <chrono>
+#include <future>
+
 #include "absl/strings/str_cat.h"
 
+#include "tests/support/fault_file_system.h"
 #include "tests/support/lossy_file_system.h"
 #include "tests/support/seeded_random.h"
 #include "tests/support/status_matchers.h"
@@ -215,6 +219,32 @@ TEST_F(ControlStoreTest, CountsLimitedUsesDurably) {
   TV_ASSERT_OK_AND_ASSIGN(store, Open());
   ASSERT_THAT(store->UseOnce("t"), IsOk());
   EXPECT_THAT(store->UseOnce("t"), StatusIs(absl::StatusCode::kResourceExhausted));
+}
+
+// The daemon ended when a token was forgotten between the look for it and the write.
+TEST_F(ControlStoreTest, AUseOfATokenThatIsForgottenMeanwhileIsRefused) {
+  ASSERT_THAT(Create()->AddToken(Token("kept", "alice")), IsOk());
+  testing::FaultFileSystem fs(fs_);
+  TV_ASSERT_OK_AND_ASSIGN(const auto store,
+                          ControlStore::Open({fs, random_, key_, kVault, dir_.path()}));
+  store->Settle();
+  TokenRecord limited = Token("t", "alice");
+  limited.set_limited_uses(true);
+  limited.set_uses_left(2);
+  ASSERT_THAT(store->AddToken(limited), IsOk());
+  TokenRecord later = Token("later", "alice");
+  later.set_created_at_us(kNow.micros + (limits::kDaysTokensAreListed + 1) * kMicrosPerDay);
+  later.set_expires_at_us(later.created_at_us() + 1);
+  later.set_max_expires_at_us(later.created_at_us() + 1);
+  fs.Hang(dir_.path());
+  auto added = std::async(std::launch::async, [&] { return store->AddToken(later); });
+  fs.AwaitHanging();
+  auto used = std::async(std::launch::async, [&] { return store->UseOnce("t"); });
+  // It has found the token and waits for the write; where it has not yet, it will not find it.
+  EXPECT_EQ(used.wait_for(std::chrono::milliseconds(100)), std::future_status::timeout);
+  fs.Release();
+  EXPECT_THAT(added.get(), IsOk());
+  EXPECT_THAT(used.get(), StatusIs(absl::StatusCode::kNotFound));
 }
 
 TEST_F(ControlStoreTest, TheClockAndTheAuditEpochNeverGoBack) {
