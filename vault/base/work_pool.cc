@@ -9,12 +9,13 @@ WorkPool::WorkPool(size_t threads, size_t max_queued) : max_queued_(max_queued) 
   for (size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { Run(); });
 }
 
-WorkPool::~WorkPool() {
+void WorkPool::Finish() {
   {
     const std::lock_guard lock(mu_);
     stopping_ = true;
   }
   ready_.notify_all();
+  threads_.clear();
 }
 
 absl::Status WorkPool::Submit(std::function<void()> task) {

@@ -15,16 +15,18 @@ namespace televault {
 // Runs tasks on a fixed number of threads behind a bounded queue.
 // Refuses to grow: a full queue is the caller's RESOURCE_EXHAUSTED.
 // Threads: any may submit; a task may submit further tasks.
-// Invariants: (1) every accepted task runs before the destructor returns. (2) The queue never holds
-// more than `max_queued` tasks.
+// Invariants: (1) every accepted task runs before Finish() or the destructor returns. (2) The queue
+// never holds more than `max_queued` tasks.
 class WorkPool {
  public:
   WorkPool(size_t threads, size_t max_queued);
-  ~WorkPool();
+  ~WorkPool() { Finish(); }
   WorkPool(const WorkPool&) = delete;
   WorkPool& operator=(const WorkPool&) = delete;
 
   absl::Status Submit(std::function<void()> task);
+  // Runs what was accepted, and refuses what comes later. Not to be called by a task. Idempotent.
+  void Finish();
 
  private:
   void Run();

@@ -116,6 +116,14 @@ struct Server::Parts {
         retention({front, pool}, opened),
         operations({front, urgent_pool}, {front, status_pool}, opened) {}
 
+  void FinishPools() {
+    for (WorkPool* other : {&pool, &urgent_pool, &status_pool, &query_pool, &stream_pool}) {
+      other->Finish();
+    }
+    // Each hands on to the next.
+    for (WorkPool* next : {&lockdown_pool, &answering_pool, &recording_pool}) next->Finish();
+  }
+
   std::vector<grpc::Service*> Services() {
     return {&query, &ingest,   &otlp_logs, &catalog,   &access,
             &audit, &incident, &retention, &operations};
@@ -223,6 +231,8 @@ void Server::Shutdown(microseconds drain) {
   parts_->server->Shutdown(
       gpr_time_add(gpr_now(GPR_CLOCK_REALTIME), gpr_time_from_micros(drain.count(), GPR_TIMESPAN)));
   parts_->server->Wait();
+  parts_->FinishPools();
+  parts_->front.RecordLastRefusals();
 }
 
 }  // namespace televault::daemon

@@ -25,7 +25,8 @@ class Server {
   // Records what was counted and brings health in line with seal, lockdown and control mode; to be
   // called a few times a second.
   void Tick();
-  // Stops accepting, waits at most `drain` for calls, then cancels them.
+  // Stops accepting, waits at most `drain` for calls, then cancels them. Records what was answered
+  // or counted and is not in the log yet.
   void Shutdown(microseconds drain);
 
  private:

@@ -475,6 +475,7 @@ absl::Status Vault::Unseal(const SecretBytes& root) {
   if (!lockdown_->sealed()) return absl::FailedPreconditionError("the vault is not sealed");
   if (const absl::Status status = OpenData(root); !status.ok()) {
     keyring_->Seal();
+    opener_->Forget();
     Log(LogLevel::kError, "unseal failed", {{"why", MessageOf(status)}});
     return status;
   }

@@ -1,6 +1,7 @@
 #include "vault/service/front.h"
 
 #include <google/protobuf/message.h>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -73,12 +74,24 @@ record::v1::AuditEntry EntryOf(const char* method, const RefusalCounts::Count& c
   record::v1::AuditEntry entry;
   entry.set_kind(record::v1::ENTRY_KIND_EVENT);
   entry.set_method(method);
-  entry.set_peer(count.peer);
+  entry.set_peer(count.kind.peer);
   entry.set_verdict(record::v1::VERDICT_DENY);
-  entry.set_reason(count.reason);
+  entry.set_reason(count.kind.reason);
+  if (!count.kind.token.empty()) {
+    entry.mutable_principal()->set_person(count.kind.person);
+    entry.mutable_principal()->set_token(count.kind.token);
+  }
   (*entry.mutable_details())["calls"] = absl::StrCat(count.calls);
   (*entry.mutable_details())["second"] = FormatRfc3339({count.second * 1'000'000});
   return entry;
+}
+
+// Where telemetry comes from is told nobody, but which token was tried.
+RefusalCounts::Kind KindOf(const Call& call) {
+  return {.peer = IsIngest(call.policy) ? "ingest" : call.peer,
+          .reason = call.entry.reason(),
+          .person = call.entry.principal().person(),
+          .token = call.entry.principal().token()};
 }
 
 }  // namespace
@@ -130,7 +143,7 @@ absl::Status Front::Authenticate(Call& call) {
   call.principal = PrincipalOf(*token, *person);
   if (token->limited_uses() && !call.answered_first) {
     if (const absl::Status used = parts_.control.UseOnce(token->accessor()); !used.ok()) {
-      call.entry.set_reason("TOKEN_USED_UP");
+      call.entry.set_reason(absl::IsNotFound(used) ? "TOKEN_EXPIRED" : "TOKEN_USED_UP");
       return NotAuthenticated();
     }
   }
@@ -225,18 +238,25 @@ absl::Status Front::Admit(const Arrival& arrival, Call& call) {
 void Front::CountOverload(std::string_view method, std::string_view peer) {
   const v1::Policy* policy = parts_.policies.Find(method);
   const bool ingest = policy != nullptr && IsIngest(*policy);
-  overloaded_.Add(ingest ? "ingest" : peer, reason::kOverloaded, parts_.lockdown.SteadyTime());
+  overloaded_.Add({.peer = ingest ? "ingest" : std::string(peer),
+                   .reason = std::string(reason::kOverloaded),
+                   .person = "",
+                   .token = ""},
+                  parts_.lockdown.SteadyTime());
 }
 
-void Front::RecordRefusals() {
-  const WallTime now = parts_.lockdown.SteadyTime();
+void Front::RecordRefusals() { RecordCounted(parts_.lockdown.SteadyTime()); }
+
+void Front::RecordLastRefusals() { RecordCounted({std::numeric_limits<int64_t>::max()}); }
+
+void Front::RecordCounted(WallTime until) {
   // Where an entry fails the journal has stopped and everything is refused anyway.
   const auto record = [this](record::v1::AuditEntry entry) {
     (void)parts_.recorder.Record(std::move(entry), {.security_event = true}).status();
   };
-  for (const auto& count : unauthenticated_.Take(now)) record(EntryOf("auth.refused", count));
-  for (const auto& count : overloaded_.Take(now)) record(EntryOf("calls.refused", count));
-  for (const auto& count : disk_full_.Take(now)) record(EntryOf("calls.refused", count));
+  for (const auto& count : unauthenticated_.Take(until)) record(EntryOf("auth.refused", count));
+  for (const auto& count : overloaded_.Take(until)) record(EntryOf("calls.refused", count));
+  for (const auto& count : disk_full_.Take(until)) record(EntryOf("calls.refused", count));
   for (record::v1::AuditEntry& entry : late_.Take()) {
     if (!parts_.recorder.Record(entry, {.security_event = true}).ok()) {
       late_.PutBack(std::move(entry));
@@ -245,8 +265,7 @@ void Front::RecordRefusals() {
 }
 
 void Front::RefuseUnauthenticated(Call& call, const absl::Status& why) {
-  const std::string_view peer = IsIngest(call.policy) ? "ingest" : std::string_view(call.peer);
-  if (unauthenticated_.Note(peer, call.entry.reason(), call.now)) {
+  if (unauthenticated_.Note(KindOf(call), call.now)) {
     (void)Conclude(call, why).status();
   }
 }
@@ -266,8 +285,7 @@ absl::Status Front::Begin(const Arrival& arrival, Call& call) {
 
 void Front::RecordWhenPossible(Call& call, const absl::Status& outcome) {
   if (absl::IsUnauthenticated(outcome)) {
-    const std::string_view peer = IsIngest(call.policy) ? "ingest" : std::string_view(call.peer);
-    unauthenticated_.Add(peer, call.entry.reason(), call.now);
+    unauthenticated_.Add(KindOf(call), call.now);
     return;
   }
   NoteOutcome(call.entry, outcome);
@@ -303,7 +321,9 @@ absl::StatusOr<v1::AuditReceipt> Front::Conclude(Call& call, const absl::Status&
 void Front::RecordNoRoom(Call& call, const absl::Status& why) {
   if (ReasonOf(why) != reason::kDiskFull) return;
   if (IsIngest(call.policy)) {
-    disk_full_.Add("ingest", reason::kDiskFull, call.now);
+    disk_full_.Add(
+        {.peer = "ingest", .reason = std::string(reason::kDiskFull), .person = "", .token = ""},
+        call.now);
     return;
   }
   NoteOutcome(call.entry, why);

@@ -88,8 +88,10 @@ class Front {
   void CountOverload(std::string_view method, std::string_view peer);
 
   // Records refused calls that were only counted, and those that could not be recorded when they
-  // were answered; call it every second or so.
+  // were answered; call it every second or so. Refusals of the current second are still counted.
   void RecordRefusals();
+  // The same with those of the current second: when no more calls come.
+  void RecordLastRefusals();
 
   // Decides about a dataset and enforces it: handlers call it before they touch anything.
   absl::Status Decide(Call& call, const auth::Request& request, const auth::DatasetPolicy* dataset,
@@ -112,6 +114,8 @@ class Front {
 
  private:
   absl::Status Authenticate(Call& call);
+  // Records what was counted in seconds before that of `until`, and what comes late.
+  void RecordCounted(WallTime until);
   absl::Status FinishOutside(Call& call);
   // Waits for the exclusive lane, and decides again.
   absl::Status EnterAlone(Call& call, std::unique_lock<std::timed_mutex>& alone);

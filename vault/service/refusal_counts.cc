@@ -1,5 +1,6 @@
 #include "vault/service/refusal_counts.h"
 
+#include <tuple>
 #include <utility>
 
 namespace televault::service {
@@ -9,12 +10,15 @@ int64_t SecondOf(WallTime t) { return t.micros / 1'000'000; }
 
 }  // namespace
 
-RefusalCounts::Count& RefusalCounts::CountOf(std::string_view peer, std::string_view reason,
-                                             WallTime now, bool& fresh) {
-  auto found = counts_.find(peer);
+RefusalCounts::Count& RefusalCounts::CountOf(const Kind& kind, WallTime now, bool& fresh) {
+  auto found = counts_.find(kind);
   if (found == counts_.end()) {
-    const std::string key = counts_.size() < kMaxPeers ? std::string(peer) : "others";
-    found = counts_.try_emplace(key, Count{key, std::string(reason), 0, 0}).first;
+    const bool known = !kind.token.empty();
+    const size_t held = known ? with_token_ : counts_.size() - with_token_;
+    const Kind key = held < kMaxKinds ? kind : Kind{"others", kind.reason, "", ""};
+    bool is_new = false;
+    std::tie(found, is_new) = counts_.try_emplace(key, Count{key, 0, 0});
+    with_token_ += is_new && !key.token.empty();
   }
   Count& count = found->second;
   const int64_t second = SecondOf(now);
@@ -27,18 +31,18 @@ RefusalCounts::Count& RefusalCounts::CountOf(std::string_view peer, std::string_
   return count;
 }
 
-bool RefusalCounts::Note(std::string_view peer, std::string_view reason, WallTime now) {
+bool RefusalCounts::Note(const Kind& kind, WallTime now) {
   const std::lock_guard lock(mu_);
   bool fresh = false;
-  Count& count = CountOf(peer, reason, now, fresh);
+  Count& count = CountOf(kind, now, fresh);
   if (!fresh) ++count.calls;
   return fresh;
 }
 
-void RefusalCounts::Add(std::string_view peer, std::string_view reason, WallTime now) {
+void RefusalCounts::Add(const Kind& kind, WallTime now) {
   const std::lock_guard lock(mu_);
   bool fresh = false;
-  ++CountOf(peer, reason, now, fresh).calls;
+  ++CountOf(kind, now, fresh).calls;
 }
 
 std::vector<RefusalCounts::Count> RefusalCounts::Take(WallTime now) {
@@ -50,6 +54,7 @@ std::vector<RefusalCounts::Count> RefusalCounts::Take(WallTime now) {
       continue;
     }
     if (it->second.calls > 0) taken.push_back(it->second);
+    with_token_ -= it->first.token.empty() ? 0 : 1;
     it = counts_.erase(it);
   }
   return taken;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -12,38 +13,48 @@
 namespace televault::service {
 
 // Counts refused calls that may come in floods (of unknown callers, and such that found no room),
-// so that a flood costs one entry per peer and second instead of one per call, with exact counts.
+// so that a flood costs one entry per kind and second instead of one per call, with exact counts.
 // Refuses to forget a count: what is taken must be recorded by the caller.
 // Threads: any.
-// Invariants: (1) the sum of all counts handed out equals the calls noted. (2) At most kMaxPeers
-// peers are told apart; further ones are counted as "others".
+// Invariants: (1) the sum of all counts handed out equals the calls noted. (2) At most kMaxKinds
+// kinds are told apart, and as many of calls with a known token; further ones are counted by reason
+// under the peer "others". (3) Calls without a known token never take the room of those with one.
 class RefusalCounts {
  public:
-  static constexpr size_t kMaxPeers = 1'024;
+  static constexpr size_t kMaxKinds = 1'024;
 
-  struct Count {
+  // What one entry can speak for.
+  struct Kind {
     std::string peer;
-    std::string reason;
+    std::string reason;  // one of a few
+    // Of a token that is known and was refused; else "".
+    std::string person;
+    std::string token;  // accessor
+    auto operator<=>(const Kind&) const = default;
+  };
+  struct Count {
+    Kind kind;
     uint64_t calls = 0;
     int64_t second = 0;  // since 1970
   };
 
-  // True if this is the first such call of the peer in this second: record it at once. Otherwise
-  // it is counted and comes back from Take().
-  bool Note(std::string_view peer, std::string_view reason, WallTime now);
+  // True if this is the first such call in this second: record it at once. Otherwise it is counted
+  // and comes back from Take().
+  bool Note(const Kind& kind, WallTime now);
 
   // Counts a call that cannot be recorded at once.
-  void Add(std::string_view peer, std::string_view reason, WallTime now);
+  void Add(const Kind& kind, WallTime now);
 
   // Counts of seconds before the one of `now`.
   std::vector<Count> Take(WallTime now);
 
  private:
-  // The count of `peer` for the second of `now`, which may be new: 0 calls then.
-  Count& CountOf(std::string_view peer, std::string_view reason, WallTime now, bool& fresh);
+  // The count of `kind` for the second of `now`, which may be new: 0 calls then.
+  Count& CountOf(const Kind& kind, WallTime now, bool& fresh);
 
-  std::mutex mu_;                                     // guards all below
-  std::map<std::string, Count, std::less<>> counts_;  // by peer
+  std::mutex mu_;  // guards all below
+  std::map<Kind, Count> counts_;
+  size_t with_token_ = 0;  // of them
   std::vector<Count> finished_;
 };
 
