@@ -322,9 +322,12 @@ TEST_F(LivenessTest, AnUnsealWaitsForNoPurge) {
 // stayed for as long as the old TTL said.
 TEST_F(LivenessTest, AShorterTtlHoldsForAVaultThatIsSealedNext) {
   StoreTwoBatches();
-  ASSERT_THAT(Apply(*As("steward"),
-                    televault::testing::SampleManifest("cli_usage", {{"ttl: 90d", "ttl: 30d"}})),
-              IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(
+      const auto applied,
+      Apply(*As("steward"),
+            televault::testing::SampleManifest(
+                "cli_usage", {{"ttl: 90d", "ttl: 30d"}, {"revision: 1", "revision: 2"}})));
+  ASSERT_TRUE(applied.applied()) << applied.ShortDebugString();
   ASSERT_THAT(vault_->Seal(), IsOk());
   const std::string slots = Layout{config_.data_dir}.slot_dir();
   TV_ASSERT_OK_AND_ASSIGN(const auto before, fs_.List(slots));

@@ -397,14 +397,16 @@ TEST_F(RetentionTest, ADeadlineThatPassesWhileTheVaultIsDownIsKeptBeforeAnybodyC
   // Nothing but time makes it pass.
   while (SystemClock().Wall() <= deadline) ::poll(nullptr, 0, 50);
   ASSERT_THAT(daemon_.Start(), IsOk());
-  TV_ASSERT_OK_AND_ASSIGN(const auto receipts, As(cast_.steward)->ListReceipts({}, call_));
-  ASSERT_EQ(receipts.receipts_size(), 1);
-  EXPECT_TRUE(receipts.receipts(0).has_purged_at());
   const Answer answer = Ask(*As(cast_.analyst), "SELECT count(*) FROM cli_usage", "usage");
   ASSERT_THAT(answer.status, IsOk());
   const auto entries = Entries(*As(cast_.auditor), ByMethod("Query"));
   ASSERT_FALSE(entries.empty());
   EXPECT_EQ(entries.front().entry().rows_scanned(), 0u);
+  // The key went before the start had ended; the bytes follow.
+  EXPECT_THAT(AwaitEntry(*As(cast_.auditor), "retention.purge"), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(const auto receipts, As(cast_.steward)->ListReceipts({}, call_));
+  ASSERT_EQ(receipts.receipts_size(), 1);
+  EXPECT_TRUE(receipts.receipts(0).has_purged_at());
 }
 
 }  // namespace

@@ -192,7 +192,7 @@ TEST_F(WireTest, WhatInflatesBeyondTheBoundIsRefusedOnRecordAndNeverHeld) {
   EXPECT_EQ(Refusal(Send(kAppend, nobody, bytes, GRPC_COMPRESS_GZIP)),
             "UNAUTHENTICATED UNAUTHENTICATED");
   const absl::Status refused = Send(kAppend, cast_.collector, bytes, GRPC_COMPRESS_GZIP);
-  EXPECT_THAT(refused, StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("inflates")));
+  EXPECT_THAT(refused, StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("inflated")));
   EXPECT_FALSE(client::ErrorOf(refused).retry_after.has_value());
   const auto entries = EntriesOf(kAppend);
   ASSERT_FALSE(entries.empty());
