@@ -140,9 +140,9 @@ class Walker {
   bool Fields(const Shape& type, uint32_t group, int depth) {
     if (depth > kMaxDepth) return false;
     while (at_ < end_) {
-      uint64_t tag = 0;
-      if (!Varint(tag) || tag >> 3 == 0 || tag > UINT32_MAX) return false;
-      const auto number = static_cast<uint32_t>(tag >> 3);
+      uint32_t tag = 0;
+      if (!Tag(tag) || tag >> 3 == 0) return false;
+      const uint32_t number = tag >> 3;
       const uint32_t wire = tag & 7;
       if (wire == WireFormatLite::WIRETYPE_END_GROUP) return number == group;
       static constexpr Shape::Field kUnknown{.bytes = kUnknownBytes};
@@ -159,6 +159,16 @@ class Walker {
   size_t cost() const { return cost_; }
 
  private:
+  // At most five bytes, of which the parser drops what is above 32 bits.
+  bool Tag(uint32_t& tag) {
+    constexpr ptrdiff_t kMaxTagBytes = 5;
+    const char* const begin = at_;
+    uint64_t value = 0;
+    if (!Varint(value) || at_ - begin > kMaxTagBytes) return false;
+    tag = static_cast<uint32_t>(value);
+    return true;
+  }
+
   bool Varint(uint64_t& value) {
     value = 0;
     for (int shift = 0; shift < 70 && at_ < end_; shift += 7) {
