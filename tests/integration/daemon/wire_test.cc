@@ -182,6 +182,14 @@ TEST_F(WireTest, AMessageThatIsTooLongIsRefusedAndNotRetried) {
   EXPECT_EQ(Refusal(Send(kAppend, cast_.collector, "\xff")), "INVALID_ARGUMENT MALFORMED");
 }
 
+uint64_t PeakKib(pid_t pid) {
+  const std::string state = ReadWholeFile(absl::StrCat("/proc/", pid, "/status"));
+  uint64_t peak_kib = 0;
+  const std::string at = state.substr(state.find("VmHWM:") + 6);
+  EXPECT_TRUE(absl::SimpleAtoi(at.substr(0, at.find("kB")), &peak_kib)) << state;
+  return peak_kib;
+}
+
 // Half a megabyte that inflates to 512: nobody's memory but the sender's pays for it.
 TEST_F(WireTest, WhatInflatesBeyondTheBoundIsRefusedOnRecordAndNeverHeld) {
   v1::AppendRequest bomb = RowsOf({});
@@ -197,11 +205,26 @@ TEST_F(WireTest, WhatInflatesBeyondTheBoundIsRefusedOnRecordAndNeverHeld) {
   const auto entries = EntriesOf(kAppend);
   ASSERT_FALSE(entries.empty());
   EXPECT_EQ(entries[0].entry().reason(), "RESOURCE_EXHAUSTED");
-  const std::string state = ReadWholeFile(absl::StrCat("/proc/", daemon_.pid(), "/status"));
-  uint64_t peak_kib = 0;
-  const std::string at = state.substr(state.find("VmHWM:") + 6);
-  EXPECT_TRUE(absl::SimpleAtoi(at.substr(0, at.find("kB")), &peak_kib)) << state;
-  EXPECT_LT(peak_kib, 400'000u);
+  EXPECT_LT(PeakKib(daemon_.pid()), 400'000u);
+}
+
+// 64 KiB that inflate to 33 million empty events used to be 6 GB of objects before their number was
+// looked at.
+TEST_F(WireTest, WhatBecomesTooManyObjectsIsRefusedOnRecordAndNeverMade) {
+  std::string events;
+  for (size_t i = 0; i < limits::kMaxMessageBytes / 2 - 16; ++i) events.append("\x0a\x00", 2);
+  std::string length;
+  size_t left = events.size();
+  for (; left >= 0x80; left >>= 7) length.push_back(static_cast<char>(left | 0x80));
+  length.push_back(static_cast<char>(left));
+  const std::string bomb = "\x2a" + length + events;
+  const absl::Status refused = Send(kAppend, cast_.collector, bomb, GRPC_COMPRESS_GZIP);
+  EXPECT_THAT(refused, StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("memory")));
+  EXPECT_FALSE(client::ErrorOf(refused).retry_after.has_value());
+  const auto entries = EntriesOf(kAppend);
+  ASSERT_FALSE(entries.empty());
+  EXPECT_EQ(entries[0].entry().reason(), "RESOURCE_EXHAUSTED");
+  EXPECT_LT(PeakKib(daemon_.pid()), 400'000u);
 }
 
 TEST_F(WireTest, BrokenCompressionIsARefusedCall) {
