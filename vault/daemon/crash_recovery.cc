@@ -58,22 +58,13 @@ void Note(uint64_t index, const record::v1::AuditEntry& entry, OpenIntents& open
   }
 }
 
-record::v1::AuditEntry Event(const char* method) {
-  record::v1::AuditEntry entry;
-  entry.set_kind(record::v1::ENTRY_KIND_EVENT);
-  entry.set_method(method);
-  entry.set_verdict(record::v1::VERDICT_ALLOW);
-  entry.set_reason("OK");
-  return entry;
-}
-
 absl::Status RecordGaps(const OpenIntents& open, const v1::LockdownStatus& lockdowns,
                         service::Recorder& recorder) {
   for (const v1::Lockdown& lockdown : lockdowns.lockdowns()) {
     const int64_t engaged_us =
         lockdown.engaged_at().seconds() * 1'000'000 + lockdown.engaged_at().nanos() / 1'000;
     if (engaged_us < open.since_us || open.lockdowns.contains(lockdown.id())) continue;
-    record::v1::AuditEntry gap = Event("audit.gap");
+    record::v1::AuditEntry gap = service::EventEntry("audit.gap");
     gap.set_reason("LOCKDOWN_NOT_RECORDED");
     auto& details = *gap.mutable_details();
     details["lockdown"] = lockdown.id();
@@ -114,7 +105,7 @@ absl::Status CrashRecovery::CloseOpenIntents(const std::function<absl::Status()>
         parts_.recorder.Record(std::move(outcome), {.security_event = true}).status());
   }
   TV_RETURN_IF_ERROR(RecordGaps(open, parts_.lockdown.Status(), parts_.recorder));
-  record::v1::AuditEntry recovered = Event(kRecovered);
+  record::v1::AuditEntry recovered = service::EventEntry(kRecovered);
   auto& details = *recovered.mutable_details();
   details["unknown_outcomes"] = absl::StrCat(open.intents.size());
   details["looked_at"] = absl::StrCat(now.log_size - open.open_from);
@@ -125,7 +116,7 @@ absl::Status CrashRecovery::Mark() {
   const std::lock_guard lock(mu_);
   const Moment now = Now();
   if (!last_.has_value() || now.log_size == marked_size_) return absl::OkStatus();
-  return RecordMark(Event(kMark), *last_, now);
+  return RecordMark(service::EventEntry(kMark), *last_, now);
 }
 
 CrashRecovery::Moment CrashRecovery::Now() const {
@@ -157,7 +148,7 @@ absl::Status ShredWhileSealed(crypto::Keyring& keyring, const incident::Lockdown
 absl::StatusOr<std::vector<store::AuditLeaf>> SealMerge(service::Recorder& recorder,
                                                         const partition::MergeEvent& event,
                                                         const std::string& dataset) {
-  record::v1::AuditEntry entry = Event("partition.merge");
+  record::v1::AuditEntry entry = service::EventEntry("partition.merge");
   entry.set_dataset(dataset);
   auto& details = *entry.mutable_details();
   details["day"] = FormatDay(event.partition.day);

@@ -107,11 +107,7 @@ void Vault::MarkRecovery() {
 
 absl::Status Vault::RecordForgetting(const char* method, size_t records,
                                      std::vector<store::Mutation> mutations) {
-  record::v1::AuditEntry entry;
-  entry.set_kind(record::v1::ENTRY_KIND_EVENT);
-  entry.set_method(method);
-  entry.set_verdict(record::v1::VERDICT_ALLOW);
-  entry.set_reason("OK");
+  record::v1::AuditEntry entry = service::EventEntry(method);
   (*entry.mutable_details())["records"] = absl::StrCat(records);
   service::Recording recording;
   recording.mutations = std::move(mutations);

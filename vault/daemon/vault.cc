@@ -267,10 +267,7 @@ absl::Status Vault::RecordGenerations() {
 }
 
 absl::Status Vault::RecordEvent(const char* method, const std::string& reason) {
-  record::v1::AuditEntry entry;
-  entry.set_kind(record::v1::ENTRY_KIND_EVENT);
-  entry.set_method(method);
-  entry.set_verdict(record::v1::VERDICT_ALLOW);
+  record::v1::AuditEntry entry = service::EventEntry(method);
   entry.set_reason(reason);
   (*entry.mutable_details())["version"] = kVersion;
   const auto lockdown = lockdown_->View();

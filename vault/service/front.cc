@@ -238,11 +238,9 @@ absl::Status Front::Admit(const Arrival& arrival, Call& call) {
 void Front::CountOverload(std::string_view method, std::string_view peer) {
   const v1::Policy* policy = parts_.policies.Find(method);
   const bool ingest = policy != nullptr && IsIngest(*policy);
-  overloaded_.Add({.peer = ingest ? "ingest" : std::string(peer),
-                   .reason = std::string(reason::kOverloaded),
-                   .person = "",
-                   .token = ""},
-                  parts_.lockdown.SteadyTime());
+  overloaded_.Add(
+      {.peer = ingest ? "ingest" : std::string(peer), .reason = std::string(reason::kOverloaded)},
+      parts_.lockdown.SteadyTime());
 }
 
 void Front::RecordRefusals() { RecordCounted(parts_.lockdown.SteadyTime()); }
@@ -321,9 +319,7 @@ absl::StatusOr<v1::AuditReceipt> Front::Conclude(Call& call, const absl::Status&
 void Front::RecordNoRoom(Call& call, const absl::Status& why) {
   if (ReasonOf(why) != reason::kDiskFull) return;
   if (IsIngest(call.policy)) {
-    disk_full_.Add(
-        {.peer = "ingest", .reason = std::string(reason::kDiskFull), .person = "", .token = ""},
-        call.now);
+    disk_full_.Add({.peer = "ingest", .reason = std::string(reason::kDiskFull)}, call.now);
     return;
   }
   NoteOutcome(call.entry, why);

@@ -7,6 +7,15 @@
 
 namespace televault::service {
 
+record::v1::AuditEntry EventEntry(const std::string& method) {
+  record::v1::AuditEntry entry;
+  entry.set_kind(record::v1::ENTRY_KIND_EVENT);
+  entry.set_method(method);
+  entry.set_verdict(record::v1::VERDICT_ALLOW);
+  entry.set_reason("OK");
+  return entry;
+}
+
 absl::StatusOr<store::AuditLeaf> Recorder::Seal(record::v1::AuditEntry entry) {
   std::string id(16, '\0');
   random_.Fill({reinterpret_cast<uint8_t*>(id.data()), id.size()});

@@ -24,6 +24,9 @@ struct Recording {
   bool security_event = false;
 };
 
+// The entry of something that happened without a call and is as it should be: allowed, OK.
+record::v1::AuditEntry EventEntry(const std::string& method);
+
 // Turns audit entries into sealed leaves and commits them with the state they speak of.
 // Refuses to decide what is recorded.
 // Threads: any. Borrows: sealer, journal, clock, random.
