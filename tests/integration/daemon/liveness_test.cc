@@ -10,6 +10,7 @@
 #include "tests/support/fake_clock.h"
 #include "tests/support/fault_file_system.h"
 #include "tests/support/temp_directory.h"
+#include "tests/support/trail.h"
 #include "vault/daemon/init.h"
 #include "vault/daemon/layout.h"
 #include "vault/daemon/served_vault.h"
@@ -117,18 +118,6 @@ class LivenessTest : public ::testing::Test {
     const auto data = vault_->Data();
     EXPECT_EQ((*data)->partitions->All().size(), 1u);
     return (*data)->partitions->All().front().id;
-  }
-
-  std::vector<record::v1::AuditEntry> Entries() {
-    std::vector<record::v1::AuditEntry> entries;
-    const uint64_t size = vault_->journal().Head().tree_size;
-    const auto leaves = service::ReadLeafRange(vault_->journal(), 0, size);
-    for (uint64_t i = 0; i < size; ++i) {
-      const auto entry = vault_->entries().Open(LeafIndex(i), leaves->at(i));
-      EXPECT_THAT(entry, IsOk());
-      if (entry.ok() && entry->has_value()) entries.push_back(**entry);
-    }
-    return entries;
   }
 
   // Every row that can be read.
@@ -348,7 +337,7 @@ TEST_F(LivenessTest, AStopRecordsWhatWasCountedInItsLastSecond) {
   }
   server_->Shutdown(microseconds(0));
   int counted = 0;
-  for (const auto& entry : Entries()) {
+  for (const auto& entry : televault::testing::EntriesOf(*vault_)) {
     if (entry.method() != "auth.refused") continue;
     ++counted;
     EXPECT_EQ(entry.reason(), "TOKEN_REVOKED");

@@ -14,6 +14,7 @@
 #include "tests/support/seeded_random.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_directory.h"
+#include "tests/support/trail.h"
 #include "vault/crypto/unseal.h"
 #include "vault/daemon/crash_recovery.h"
 #include "vault/daemon/init.h"
@@ -301,20 +302,9 @@ class CrashRecoveryTest : public VaultTest {
       ASSERT_THAT(recovery_->Mark(), IsOk());
     }
   }
-  std::vector<record::v1::AuditEntry> Entries() {
-    std::vector<record::v1::AuditEntry> entries;
-    const uint64_t size = vault_->journal().Head().tree_size;
-    const auto leaves = service::ReadLeafRange(vault_->journal(), 0, size);
-    for (uint64_t i = 0; i < size; ++i) {
-      const auto entry = vault_->entries().Open(LeafIndex(i), leaves->at(i));
-      EXPECT_THAT(entry, IsOk());
-      if (entry.ok() && entry->has_value()) entries.push_back(**entry);
-    }
-    return entries;
-  }
   std::vector<uint64_t> UnknownOutcomes() {
     std::vector<uint64_t> intents;
-    for (const auto& entry : Entries()) {
+    for (const auto& entry : televault::testing::EntriesOf(*vault_)) {
       if (entry.reason() == "UNKNOWN_CRASH") intents.push_back(entry.intent_index());
     }
     return intents;
@@ -338,7 +328,8 @@ TEST_F(CrashRecoveryTest, TheLookBackEndsAtTheMarks) {
   ASSERT_THAT(vault_->UnsealWithKeyfile(), IsOk());
   EXPECT_THAT(UnknownOutcomes(), ::testing::ElementsAre(open));
   int looked_at = 0;
-  ASSERT_TRUE(absl::SimpleAtoi(Entries().back().details().at("looked_at"), &looked_at));
+  ASSERT_TRUE(absl::SimpleAtoi(
+      televault::testing::EntriesOf(*vault_).back().details().at("looked_at"), &looked_at));
   EXPECT_LT(looked_at, 30);
 }
 
@@ -362,7 +353,7 @@ TEST_F(CrashRecoveryTest, ALockdownThatHadNoEntryYetAtTheLastMarkIsAGap) {
   ASSERT_THAT(recovery_->Mark(), IsOk());
   Start();
   int gaps = 0;
-  for (const auto& entry : Entries()) {
+  for (const auto& entry : televault::testing::EntriesOf(*vault_)) {
     gaps +=
         entry.method() == "audit.gap" && entry.details().at("lockdown") == engaged.lockdown.id();
   }
