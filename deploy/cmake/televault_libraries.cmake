@@ -32,6 +32,6 @@ find_path(NLOHMANN_JSON_INCLUDE_DIR nlohmann/json.hpp REQUIRED)
 find_program(PROTOC_EXECUTABLE protoc REQUIRED)
 find_program(GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)
 
-if(TELEVAULT_BUILD_TESTS OR NOT DEFINED TELEVAULT_BUILD_TESTS)
+if(TELEVAULT_BUILD_TESTS)
   find_package(GTest REQUIRED)
 endif()

@@ -1,46 +1,54 @@
 # One small target per folder.
 
-# Sanitized builds are made from nothing, and most of the time goes into reading the same headers:
-# there they are read once. Other builds do without, and notice what a file forgets to include.
+# Most of the time of a build from nothing goes into reading the same headers: here they are read once.
+# Preset dev does without in the product, and so does clang-tidy, which notice what a file forgets to
+# include.
+option(TELEVAULT_PRECOMPILE "Read common headers once for all of the product" ON)
 set(televault_common_headers
     <algorithm> <array> <atomic> <condition_variable> <cstdint> <functional> <map> <memory> <mutex>
     <optional> <set> <span> <string> <string_view> <thread> <utility> <vector>
     <absl/status/status.h> <absl/status/statusor.h> <absl/strings/str_cat.h>
     <google/protobuf/map_field_inl.h> <google/protobuf/timestamp.pb.h>)
-if(TELEVAULT_SANITIZE)
-  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/headers.cc CONTENT "")
-  foreach(owner televault_headers televault_test_headers)
-    add_library(${owner} OBJECT ${CMAKE_BINARY_DIR}/headers.cc)
-    target_link_libraries(${owner} PRIVATE televault_options)
-  endforeach()
-  target_link_libraries(televault_test_headers PRIVATE GTest::gtest GTest::gmock)
+# The code of tests is not optimised: that takes longer than running it. And it is a program's.
+set(televault_test_flags -O0 -U_FORTIFY_SOURCE -fPIE)
+file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/headers.cc CONTENT "")
+if(TELEVAULT_PRECOMPILE)
+  add_library(televault_headers OBJECT ${CMAKE_BINARY_DIR}/headers.cc)
+  target_link_libraries(televault_headers PRIVATE televault_options)
   target_precompile_headers(televault_headers PRIVATE ${televault_common_headers})
+endif()
+if(TELEVAULT_BUILD_TESTS)
+  add_library(televault_test_headers OBJECT ${CMAKE_BINARY_DIR}/headers.cc)
+  target_link_libraries(televault_test_headers PRIVATE televault_options GTest::gtest GTest::gmock)
+  target_compile_options(televault_test_headers PRIVATE ${televault_test_flags})
   target_precompile_headers(televault_test_headers PRIVATE ${televault_common_headers}
                             <gmock/gmock.h> <gtest/gtest.h>)
-  # The code of tests is not optimised: that takes longer than running it. And it is a program's.
-  target_compile_options(televault_test_headers PRIVATE -O0 -fPIE)
 endif()
 
-# televault_test_options(NAME): what sanitized builds compile tests with.
+# televault_test_options(NAME): what the code of tests is compiled with.
 function(televault_test_options name)
-  if(TELEVAULT_SANITIZE)
-    target_link_libraries(${name} PRIVATE GTest::gtest GTest::gmock)
-    target_compile_options(${name} PRIVATE -O0 -fPIE)
-    target_precompile_headers(${name} REUSE_FROM televault_test_headers)
-  endif()
+  target_link_libraries(${name} PRIVATE GTest::gtest GTest::gmock)
+  target_compile_options(${name} PRIVATE ${televault_test_flags})
+  target_precompile_headers(${name} REUSE_FROM televault_test_headers)
 endfunction()
 
-# televault_add_library(NAME SOURCES... [DEPS libs...] [PRECOMPILE headers...])
-# PRECOMPILE: read once for this library, in every build.
+# televault_add_library(NAME SOURCES... [DEPS libs...] [PRECOMPILE headers...] [PRECOMPILED_AS lib])
+# PRECOMPILE: what is read once for this library beside the common headers; PRECOMPILED_AS: the same
+# as for another one.
 function(televault_add_library name)
-  cmake_parse_arguments(ARG "" "" "DEPS;PRECOMPILE" ${ARGN})
+  cmake_parse_arguments(ARG "" "PRECOMPILED_AS" "DEPS;PRECOMPILE" ${ARGN})
   add_library(${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE televault_options PUBLIC ${ARG_DEPS})
   target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/proto)
-  if(ARG_PRECOMPILE)
-    target_precompile_headers(${name} PRIVATE ${ARG_PRECOMPILE})
-  elseif(TELEVAULT_SANITIZE)
-    target_precompile_headers(${name} REUSE_FROM televault_headers)
+  if(NOT ARG_PRECOMPILED_AS)
+    set(ARG_PRECOMPILED_AS televault_headers)
+  endif()
+  if(NOT TELEVAULT_PRECOMPILE)
+    return()
+  elseif(ARG_PRECOMPILE)
+    target_precompile_headers(${name} PRIVATE ${televault_common_headers} ${ARG_PRECOMPILE})
+  else()
+    target_precompile_headers(${name} REUSE_FROM ${ARG_PRECOMPILED_AS})
   endif()
 endfunction()
 

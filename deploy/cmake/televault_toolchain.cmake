@@ -18,6 +18,8 @@ target_compile_options(televault_options INTERFACE
   -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wimplicit-fallthrough
   -Wno-missing-field-initializers -Werror)
 
+# Some libraries ask their users for -pthread; precompiled headers are shared by users and others.
+add_compile_options(-pthread)
 add_compile_options(-fstack-protector-strong -fstack-clash-protection -fcf-protection
                     -ffile-prefix-map=${CMAKE_SOURCE_DIR}=.)
 add_compile_definitions(_GLIBCXX_ASSERTIONS)
@@ -31,8 +33,6 @@ check_pie_supported()
 if(TELEVAULT_SANITIZE)
   add_compile_options(-fsanitize=${TELEVAULT_SANITIZE} -fno-omit-frame-pointer
                       -fno-sanitize-recover=all)
-  # Some libraries ask their users for it; precompiled headers are shared by users and others.
-  add_compile_options(-pthread)
   add_link_options(-fsanitize=${TELEVAULT_SANITIZE})
   if(TELEVAULT_SANITIZE MATCHES "thread")
     # With this macro protobuf's headers add a member to every map field, which the distribution's

@@ -64,6 +64,14 @@ hides() { ! grep -qF -- "$1" <<<"$out" || fail "the output should not have shown
 # fact NAME: a value of the last output's `name  value` lines.
 fact() { awk -v name="$1" '$1 == name { print $2; exit }' <<<"$out"; }
 
+# In the directory the tests build in, too, which keeps what they have set up: nothing is compiled
+# twice.
+configure() {
+  local tests=OFF
+  ! grep -qs '^TELEVAULT_BUILD_TESTS:BOOL=ON' build/release/CMakeCache.txt || tests=ON
+  cmake --preset release -DTELEVAULT_BUILD_TESTS=$tests
+}
+
 build() {
   title "Build"
   if [ -n "$bin" ]; then
@@ -74,15 +82,13 @@ build() {
   local begin=$SECONDS
   mkdir -p "$root/build"
   say "Building a release of televault and televaultd (some minutes the first time) …"
-  # Its own build directory: that of the tests keeps its settings.
-  (cd "$root" && cmake --preset release -B build/quickstart -DTELEVAULT_BUILD_TESTS=OFF \
-    >build/quickstart.log 2>&1 && cmake --build build/quickstart --target televault televaultd \
-    >>build/quickstart.log 2>&1) || {
+  (cd "$root" && configure >build/quickstart.log 2>&1 &&
+    cmake --build --preset release --target televault televaultd >>build/quickstart.log 2>&1) || {
     grep -vE '^\[[0-9]+/[0-9]+\] (Building|Linking|Generating)' "$root/build/quickstart.log" |
       tail -n 60
     fail "the build failed; all of its output is in build/quickstart.log"
   }
-  bin=$root/build/quickstart/bin
+  bin=$root/build/release/bin
   say "Built in $((SECONDS - begin)) s."
 }
 

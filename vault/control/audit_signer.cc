@@ -31,7 +31,8 @@ absl::Status ValidateName(std::string_view name) {
 
 AuditSigner::AuditSigner(SecretBytes seed, std::string_view name)
     : seed_(std::move(seed)), name_(name), public_key_(crypto::SigningPublicKey(seed_)) {
-  const std::string tail = std::string(1, kEd25519) + std::string(AsText(public_key_));
+  std::string tail(1, kEd25519);
+  tail += AsText(public_key_);
   const std::string named = name_ + "\n" + tail;
   std::array<uint8_t, crypto_hash_sha256_BYTES> digest;
   TV_CHECK(crypto_hash_sha256(digest.data(), AsBytes(named).data(), named.size()) == 0);
