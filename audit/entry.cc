@@ -122,19 +122,6 @@ size_t UnsafeBytes(std::string_view rest) {
   return embedding || isolate ? 3 : 0;
 }
 
-std::string Escaped(std::string_view text) {
-  std::string out;
-  while (!text.empty()) {
-    const size_t unsafe = UnsafeBytes(text);
-    for (size_t i = 0; i < unsafe; ++i) {
-      absl::StrAppendFormat(&out, "\\x%02x", static_cast<uint8_t>(text[i]));
-    }
-    if (unsafe == 0) out.push_back(text[0]);
-    text.remove_prefix(unsafe == 0 ? 1 : unsafe);
-  }
-  return out;
-}
-
 std::string Who(const AuditEntry& entry) {
   const record::v1::AuditPrincipal& principal = entry.principal();
   std::string who = principal.person();
@@ -269,6 +256,19 @@ bool MatchesText(const std::string& wanted, const std::string& found) {
 
 }  // namespace
 
+std::string EscapedForTerminal(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const size_t unsafe = UnsafeBytes(text);
+    for (size_t i = 0; i < unsafe; ++i) {
+      absl::StrAppendFormat(&out, "\\x%02x", static_cast<uint8_t>(text[i]));
+    }
+    if (unsafe == 0) out.push_back(text[0]);
+    text.remove_prefix(unsafe == 0 ? 1 : unsafe);
+  }
+  return out;
+}
+
 void BoundEntry(AuditEntry& entry) {
   CutTexts(entry);
   std::vector<std::string> cut;
@@ -308,7 +308,7 @@ std::string Sentence(const AuditEntry& entry) {
   }
   const std::map<std::string, std::string> details(entry.details().begin(), entry.details().end());
   for (const auto& [name, value] : details) absl::StrAppend(&sentence, "; ", name, "=", value);
-  return Escaped(sentence);
+  return EscapedForTerminal(sentence);
 }
 
 absl::Status CheckFilter(const v1::EntryFilter& filter) {

@@ -37,6 +37,9 @@ void BoundEntry(AuditEntry& entry);
 // whether it was allowed, by which rule, and what left the vault. Control characters are escaped.
 std::string Sentence(const AuditEntry& entry);
 
+// `text` with what a terminal might act on (control characters, marks that reorder text) as \xHH.
+std::string EscapedForTerminal(std::string_view text);
+
 // INVALID_ARGUMENT for a filter that can match nothing: since >= until, or times out of range.
 absl::Status CheckFilter(const v1::EntryFilter& filter);
 // True where every member of `filter` that is set matches.
