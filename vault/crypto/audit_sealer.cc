@@ -11,7 +11,6 @@
 #include "vault/base/time.h"
 #include "vault/crypto/envelope.h"
 #include "vault/crypto/hash.h"
-#include "vault/crypto/keyring.h"
 #include "vault/crypto/secret_pass.h"
 
 namespace televault::crypto {
@@ -93,15 +92,24 @@ void AuditSealer::UseEpoch(uint32_t epoch, const std::array<uint8_t, 32>& epoch_
 
 // --- opening ---
 
-AuditOpener::AuditOpener(VaultId vault, const Keyring& keyring)
-    : vault_(vault), keyring_(keyring) {}
+namespace {
+
+absl::Status Destroyed() {
+  return WithReason(absl::NotFoundError("the audit epoch of this entry was destroyed"),
+                    reason::kExpired);
+}
+
+}  // namespace
+
+AuditOpener::AuditOpener(VaultId vault, const AuditEpochKeys& keys)
+    : vault_(vault), epochs_(keys) {}
 
 // The leaf does not say which epoch it was sealed to; the newest is tried first.
 absl::StatusOr<SecretBytes> AuditOpener::OpenKeyLeaf(Bytes body) const {
   bool epochs_missing = false;
-  const std::vector<AuditEpochInfo> epochs = keyring_.AuditEpochs();
+  const std::vector<AuditEpochInfo> epochs = epochs_.AuditEpochs();
   for (auto epoch = epochs.rbegin(); epoch != epochs.rend(); ++epoch) {
-    const auto private_key = keyring_.AuditEpochPrivateKey(epoch->epoch);
+    const auto private_key = epochs_.AuditEpochPrivateKey(epoch->epoch);
     if (absl::IsUnavailable(private_key.status())) return private_key.status();
     if (!private_key.ok()) {
       epochs_missing = true;
@@ -114,29 +122,29 @@ absl::StatusOr<SecretBytes> AuditOpener::OpenKeyLeaf(Bytes body) const {
       return key;
     }
   }
-  if (epochs_missing) {
-    return WithReason(absl::NotFoundError("the audit epoch of this entry was destroyed"),
-                      reason::kExpired);
-  }
+  if (epochs_missing || !epochs_.Complete()) return SecretBytes();
   return absl::DataLossError("does not open");
 }
 
 absl::StatusOr<AuditOpener::Opened> AuditOpener::OpenLeaf(Bytes leaf) {
   TV_ASSIGN_OR_RETURN(const audit::LeafView view, audit::ParseLeaf(leaf));
   const std::lock_guard lock(mu_);
-  const auto known = keys_.find(view.key_id);
+  auto known = keys_.find(view.key_id);
   if (view.type == audit::LeafType::kKey) {
     if (known == keys_.end()) {
       TV_ASSIGN_OR_RETURN(SecretBytes key, OpenKeyLeaf(view.body));
       if (keys_.size() >= kMaxOpenEntryKeys) keys_.clear();
-      keys_.emplace(view.key_id, std::move(key));
+      known = keys_.emplace(view.key_id, std::move(key)).first;
     }
+    if (known->second.empty()) return Destroyed();
     return Opened{LeafKind::kKey, {}};
   }
-  if (keyring_.sealed()) return keyring_.MetaKey().status();
+  // A vault that was sealed reads nothing, even before what is open here was forgotten.
+  TV_RETURN_IF_ERROR(epochs_.CheckUnsealed());
   if (known == keys_.end()) {
     return absl::FailedPreconditionError("the key leaf of this entry was not read yet");
   }
+  if (known->second.empty()) return Destroyed();
   const std::string header = audit::LeafHeader(audit::LeafType::kEntry, view.key_id);
   TV_ASSIGN_OR_RETURN(const WipedBuffer plain,
                       Open(known->second, Use::kAuditEntry, AsBytes(header), view.body, vault_));

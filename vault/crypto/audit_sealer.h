@@ -14,10 +14,9 @@
 #include "vault/base/random.h"
 #include "vault/base/secret.h"
 #include "vault/base/status.h"
+#include "vault/crypto/audit_epoch.h"
 
 namespace televault::crypto {
-
-class Keyring;
 
 // A sealed entry as it goes into the log.
 struct SealedLeaf {
@@ -64,10 +63,10 @@ class AuditSealer {
 };
 
 // Opens leaves of the log, in any order once their key leaf was opened.
-// Threads: any. Borrows: keyring (which must be unsealed to open key leaves).
+// Threads: any. Borrows: keys (a keyring must be unsealed).
 class AuditOpener {
  public:
-  AuditOpener(VaultId vault, const Keyring& keyring);
+  AuditOpener(VaultId vault, const AuditEpochKeys& keys);
 
   enum class LeafKind { kKey, kEntry };
   struct Opened {
@@ -84,8 +83,9 @@ class AuditOpener {
   absl::StatusOr<SecretBytes> OpenKeyLeaf(Bytes body) const;
 
   const VaultId vault_;
-  const Keyring& keyring_;
+  const AuditEpochKeys& epochs_;
   std::mutex mu_;  // guards keys_
+  // Empty: the epoch was destroyed. So its entries are not looked for again and again.
   std::map<std::array<uint8_t, 16>, SecretBytes> keys_;
 };
 

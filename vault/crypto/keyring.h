@@ -17,6 +17,7 @@
 #include "vault/base/secret.h"
 #include "vault/base/status.h"
 #include "vault/base/time.h"
+#include "vault/crypto/audit_epoch.h"
 #include "vault/crypto/key_slots.h"
 #include "vault/crypto/unseal.h"
 
@@ -29,19 +30,12 @@ struct DataKey {
   SecretBytes key;
 };
 using DataKeyRef = std::shared_ptr<const DataKey>;
-using SecretRef = std::shared_ptr<const SecretBytes>;
 
 // What is known about a data key without opening it.
 struct DataKeyInfo {
   PartitionId partition;
   KeyId id;
   WallTime deadline;
-};
-
-struct AuditEpochInfo {
-  uint32_t epoch = 0;
-  std::array<uint8_t, 32> public_key{};  // X25519
-  WallTime created_at;
 };
 
 // Tells a further directory of keyring and slot secrets from an empty mount point; random.
@@ -95,7 +89,7 @@ struct KeyringOptions {
 // slot that did not open may hold a newer generation than the one that did.
 // Failure: a failed write is UNAVAILABLE and changes nothing in memory; the next write goes to a
 // new slot, so that whatever reached the disk is superseded.
-class Keyring {
+class Keyring : public AuditEpochKeys {
  public:
   // Creates the first generation under `root`; the keyring is unsealed. ALREADY_EXISTS if a
   // directory already holds a keyring.
@@ -117,7 +111,7 @@ class Keyring {
   // use.
   absl::Status DropReplica(const ReplicaId& id);
   bool settled() const;
-  ~Keyring();
+  ~Keyring() override;
   Keyring(const Keyring&) = delete;
   Keyring& operator=(const Keyring&) = delete;
 
@@ -174,10 +168,11 @@ class Keyring {
 
   // --- audit epochs ---
   AuditEpochInfo CurrentAuditEpoch() const;  // works while sealed
-  std::vector<AuditEpochInfo> AuditEpochs() const;
+  bool Complete() const override { return true; }
+  absl::Status CheckUnsealed() const override { return Kek().status(); }
+  std::vector<AuditEpochInfo> AuditEpochs() const override;
   absl::StatusOr<AuditEpochInfo> RotateAuditEpoch(WallTime now);
-  // UNAVAILABLE/SEALED; NOT_FOUND with reason EXPIRED once shredded.
-  absl::StatusOr<SecretRef> AuditEpochPrivateKey(uint32_t epoch) const;
+  absl::StatusOr<SecretRef> AuditEpochPrivateKey(uint32_t epoch) const override;
 
   // --- state ---
   uint64_t generation() const;  // grows with every write; for the anchor

@@ -52,9 +52,12 @@ absl::StatusOr<std::optional<record::v1::AuditEntry>> EntryReader::Open(LeafInde
                                                                         const std::string& leaf) {
   auto opened = opener_.OpenLeaf(AsBytes(leaf));
   if (absl::IsFailedPrecondition(opened.status())) {
-    TV_RETURN_IF_ERROR(FindKeyLeaf(index));
+    const absl::Status found = FindKeyLeaf(index);
+    if (!found.ok() && ReasonOf(found) != reason::kExpired) return found;
     opened = opener_.OpenLeaf(AsBytes(leaf));
   }
+  // Its epoch was destroyed: it proves what it proves, and says nothing any more.
+  if (ReasonOf(opened.status()) == reason::kExpired) return std::nullopt;
   TV_RETURN_IF_ERROR(opened.status());
   if (opened->kind == crypto::AuditOpener::LeafKind::kKey) return std::nullopt;
   record::v1::AuditEntry entry;
