@@ -1,7 +1,10 @@
 #include "vault/query/normalize.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <span>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -53,10 +56,13 @@ class Writer {
       case Kind::kParameter:
         return absl::StrCat("$", expr.int_value);
       case Kind::kBool:
+        return Literal(expr.int_value != 0 ? "true" : "false");
       case Kind::kInt:
+        return Literal(absl::StrCat(expr.int_value));
       case Kind::kDouble:
+        return Literal(NumberText(expr.double_value));
       case Kind::kString:
-        return absl::StrCat("$", ++next_);
+        return Literal(expr.text);
       case Kind::kOperator:
         return OperatorText(expr);
       case Kind::kAnd:
@@ -106,7 +112,13 @@ class Writer {
     return expr.kind == Kind::kInt ? absl::StrCat(expr.int_value) : Text(expr);
   }
 
+  std::vector<std::string> TakeLiterals() { return std::move(literals_); }
+
  private:
+  std::string Literal(std::string text) {
+    literals_.push_back(std::move(text));
+    return absl::StrCat("$", ++next_);
+  }
   std::string OperatorText(const Expr& expr) {
     if (expr.args.size() == 1) return absl::StrCat("(", expr.name, " ", Text(expr.args[0]), ")");
     const std::string_view name = expr.name == "~~"    ? std::string_view("LIKE")
@@ -136,6 +148,7 @@ class Writer {
   }
 
   int64_t next_;
+  std::vector<std::string> literals_;
 };
 
 int64_t HighestParameter(const ast::Select& select) {
@@ -154,7 +167,14 @@ int64_t HighestParameter(const ast::Select& select) {
 
 }  // namespace
 
-std::string NormalizedText(const ast::Select& select, std::string_view dataset) {
+std::string NumberText(double value) {
+  constexpr size_t kMaxDigits = 32;
+  std::array<char, kMaxDigits> text;
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), value);
+  return std::string(text.data(), end.ptr);
+}
+
+NormalizedQuery Normalize(const ast::Select& select, std::string_view dataset) {
   Writer writer(HighestParameter(select));
   std::string out = select.distinct ? "SELECT DISTINCT" : "SELECT";
   for (size_t i = 0; i < select.items.size(); ++i) {
@@ -175,7 +195,7 @@ std::string NormalizedText(const ast::Select& select, std::string_view dataset) 
   }
   if (select.limit.has_value()) absl::StrAppend(&out, " LIMIT ", writer.Text(*select.limit));
   if (select.offset.has_value()) absl::StrAppend(&out, " OFFSET ", writer.Text(*select.offset));
-  return out;
+  return {std::move(out), writer.TakeLiterals()};
 }
 
 }  // namespace televault::query

@@ -161,7 +161,9 @@ absl::StatusOr<ParsedQuery> Parse(std::string_view sql) {
   TV_ASSIGN_OR_RETURN(const pg_query::ParseResult tree, ParseTree(query.text));
   TV_ASSIGN_OR_RETURN(Statement statement, ConvertStatement(tree, query.text));
   query.dataset = std::move(statement.dataset);
-  query.normalized = NormalizedText(statement.select, query.dataset);
+  NormalizedQuery normalized = Normalize(statement.select, query.dataset);
+  query.normalized = std::move(normalized.text);
+  query.literals = std::move(normalized.literals);
   query.select = std::make_shared<const ast::Select>(std::move(statement.select));
   const FingerprintResult fingerprint(pg_query_fingerprint(query.text.c_str()));
   if (fingerprint->error != nullptr) return SqlError(sql, -1, "the text has no fingerprint");

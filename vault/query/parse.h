@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "vault/base/status.h"
 #include "vault/query/ast.h"
@@ -11,10 +12,11 @@ namespace televault::query {
 
 // One SELECT of the subset in docs/sql.md, not yet bound to a dataset's schema.
 struct ParsedQuery {
-  std::string dataset;      // the one name after FROM
-  std::string normalized;   // literals replaced by $n: safe for audit entries and grants
-  std::string fingerprint;  // 16 hex digits, equal for queries of equal shape
-  std::string text;         // as received; never leaves in an error text
+  std::string dataset;                // the one name after FROM
+  std::string normalized;             // literals replaced by $n: safe for audit entries and grants
+  std::vector<std::string> literals;  // in the order of their numbers in `normalized`
+  std::string fingerprint;            // 16 hex digits, equal for queries of equal shape
+  std::string text;                   // as received; never leaves in an error text
   std::shared_ptr<const ast::Select> select;  // shared: plans of one query point at the same tree
 };
 

@@ -86,6 +86,19 @@ TEST(ParseTest, NormalizedTextAndFingerprintForgetLiteralsSpacingAndComments) {
   EXPECT_EQ(a.normalized, b.normalized);
   EXPECT_EQ(a.fingerprint, b.fingerprint);
   EXPECT_EQ(a.fingerprint.size(), 16u);
+  EXPECT_THAT(a.literals, ::testing::ElementsAre("secret", "-5", "3"));
+  EXPECT_THAT(b.literals, ::testing::ElementsAre("other", "7", "10"));
+}
+
+TEST(ParseTest, LiteralsComeInTheOrderOfTheirNumbersBehindTheParameters) {
+  TV_ASSERT_OK_AND_ASSIGN(
+      const ParsedQuery query,
+      Parse("SELECT count(*) FILTER (WHERE b = true) FROM d WHERE a = $1 AND c IN ('x', 1.50, "
+            "'y') GROUP BY 1"));
+  EXPECT_EQ(query.normalized,
+            "SELECT count(*) FILTER (WHERE (b = $2)) FROM d WHERE ((a = $1) AND (c IN ($3, $4, "
+            "$5))) GROUP BY 1");
+  EXPECT_THAT(query.literals, ::testing::ElementsAre("true", "x", "1.5", "y"));
 }
 
 TEST(ParseTest, NormalizedTextReadsBackAsItself) {
