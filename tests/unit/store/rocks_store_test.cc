@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -277,6 +278,40 @@ TEST_F(RocksStoreTest, FlippedBytesAreNoticed) {
     ++flipped;
   }
   ASSERT_GT(flipped, 0);
+  auto opened = harness_.Open();
+  if (!opened.ok()) return;  // noticed already
+  TV_ASSERT_OK_AND_ASSIGN(const auto view, (*opened)->Pin());
+  EXPECT_THAT(view->Get(Family::kMeta, "a"), StatusIs(absl::StatusCode::kDataLoss));
+}
+
+TEST_F(RocksStoreTest, AnOlderFileInThePlaceOfANewerIsNoticed) {
+  const auto files = [&] {
+    std::set<std::filesystem::path> found;
+    for (const auto& entry : std::filesystem::directory_iterator(harness_.data() + "/db")) {
+      if (entry.path().extension() == ".sst") found.insert(entry.path());
+    }
+    return found;
+  };
+  const auto flush = [&] {
+    TV_ASSERT_OK_AND_ASSIGN(const EraseReport flushed, store_->ErasePartition(kMonday));
+    ASSERT_TRUE(flushed.complete);
+  };
+  ASSERT_EQ(Put("a", std::string(4096, '1')), CommitOutcome::kOk);
+  ASSERT_NO_FATAL_FAILURE(flush());
+  const std::set<std::filesystem::path> older = files();
+  ASSERT_FALSE(older.empty());
+  const std::string kept = harness_.data() + "/kept";
+  std::filesystem::copy(*older.begin(), kept);
+  ASSERT_EQ(Put("a", std::string(4096, '2')), CommitOutcome::kOk);
+  ASSERT_NO_FATAL_FAILURE(flush());
+  store_.reset();
+  int replaced = 0;
+  for (const auto& path : files()) {
+    if (older.contains(path)) continue;
+    std::filesystem::copy(kept, path, std::filesystem::copy_options::overwrite_existing);
+    ++replaced;
+  }
+  ASSERT_GT(replaced, 0);
   auto opened = harness_.Open();
   if (!opened.ok()) return;  // noticed already
   TV_ASSERT_OK_AND_ASSIGN(const auto view, (*opened)->Pin());
