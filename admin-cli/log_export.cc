@@ -40,6 +40,24 @@ absl::StatusOr<std::string> ReadLogFile(const std::string& directory, const std:
   return PosixFileSystem().ReadFile(full, kMaxFileBytes);
 }
 
+absl::StatusOr<std::vector<std::string>> ReadExportedLeaves(const std::string& directory,
+                                                            uint64_t first, uint64_t size) {
+  const TileId bundle{.level = 0,
+                      .index = first / audit::kTileWidth,
+                      .width = audit::TileWidthAt(0, first / audit::kTileWidth, size)};
+  TV_ASSIGN_OR_RETURN(const std::string bytes, ReadLogFile(directory, audit::BundlePath(bundle)));
+  TV_ASSIGN_OR_RETURN(const auto views, audit::ParseBundle(bytes, bundle.width));
+  return std::vector<std::string>(views.begin(), views.end());
+}
+
+absl::StatusOr<std::string> ReadExportedLeaf(const std::string& directory, uint64_t index,
+                                             uint64_t size) {
+  const uint64_t within = index % audit::kTileWidth;
+  TV_ASSIGN_OR_RETURN(std::vector<std::string> leaves,
+                      ReadExportedLeaves(directory, index - within, size));
+  return std::move(leaves.at(within));
+}
+
 absl::StatusOr<std::unique_ptr<LogExporter>> LogExporter::Open(const std::string& directory,
                                                                const audit::VerifierKey& key) {
   TV_RETURN_IF_ERROR(MakeParents(directory + "/checkpoint"));

@@ -15,6 +15,14 @@ namespace televault::cli {
 // Reads a file of an exported log. NOT_FOUND where there is none.
 absl::StatusOr<std::string> ReadLogFile(const std::string& directory, const std::string& path);
 
+// Leaves [first, first + 256), fewer at the end of a log of `size` leaves. Bounds: `first` is a
+// multiple of 256 below `size`. DATA_LOSS: a bundle that is none.
+absl::StatusOr<std::vector<std::string>> ReadExportedLeaves(const std::string& directory,
+                                                            uint64_t first, uint64_t size);
+// Bounds: index < size.
+absl::StatusOr<std::string> ReadExportedLeaf(const std::string& directory, uint64_t index,
+                                             uint64_t size);
+
 // Writes the audit log as a tlog-tiles directory, from where an earlier export stopped.
 // Refuses to trust what lies there: the earlier part must give the root of its signed checkpoint.
 // Threads: one.  Borrows: nothing.

@@ -2,8 +2,9 @@
 
 #include <cerrno>
 #include <fcntl.h>
-#include <string_view>
 #include <unistd.h>
+
+#include "vault/base/bytes.h"
 
 namespace televault::cli {
 
@@ -20,16 +21,19 @@ SecretFile::~SecretFile() {
 
 absl::Status SecretFile::Write(const std::string& secret) {
   const std::string line = secret + "\n";
+  return WriteBytes(AsBytes(line));
+}
+
+absl::Status SecretFile::WriteBytes(std::span<const uint8_t> secret) {
   // Kept from here on whatever happens: a torn secret tells more than a missing file.
   written_ = true;
-  std::string_view rest = line;
-  while (!rest.empty()) {
-    const ssize_t count = write(fd_, rest.data(), rest.size());
+  while (!secret.empty()) {
+    const ssize_t count = write(fd_, secret.data(), secret.size());
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return absl::ErrnoToStatus(errno, path_);
     // A disk that is full takes nothing and may leave no reason.
     if (count == 0) return absl::DataLossError(path_ + ": the secret was written in part only");
-    rest.remove_prefix(static_cast<size_t>(count));
+    secret = secret.subspan(static_cast<size_t>(count));
   }
   return fsync(fd_) == 0 ? absl::OkStatus() : absl::ErrnoToStatus(errno, path_);
 }

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -21,6 +23,8 @@ class SecretFile {
 
   // One line, durable.
   absl::Status Write(const std::string& secret);
+  // As it is, durable.
+  absl::Status WriteBytes(std::span<const uint8_t> secret);
 
  private:
   SecretFile(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}

@@ -4,7 +4,10 @@
 #include "absl/strings/str_cat.h"
 
 #include "admin-cli/arguments.h"
+#include "admin-cli/commands/audit_entries.h"
 #include "admin-cli/commands/audit_log.h"
+#include "admin-cli/commands/audit_report.h"
+#include "admin-cli/commands/audit_witness.h"
 #include "admin-cli/commands/command.h"
 #include "admin-cli/output/emit.h"
 #include "admin-cli/output/text.h"
@@ -12,7 +15,6 @@
 #include "audit/encoding.h"
 #include "audit/entry.h"
 #include "audit/proof_file.h"
-#include "vault/base/clock.h"
 #include "vault/base/file_system.h"
 #include "vault/client/retry.h"
 
@@ -23,19 +25,15 @@ constexpr client::milliseconds kTailTimeout{24 * 3'600'000};
 constexpr int kTailAttempts = 10;
 constexpr int kProofMode = 0644;
 
-struct FilterArgs {
-  std::string since;
-  std::string until;
-  std::string person;
-  std::string method;
-  std::string dataset;
-  std::string purpose;
-  std::string verdict;
-  std::string kind;
-};
 struct ListArgs {
   FilterArgs filter;
   PageArgs pages;
+};
+struct SearchArgs {
+  FilterArgs filter;
+  PageArgs pages;
+  std::string value;
+  std::string value_file;
 };
 struct TailArgs {
   FilterArgs filter;
@@ -50,83 +48,10 @@ struct ProofArgs {
   std::string out;
 };
 
-void DeclareFilter(CLI::App& verb, FilterArgs& args) {
-  verb.add_option("--since", args.since, "RFC 3339, a day, or 7d for seven days ago");
-  verb.add_option("--until", args.until, "Before this time");
-  verb.add_option("--person", args.person, "Only this person's calls");
-  verb.add_option("--method", args.method, "Query, Append, retention.shred, …");
-  verb.add_option("--dataset", args.dataset, "Only calls about it");
-  verb.add_option("--purpose", args.purpose, "Only calls for it");
-  verb.add_option("--verdict", args.verdict, "allow or deny")
-      ->check(CLI::IsMember({"allow", "deny"}));
-  verb.add_option("--kind", args.kind, "intent, outcome or event")
-      ->check(CLI::IsMember({"intent", "outcome", "event"}));
-}
-
-absl::StatusOr<v1::EntryFilter> ToFilter(const FilterArgs& args) {
-  const WallTime now = SystemClock().Wall();
-  v1::EntryFilter filter;
-  if (!args.since.empty()) {
-    TV_ASSIGN_OR_RETURN(const WallTime since, ParseTime("--since", args.since, now));
-    *filter.mutable_since() = ToTimestamp(since);
-  }
-  if (!args.until.empty()) {
-    TV_ASSIGN_OR_RETURN(const WallTime until, ParseTime("--until", args.until, now));
-    *filter.mutable_until() = ToTimestamp(until);
-  }
-  filter.set_principal(args.person);
-  filter.set_method(args.method);
-  filter.set_dataset(args.dataset);
-  filter.set_purpose(args.purpose);
-  if (args.verdict == "allow") filter.set_verdict(record::v1::VERDICT_ALLOW);
-  if (args.verdict == "deny") filter.set_verdict(record::v1::VERDICT_DENY);
-  if (args.kind == "intent") filter.set_kind(record::v1::ENTRY_KIND_INTENT);
-  if (args.kind == "outcome") filter.set_kind(record::v1::ENTRY_KIND_OUTCOME);
-  if (args.kind == "event") filter.set_kind(record::v1::ENTRY_KIND_EVENT);
-  return filter;
-}
-
-Json FromEntry(const v1::IndexedEntry& entry) {
-  Json object{{"index", entry.index()}};
-  const Json members = ToJson(entry.entry());
-  for (const auto& [name, value] : members.items()) object[name] = value;
-  return object;
-}
-
-std::string Time(const Json& entry) {
-  return FormatRfc3339(WallTime{entry["time_us"].get<int64_t>()});
-}
-std::string Person(const Json& entry) {
-  const Json& principal = entry["principal"];
-  return principal.is_null() ? "" : CellText(principal["person"]);
-}
-std::string Method(const Json& entry) {
-  const std::string method = entry["method"].get<std::string>();
-  const size_t slash = method.rfind('/');
-  return slash == std::string::npos ? method : method.substr(slash + 1);
-}
-std::string Result(const Json& entry) {
-  const std::string verdict = entry["verdict"].get<std::string>();
-  const std::string reason = entry["reason"].get<std::string>();
-  return reason.empty() || reason == "OK" ? verdict : absl::StrCat(verdict, " ", reason);
-}
-
-const std::vector<ListColumn>& Columns() {
-  static const std::vector<ListColumn> columns = {{"index", "index", Align::kRight},
-                                                  {"time", "", Align::kLeft, &Time},
-                                                  {"kind", "kind"},
-                                                  {"who", "", Align::kLeft, &Person},
-                                                  {"method", "", Align::kLeft, &Method},
-                                                  {"dataset", "dataset"},
-                                                  {"purpose", "purpose"},
-                                                  {"result", "", Align::kLeft, &Result},
-                                                  {"rows", "rows_returned", Align::kRight}};
-  return columns;
-}
-
 // Newest first, as the vault lists them.
 absl::StatusOr<std::vector<v1::IndexedEntry>> Fetch(Context& context, const v1::EntryFilter& filter,
-                                                    const PageArgs& pages) {
+                                                    const PageArgs& pages,
+                                                    const std::string& literal = "") {
   TV_ASSIGN_OR_RETURN(client::Vault* const vault, context.Connect());
   std::vector<v1::IndexedEntry> entries;
   const auto fetch = [&](uint32_t size, const std::string& token) -> absl::StatusOr<std::string> {
@@ -134,6 +59,7 @@ absl::StatusOr<std::vector<v1::IndexedEntry>> Fetch(Context& context, const v1::
     *request.mutable_filter() = filter;
     request.set_page_size(size);
     request.set_page_token(token);
+    request.set_literal(literal);
     client::Call call = context.NewCall();
     TV_ASSIGN_OR_RETURN(const auto response, vault->ListEntries(request, call));
     context.Observe(response.receipt());
@@ -153,8 +79,37 @@ absl::StatusOr<ExitCode> RunList(Context& context, const ListArgs& args) {
   TV_ASSIGN_OR_RETURN(const v1::EntryFilter filter, ToFilter(args.filter));
   TV_ASSIGN_OR_RETURN(const auto entries, Fetch(context, filter, args.pages));
   std::vector<Json> rows;
-  for (const v1::IndexedEntry& entry : entries) rows.push_back(FromEntry(entry));
-  EmitList(context, rows, Columns());
+  for (const v1::IndexedEntry& entry : entries) rows.push_back(EntryJson(entry));
+  EmitList(context, rows, EntryColumns());
+  return ExitCode::kOk;
+}
+
+void DeclareSearch(CLI::App& verb, SearchArgs& args) {
+  CLI::Option* const value = verb.add_option(
+      "--value", args.value, "The literal or parameter, as in the query but without quotes");
+  verb.add_option("--value-file", args.value_file,
+                  "The same out of a file, or - for standard input: others see the command line")
+      ->excludes(value);
+  DeclareFilter(verb, args.filter);
+  DeclarePages(verb, args.pages);
+}
+
+absl::StatusOr<ExitCode> RunSearch(Context& context, const SearchArgs& args) {
+  constexpr size_t kMaxValueBytes = 4'096;
+  std::string value = args.value;
+  if (!args.value_file.empty()) {
+    TV_ASSIGN_OR_RETURN(value, ReadText(args.value_file, kMaxValueBytes));
+    if (value.ends_with('\n')) value.pop_back();
+  }
+  if (value.empty()) {
+    return absl::InvalidArgumentError(
+        "nothing to search for: give --value or --value-file; `audit list` takes other filters");
+  }
+  TV_ASSIGN_OR_RETURN(const v1::EntryFilter filter, ToFilter(args.filter));
+  TV_ASSIGN_OR_RETURN(const auto entries, Fetch(context, filter, args.pages, value));
+  std::vector<Json> rows;
+  for (const v1::IndexedEntry& entry : entries) rows.push_back(EntryJson(entry));
+  EmitList(context, rows, EntryColumns());
   return ExitCode::kOk;
 }
 
@@ -164,15 +119,6 @@ void DeclareTail(CLI::App& verb, TailArgs& args) {
       ->check(CLI::Range(0, 1000))
       ->capture_default_str();
   verb.add_flag("-f,--follow", args.follow, "Go on with new entries until interrupted");
-}
-
-void PrintEntry(Context& context, const v1::IndexedEntry& entry) {
-  if (context.format() == OutputFormat::kTable) {
-    context.out() << entry.index() << "  " << Printable(audit::Sentence(entry.entry())) << '\n'
-                  << std::flush;
-  } else {
-    context.out() << Dump(FromEntry(entry), -1) << '\n' << std::flush;
-  }
 }
 
 // Follows the log; after a broken stream it goes on behind the last entry shown.
@@ -246,7 +192,7 @@ absl::StatusOr<ExitCode> RunShow(Context& context, const IndexArgs& args) {
   if (context.format() == OutputFormat::kTable) {
     context.out() << Printable(audit::Sentence(response.entry().entry())) << "\n\n";
   }
-  EmitObject(context, FromEntry(response.entry()));
+  EmitObject(context, EntryJson(response.entry()));
   context.Note("The log holds this entry: its proof was verified.");
   return ExitCode::kOk;
 }
@@ -280,10 +226,14 @@ absl::StatusOr<ExitCode> RunProof(Context& context, const ProofArgs& args) {
 void AddAudit(CLI::App& root, Choice& choice) {
   CLI::App* const noun = AddNoun(root, "audit", "The audit trail: read, verify, export");
   AddVerb(*noun, choice, "list", "Entries, newest first", &DeclareList, &RunList);
+  AddVerb(*noun, choice, "search", "Entries of queries that held a value, which is nowhere kept",
+          &DeclareSearch, &RunSearch);
   AddVerb(*noun, choice, "show", "One entry, with its proof verified", &DeclareIndex, &RunShow);
   AddVerb(*noun, choice, "tail", "Newest entries as sentences; -f goes on", &DeclareTail, &RunTail);
   AddVerb(*noun, choice, "proof", "Proof that the log holds an entry", &DeclareProof, &RunProof);
+  AddAuditReport(*noun, choice);
   AddAuditLog(*noun, choice);
+  AddAuditWitness(*noun, choice);
 }
 
 }  // namespace televault::cli

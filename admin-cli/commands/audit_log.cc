@@ -1,14 +1,26 @@
 #include "admin-cli/commands/audit_log.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 
+#include "admin-cli/arguments.h"
+#include "admin-cli/commands/audit_entries.h"
 #include "admin-cli/log_export.h"
 #include "admin-cli/output/emit.h"
 #include "admin-cli/output/text.h"
 #include "admin-cli/pin_store.h"
 #include "admin-cli/pinning.h"
+#include "admin-cli/secret_file.h"
 #include "audit/encoding.h"
+#include "audit/entry.h"
+#include "audit/policy.h"
+#include "audit/proof_file.h"
 #include "audit/verifier.h"
+#include "vault/base/file_system.h"
+#include "vault/base/random.h"
+#include "vault/crypto/audit_key_file.h"
+#include "vault/crypto/audit_sealer.h"
 
 namespace televault::cli {
 namespace {
@@ -19,9 +31,14 @@ constexpr client::milliseconds kExportTimeout{30 * 60'000};
 struct VerifyArgs {
   std::string directory;
   std::string key;
+  std::string policy;
+  std::string receipt;
 };
 struct ExportArgs {
   std::string directory;
+  bool cosigned = false;
+  std::string key_file;
+  std::string reason;
 };
 
 void DeclareVerify(CLI::App& verb, VerifyArgs& args) {
@@ -29,6 +46,30 @@ void DeclareVerify(CLI::App& verb, VerifyArgs& args) {
       verb.add_option("--dir", args.directory, "Exported log; needs no vault and no token");
   verb.add_option("--key", args.key, "Key the log must be signed with (vkey); default: the pinned")
       ->needs(directory);
+  CLI::Option* const policy = verb.add_option(
+      "--policy", args.policy, "Witnesses that must have cosigned the log (C2SP tlog-policy)");
+  verb.add_option("--receipt", args.receipt,
+                  "Only that the log holds the entry of this receipt (.tlog-proof)")
+      ->excludes(policy);
+}
+
+absl::StatusOr<audit::Policy> ReadPolicy(const std::string& path) {
+  TV_ASSIGN_OR_RETURN(const std::string text, ReadText(path, audit::kMaxPolicyBytes));
+  auto policy = audit::Policy::Parse(text);
+  if (policy.ok()) return policy;
+  return absl::InvalidArgumentError(absl::StrCat(path, ": ", policy.status().message()));
+}
+
+// Names of the policy's witnesses that cosigned `note`; VERIFICATION_FAILED where they are too few.
+absl::StatusOr<Json> CheckWitnesses(std::string_view note, const audit::Policy& policy,
+                                    const audit::VerifierKey& key) {
+  const auto check = audit::CheckPolicy(note, policy, &key);
+  if (!check.ok()) return VerificationFailed(check.status());
+  Json names = Json::array();
+  for (const audit::Cosigner& cosigner : check->cosigners) names.push_back(cosigner.name);
+  if (check->quorum) return names;
+  return VerificationFailed(absl::StrCat("too few witnesses have cosigned: ", names.size(), " of ",
+                                         policy.witnesses().size(), ", which is no quorum"));
 }
 
 // The pinned head of the log `key`, where this machine has one for this very key.
@@ -48,6 +89,34 @@ absl::StatusOr<audit::VerifierKey> OfflineKey(const Context& context, const Veri
   return KnownLogKey(context, OriginOf(note));
 }
 
+absl::StatusOr<audit::VerifyReport> Verify(const std::string& directory,
+                                           const audit::VerifyOptions& options) {
+  audit::VerifyReport report = audit::VerifyLog(
+      [&](const std::string& path) { return ReadLogFile(directory, path); }, options);
+  if (report.status.ok()) return report;
+  const std::string where = report.first_bad_index.has_value()
+                                ? absl::StrCat(" (first at entry ", *report.first_bad_index, ")")
+                                : "";
+  return VerificationFailed(absl::StrCat(directory, ": ", report.status.message(), where));
+}
+
+absl::StatusOr<audit::ProofFile> ReadProof(const std::string& path) {
+  constexpr size_t kMaxProofBytes = audit::kMaxNoteBytes + 128 * 1024;
+  TV_ASSIGN_OR_RETURN(const std::string text, ReadText(path, kMaxProofBytes));
+  auto proof = audit::ParseProofFile(text);
+  if (proof.ok()) return proof;
+  return absl::InvalidArgumentError(absl::StrCat(path, ": ", proof.status().message()));
+}
+
+absl::StatusOr<ExitCode> ReportReceipt(Context& context, const audit::ProofFile& proof,
+                                       const audit::Checkpoint& checkpoint) {
+  EmitObject(context, Json{{"origin", checkpoint.origin},
+                           {"verified", true},
+                           {"index", proof.index},
+                           {"size", checkpoint.size}});
+  return ExitCode::kOk;
+}
+
 absl::StatusOr<ExitCode> VerifyDirectory(Context& context, const VerifyArgs& args) {
   TV_ASSIGN_OR_RETURN(const audit::VerifierKey key, OfflineKey(context, args));
   audit::VerifyOptions options{.key = key};
@@ -59,30 +128,26 @@ absl::StatusOr<ExitCode> VerifyDirectory(Context& context, const VerifyArgs& arg
                                            (*pinned)->size <= checkpoint->size) {
     options.pinned = **pinned;
   }
-  const audit::VerifyReport report = audit::VerifyLog(
-      [&](const std::string& path) { return ReadLogFile(args.directory, path); }, options);
-  if (!report.status.ok()) {
-    const std::string where = report.first_bad_index.has_value()
-                                  ? absl::StrCat(" (first at entry ", *report.first_bad_index, ")")
-                                  : "";
-    return VerificationFailed(absl::StrCat(args.directory, ": ", report.status.message(), where));
+  TV_ASSIGN_OR_RETURN(const audit::VerifyReport report, Verify(args.directory, options));
+  Json result{{"origin", key.name()},      {"verified", true},
+              {"entries", report.entries}, {"entry_bytes", report.entry_bytes},
+              {"tiles", report.tiles},     {"extends_pin", options.pinned.has_value()}};
+  if (!args.policy.empty()) {
+    TV_ASSIGN_OR_RETURN(const audit::Policy policy, ReadPolicy(args.policy));
+    TV_ASSIGN_OR_RETURN(result["cosigned_by"], CheckWitnesses(note, policy, key));
   }
-  EmitObject(context, Json{{"origin", key.name()},
-                           {"verified", true},
-                           {"entries", report.entries},
-                           {"entry_bytes", report.entry_bytes},
-                           {"tiles", report.tiles},
-                           {"extends_pin", options.pinned.has_value()}});
+  EmitObject(context, result);
   return ExitCode::kOk;
 }
 
 // Hands every leaf from `first` on to `take`; answers the checkpoint that covers them.
 absl::StatusOr<std::string> Export(
-    Context& context, uint64_t first,
+    Context& context, uint64_t first, bool cosigned,
     const std::function<absl::Status(std::span<const uint8_t>)>& take) {
   TV_ASSIGN_OR_RETURN(client::Vault* const vault, context.Connect());
   v1::ExportLeavesRequest request;
   request.set_first_index(first);
+  request.set_cosigned(cosigned);
   client::Call call = context.NewCall(kExportTimeout);
   TV_ASSIGN_OR_RETURN(const auto stream, vault->ExportLeaves(request, call));
   uint64_t next = first;
@@ -115,38 +180,148 @@ absl::StatusOr<audit::VerifierKey> PinnedKey(Context& context) {
   return KnownLogKey(context, OriginOf(head.checkpoint()));
 }
 
-absl::StatusOr<ExitCode> VerifyOnline(Context& context) {
+// The receipt of a call against an exported log: its proof, and that the export goes on from the
+// very tree the receipt was given for.
+absl::StatusOr<ExitCode> VerifyReceiptOffline(Context& context, const VerifyArgs& args) {
+  TV_ASSIGN_OR_RETURN(const audit::VerifierKey key, OfflineKey(context, args));
+  TV_ASSIGN_OR_RETURN(const audit::ProofFile proof, ReadProof(args.receipt));
+  TV_ASSIGN_OR_RETURN(const std::string note,
+                      ReadLogFile(args.directory, std::string(audit::kCheckpointPath)));
+  const auto exported = audit::OpenCheckpoint(note, key);
+  if (!exported.ok()) return VerificationFailed(exported.status());
+  if (proof.index >= exported->size) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(args.directory, " ends before entry ", proof.index, ": export again"));
+  }
+  const auto leaf = ReadExportedLeaf(args.directory, proof.index, exported->size);
+  if (!leaf.ok()) return VerificationFailed(leaf.status());
+  const auto receipt = audit::VerifyProofFile(proof, audit::LeafHash(audit::AsBytes(*leaf)), key);
+  if (!receipt.ok()) return VerificationFailed(receipt.status());
+  if (receipt->size > exported->size) {
+    return absl::InvalidArgumentError(absl::StrCat(args.directory, " has ", exported->size,
+                                                   " entries, the receipt is one of ",
+                                                   receipt->size, ": export again"));
+  }
+  TV_RETURN_IF_ERROR(Verify(args.directory, {.key = key, .pinned = *receipt}).status());
+  return ReportReceipt(context, proof, *receipt);
+}
+
+absl::StatusOr<ExitCode> VerifyReceiptOnline(Context& context, const VerifyArgs& args) {
+  TV_ASSIGN_OR_RETURN(const audit::ProofFile proof, ReadProof(args.receipt));
+  TV_ASSIGN_OR_RETURN(const audit::VerifierKey key, PinnedKey(context));
+  TV_ASSIGN_OR_RETURN(client::Vault* const vault, context.Connect());
+  v1::GetInclusionProofRequest request;
+  request.set_index(proof.index);
+  client::Call call = context.NewCall();
+  TV_ASSIGN_OR_RETURN(const auto response, vault->GetInclusionProof(request, call));
+  const auto leaf_hash = audit::HashFromBytes(audit::AsBytes(response.leaf_hash()));
+  if (!leaf_hash.ok()) return VerificationFailed(leaf_hash.status());
+  const auto newest = audit::ParseProofFile(response.proof());
+  if (!newest.ok() || newest->index != proof.index) {
+    return VerificationFailed("the vault's proof is not one of this entry");
+  }
+  if (const auto held = audit::VerifyProofFile(*newest, *leaf_hash, key); !held.ok()) {
+    return VerificationFailed(held.status());
+  }
+  const auto receipt = audit::VerifyProofFile(proof, *leaf_hash, key);
+  if (!receipt.ok()) return VerificationFailed(receipt.status());
+  // Both trees are held against the pin, and so against each other, when the command ends.
+  context.Observe(proof.checkpoint);
+  context.Observe(newest->checkpoint);
+  TV_RETURN_IF_ERROR(CheckPins(context));
+  return ReportReceipt(context, proof, *receipt);
+}
+
+absl::StatusOr<ExitCode> VerifyOnline(Context& context, const VerifyArgs& args) {
+  std::optional<audit::Policy> policy;
+  if (!args.policy.empty()) {
+    TV_ASSIGN_OR_RETURN(policy, ReadPolicy(args.policy));
+  }
+  // What was seen before this command: PinnedKey moves the pin to the newest.
   TV_ASSIGN_OR_RETURN(const audit::VerifierKey key, PinnedKey(context));
   TV_ASSIGN_OR_RETURN(const auto pinned, PinnedHead(key));
   std::optional<audit::TreeHead> head;
-  if (pinned.has_value()) head = pinned->Head();
+  // What witnesses cosigned is older than the pin; the two are compared when the command ends.
+  if (pinned.has_value() && !policy.has_value()) head = pinned->Head();
   audit::LeafStreamVerifier verifier(head);
   uint64_t bytes = 0;
-  TV_ASSIGN_OR_RETURN(const std::string note,
-                      Export(context, 0, [&](std::span<const uint8_t> leaf) -> absl::Status {
-                        bytes += leaf.size();
-                        const absl::Status status = verifier.Append(leaf);
-                        return status.ok() ? status : VerificationFailed(status);
-                      }));
+  TV_ASSIGN_OR_RETURN(
+      const std::string note,
+      Export(context, 0, policy.has_value(), [&](std::span<const uint8_t> leaf) -> absl::Status {
+        bytes += leaf.size();
+        const absl::Status status = verifier.Append(leaf);
+        return status.ok() ? status : VerificationFailed(status);
+      }));
   const auto checkpoint = audit::OpenCheckpoint(note, key);
   if (!checkpoint.ok()) return VerificationFailed(checkpoint.status());
   if (const absl::Status status = verifier.Finish(*checkpoint); !status.ok()) {
     return VerificationFailed(status);
   }
-  EmitObject(context, Json{{"origin", checkpoint->origin},
-                           {"verified", true},
-                           {"entries", checkpoint->size},
-                           {"entry_bytes", bytes},
-                           {"extends_pin", head.has_value()}});
+  Json result{{"origin", checkpoint->origin},
+              {"verified", true},
+              {"entries", checkpoint->size},
+              {"entry_bytes", bytes},
+              {"extends_pin", pinned.has_value()}};
+  if (policy.has_value()) {
+    TV_ASSIGN_OR_RETURN(result["cosigned_by"], CheckWitnesses(note, *policy, key));
+    TV_RETURN_IF_ERROR(CheckPins(context));
+  }
+  EmitObject(context, result);
   return ExitCode::kOk;
 }
 
 absl::StatusOr<ExitCode> RunVerify(Context& context, const VerifyArgs& args) {
-  return args.directory.empty() ? VerifyOnline(context) : VerifyDirectory(context, args);
+  if (!args.receipt.empty()) {
+    return args.directory.empty() ? VerifyReceiptOnline(context, args)
+                                  : VerifyReceiptOffline(context, args);
+  }
+  return args.directory.empty() ? VerifyOnline(context, args) : VerifyDirectory(context, args);
 }
 
 void DeclareExport(CLI::App& verb, ExportArgs& args) {
   verb.add_option("dir", args.directory, "Directory; an earlier export is continued")->required();
+  verb.add_flag(
+      "--cosigned", args.cosigned,
+      "Up to the newest checkpoint that witnesses have cosigned, with their cosignatures");
+  CLI::Option* const reason =
+      verb.add_option("--reason", args.reason, "What the keys are for; kept in the trail");
+  verb.add_option("--key-file", args.key_file,
+                  "New file for the keys that read the log, for `audit decrypt`; whoever has it "
+                  "reads unseen")
+      ->needs(reason);
+}
+
+// Asks for the keys of the trail, sealed to a pair made for this one call.
+absl::Status ExportKeys(Context& context, const ExportArgs& args) {
+  // Before anything is asked for: what comes must have a place to go.
+  TV_ASSIGN_OR_RETURN(const auto file, SecretFile::Create(args.key_file));
+  TV_ASSIGN_OR_RETURN(client::Vault* const vault, context.Connect());
+  const crypto::AuditKeyRecipient recipient(SystemRandom());
+  v1::ExportAuditKeysRequest request;
+  request.set_recipient_public_key(recipient.public_key().data(), recipient.public_key().size());
+  request.set_reason(args.reason);
+  client::Call call = context.NewCall();
+  TV_ASSIGN_OR_RETURN(const auto response, vault->ExportAuditKeys(request, call));
+  context.Observe(response.receipt());
+  VaultId id;
+  if (response.vault_id().size() != id.bytes.size()) {
+    return VerificationFailed("the vault's id is not 16 bytes long");
+  }
+  std::copy(response.vault_id().begin(), response.vault_id().end(), id.bytes.begin());
+  crypto::ExportedAuditKeys keys(id);
+  for (const v1::SealedAuditKey& sealed : response.keys()) {
+    crypto::AuditEpochInfo info{.epoch = sealed.epoch()};
+    if (sealed.public_key().size() != info.public_key.size()) {
+      return VerificationFailed("the public half of an audit epoch is not 32 bytes long");
+    }
+    std::copy(sealed.public_key().begin(), sealed.public_key().end(), info.public_key.begin());
+    auto opened = recipient.Open(televault::AsBytes(sealed.sealed_private_key()));
+    if (!opened.ok()) return VerificationFailed(opened.status());
+    if (const absl::Status added = keys.Add(info, *std::move(opened)); !added.ok()) {
+      return VerificationFailed(added);
+    }
+  }
+  return file->WriteBytes(keys.Format());
 }
 
 absl::StatusOr<ExitCode> RunExport(Context& context, const ExportArgs& args) {
@@ -154,15 +329,79 @@ absl::StatusOr<ExitCode> RunExport(Context& context, const ExportArgs& args) {
   TV_ASSIGN_OR_RETURN(const auto exporter, LogExporter::Open(args.directory, key));
   const uint64_t first = exporter->next_index();
   TV_ASSIGN_OR_RETURN(const std::string note,
-                      Export(context, first, [&](std::span<const uint8_t> leaf) {
+                      Export(context, first, args.cosigned, [&](std::span<const uint8_t> leaf) {
                         return exporter->Append(leaf);
                       }));
   TV_RETURN_IF_ERROR(exporter->Finish(note));
+  if (!args.key_file.empty()) TV_RETURN_IF_ERROR(ExportKeys(context, args));
   EmitObject(context, Json{{"origin", key.name()},
                            {"directory", args.directory},
                            {"entries", exporter->next_index()},
                            {"new_entries", exporter->next_index() - first},
                            {"vkey", key.Text()}});
+  return ExitCode::kOk;
+}
+
+struct DecryptArgs {
+  std::string directory;
+  std::string key_file;
+  FilterArgs filter;
+};
+
+void DeclareDecrypt(CLI::App& verb, DecryptArgs& args) {
+  verb.add_option("--dir", args.directory, "Exported log")->required();
+  verb.add_option("--key-file", args.key_file, "Keys that `audit export --key-file` wrote")
+      ->required();
+  DeclareFilter(verb, args.filter);
+}
+
+absl::StatusOr<crypto::ExportedAuditKeys> ReadKeyFile(const std::string& path) {
+  WipedBuffer text(crypto::kMaxAuditKeyFileBytes);
+  TV_ASSIGN_OR_RETURN(const size_t size, PosixFileSystem().ReadInto(path, 0, text));
+  text.resize(size);
+  auto keys = crypto::ExportedAuditKeys::Parse(televault::AsText(text));
+  if (keys.ok()) return keys;
+  return absl::InvalidArgumentError(absl::StrCat(path, ": ", keys.status().message()));
+}
+
+// Reads what it is given: whether the log is whole is for `audit verify` to say.
+absl::StatusOr<ExitCode> RunDecrypt(Context& context, const DecryptArgs& args) {
+  TV_ASSIGN_OR_RETURN(const v1::EntryFilter filter, ToFilter(args.filter));
+  TV_RETURN_IF_ERROR(audit::CheckFilter(filter));
+  TV_ASSIGN_OR_RETURN(const crypto::ExportedAuditKeys keys, ReadKeyFile(args.key_file));
+  TV_ASSIGN_OR_RETURN(const std::string note,
+                      ReadLogFile(args.directory, std::string(audit::kCheckpointPath)));
+  TV_ASSIGN_OR_RETURN(const audit::Note parsed, audit::ParseNote(note));
+  TV_ASSIGN_OR_RETURN(const audit::Checkpoint checkpoint, audit::ParseCheckpointBody(parsed.text));
+  crypto::AuditOpener opener(keys.vault(), keys);
+  uint64_t unreadable = 0;
+  for (uint64_t first = 0; first < checkpoint.size; first += audit::kTileWidth) {
+    TV_ASSIGN_OR_RETURN(const std::vector<std::string> leaves,
+                        ReadExportedLeaves(args.directory, first, checkpoint.size));
+    for (size_t i = 0; i < leaves.size(); ++i) {
+      const auto opened = opener.OpenLeaf(televault::AsBytes(leaves[i]));
+      if (ReasonOf(opened.status()) == reason::kExpired ||
+          absl::IsFailedPrecondition(opened.status())) {
+        ++unreadable;
+        continue;
+      }
+      if (!opened.ok()) {
+        return VerificationFailed(
+            absl::StrCat("entry ", first + i, " does not open: ", opened.status().message()));
+      }
+      v1::IndexedEntry entry;
+      entry.set_index(first + i);
+      if (opened->kind == crypto::AuditOpener::LeafKind::kKey) continue;
+      if (!entry.mutable_entry()->ParseFromString(opened->entry)) {
+        return VerificationFailed(absl::StrCat("entry ", first + i, " opened but cannot be read"));
+      }
+      if (audit::Matches(filter, entry.entry())) PrintEntry(context, entry);
+      if (!context.out()) return ExitCode::kOk;
+    }
+  }
+  if (unreadable > 0) {
+    context.Note(absl::StrCat(unreadable, " leaves are sealed to audit epochs without a key here"));
+  }
   return ExitCode::kOk;
 }
 
@@ -174,6 +413,8 @@ void AddAuditLog(CLI::App& audit, Choice& choice) {
           &DeclareVerify, &RunVerify);
   AddVerb(audit, choice, "export", "Copy the log as a tlog-tiles directory", &DeclareExport,
           &RunExport);
+  AddVerb(audit, choice, "decrypt", "Read an exported log with its keys, without a vault",
+          &DeclareDecrypt, &RunDecrypt);
 }
 
 }  // namespace televault::cli

@@ -29,7 +29,7 @@ MAY_INCLUDE["service"] = set(LEFT) | set(USE_CASES)
 MAY_INCLUDE["daemon"] = MAY_INCLUDE["service"] | {"service"}
 MAY_INCLUDE["client"] = {"base", "block", "catalog", "mapping"}
 MAY_INCLUDE["gateway"] = {"base", "catalog", "mapping", "client"}
-MAY_INCLUDE["admin-cli"] = {"base", "block", "catalog", "mapping", "client"}
+MAY_INCLUDE["admin-cli"] = {"base", "block", "catalog", "mapping", "client", "crypto"}
 PURE = {"auth", "audit"}
 
 # include prefix (regular expression) → folders that may use it. Tests may use anything.
@@ -44,7 +44,7 @@ HOMES = [
     (r"openssl/", {"daemon"}),
     (r"CLI/", {"admin-cli", "daemon"}),
     (r"toml\+\+/", {"daemon"}),
-    (r"httplib", {"gateway", "admin-cli"}),
+    (r"httplib", {"gateway", "admin-cli", "daemon"}),
 ]
 
 # --- banned calls ---------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <fcntl.h>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <poll.h>
@@ -113,6 +114,63 @@ absl::StatusOr<ProcessResult> RunProcess(const std::vector<std::string>& argumen
   return result;
 }
 
+BackgroundProcess::BackgroundProcess(const std::vector<std::string>& arguments,
+                                     const std::string& error_path)
+    : error_path_(error_path) {
+  int pipe_ends[2];
+  TV_CHECK(::pipe2(pipe_ends, O_CLOEXEC) == 0);
+  const int err = OpenForWriting(error_path);
+  const auto pid = Spawn(arguments, {}, pipe_ends[1], err);
+  ::close(pipe_ends[1]);
+  ::close(err);
+  TV_CHECK(pid.ok());
+  pid_ = *pid;
+  out_ = pipe_ends[0];
+}
+
+BackgroundProcess::~BackgroundProcess() {
+  if (pid_ > 0) {
+    ::kill(pid_, SIGKILL);
+    AwaitEnd(pid_);
+  }
+  ::close(out_);
+}
+
+absl::StatusOr<std::string> BackgroundProcess::AwaitLine(const std::string& prefix) {
+  size_t end = 0;
+  while ((end = read_.find('\n')) == std::string::npos) {
+    pollfd waiting{out_, POLLIN, 0};
+    const int ready = ::poll(&waiting, 1, kReadyTimeoutMs);
+    if (ready < 0 && errno == EINTR) continue;
+    char buffer[512];
+    const ssize_t got = ready > 0 ? ::read(out_, buffer, sizeof buffer) : 0;
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return absl::InternalError("no line came: " + ReadWholeFile(error_path_));
+    read_.append(buffer, static_cast<size_t>(got));
+  }
+  const std::string line = read_.substr(0, end);
+  read_.erase(0, end + 1);
+  if (line.starts_with(prefix)) return line.substr(prefix.size());
+  return absl::InternalError("another line than " + prefix + "…: " + line);
+}
+
+int BackgroundProcess::Terminate() {
+  ::kill(pid_, SIGTERM);
+  const int status = AwaitEnd(pid_);
+  pid_ = 0;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+bool Await(const std::function<bool()>& holds) {
+  constexpr int kTimes = 600;
+  constexpr int kIntervalMs = 50;
+  for (int i = 0; i < kTimes; ++i) {
+    if (holds()) return true;
+    ::poll(nullptr, 0, kIntervalMs);
+  }
+  return false;
+}
+
 Daemon::Daemon(DaemonOptions options) : options_(std::move(options)) {}
 
 Daemon::~Daemon() { Kill(); }
@@ -153,6 +211,21 @@ absl::Status Daemon::Init() {
     if (token.text.empty()) return absl::InternalError("init wrote no token");
     operators_.push_back(std::move(token));
   }
+  WriteFile(directory_.Path("televault.toml"),
+            absl::StrReplaceAll(options_.config, {{"@DIRECTORY@", directory()}}));
+  return absl::OkStatus();
+}
+
+absl::Status Daemon::InitAsCopyOf(const Daemon& stopped) {
+  TV_CHECK(!stopped.running());
+  for (const auto& entry : std::filesystem::directory_iterator(stopped.directory())) {
+    if (entry.is_socket()) continue;
+    std::filesystem::copy(entry.path(),
+                          std::filesystem::path(directory()) / entry.path().filename(),
+                          std::filesystem::copy_options::recursive);
+  }
+  operators_ = stopped.operators_;
+  vkey_ = stopped.vkey_;
   WriteFile(directory_.Path("televault.toml"),
             absl::StrReplaceAll(options_.config, {{"@DIRECTORY@", directory()}}));
   return absl::OkStatus();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -23,6 +24,30 @@ struct ProcessResult {
 };
 
 using Environment = std::vector<std::pair<std::string, std::string>>;
+
+// A process that runs beside the test and is killed with this.
+// Threads: one.
+class BackgroundProcess {
+ public:
+  // `arguments` begin with the binary; standard error goes to the file `error_path`.
+  BackgroundProcess(const std::vector<std::string>& arguments, const std::string& error_path);
+  ~BackgroundProcess();
+  BackgroundProcess(const BackgroundProcess&) = delete;
+  BackgroundProcess& operator=(const BackgroundProcess&) = delete;
+  // Waits for the next line of standard output, which begins with `prefix`; what follows that.
+  absl::StatusOr<std::string> AwaitLine(const std::string& prefix);
+  // SIGTERM, to the end of the process: its exit code, -1 for a signal.
+  int Terminate();
+
+ private:
+  const std::string error_path_;
+  pid_t pid_ = 0;
+  int out_ = -1;
+  std::string read_;  // and not handed out yet
+};
+
+// Asks `holds` every 50 ms, for half a minute at most.
+bool Await(const std::function<bool()>& holds);
 
 // Runs `arguments` (the first is the binary) to its end; output goes through files in `directory`.
 absl::StatusOr<ProcessResult> RunProcess(const std::vector<std::string>& arguments,
@@ -63,6 +88,8 @@ class Daemon {
 
   // `televaultd init` with the operators alice and bob.
   absl::Status Init();
+  // Instead of Init: a copy of everything that a stopped daemon has, keys, anchor and tokens too.
+  absl::Status InitAsCopyOf(const Daemon& stopped);
   // `televaultd serve`, to READY. `extra` is added to the environment of this run, `flags` to its
   // command line.
   absl::Status Start(const Environment& extra = {}, const std::vector<std::string>& flags = {});

@@ -334,6 +334,11 @@ absl::StatusOr<v1::GetConsistencyProofResponse> Vault::GetConsistencyProof(
   return impl_->Unary<v1::GetConsistencyProofResponse>(&v1::AuditService::Stub::GetConsistencyProof,
                                                        *impl_->audit, Repeat::kSafe, request, call);
 }
+absl::StatusOr<v1::ExportAuditKeysResponse> Vault::ExportAuditKeys(
+    const v1::ExportAuditKeysRequest& request, Call& call) {
+  return impl_->Unary<v1::ExportAuditKeysResponse>(&v1::AuditService::Stub::ExportAuditKeys,
+                                                   *impl_->audit, Repeat::kSafe, request, call);
+}
 absl::StatusOr<std::unique_ptr<MessageStream<v1::ExportLeavesResponse>>> Vault::ExportLeaves(
     const v1::ExportLeavesRequest& request, Call& call) {
   return impl_->Stream<v1::ExportLeavesResponse>(&v1::AuditService::Stub::ExportLeaves,

@@ -87,6 +87,8 @@ class Vault {
       const v1::GetInclusionProofRequest& request, Call& call);
   absl::StatusOr<v1::GetConsistencyProofResponse> GetConsistencyProof(
       const v1::GetConsistencyProofRequest& request, Call& call);
+  absl::StatusOr<v1::ExportAuditKeysResponse> ExportAuditKeys(
+      const v1::ExportAuditKeysRequest& request, Call& call);
   absl::StatusOr<std::unique_ptr<MessageStream<v1::ExportLeavesResponse>>> ExportLeaves(
       const v1::ExportLeavesRequest& request, Call& call);
 

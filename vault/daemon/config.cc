@@ -111,6 +111,8 @@ Settings SettingsOf(Config& config) {
       {"limits.worker_threads", Number(config.worker_threads, 4, 512)},
       {"limits.queries_in_flight",
        Number(config.queries_in_flight, 1, limits::kMaxQueriesInFlight)},
+      {"witnesses.policy", Text(config.witness_policy)},
+      {"witnesses.tick", Duration(config.witness_tick, "1s", "3600s")},
       {"retention.tick", Duration(config.retention_tick, "1s", "60s")},
       {"merge.tick", Duration(config.merge_tick, "1s", "60s")},
       {"drain.timeout", Duration(config.drain_timeout, "1ms", "120s")},

@@ -33,9 +33,11 @@ struct Config {
   std::string adopt_reason;
   service::LogFormat log_format = service::LogFormat::kText;
   service::LogLevel log_level = service::LogLevel::kInfo;
-  size_t query_memory_bytes = 0;  // 0 = limits::kDefaultQueryMemoryBytes
-  size_t worker_threads = 64;     // 4 … 512: calls that may wait for the disk at one time
-  size_t queries_in_flight = 16;  // 1 … limits::kMaxQueriesInFlight
+  size_t query_memory_bytes = 0;          // 0 = limits::kDefaultQueryMemoryBytes
+  size_t worker_threads = 64;             // 4 … 512: calls that may wait for the disk at one time
+  size_t queries_in_flight = 16;          // 1 … limits::kMaxQueriesInFlight
+  std::string witness_policy;             // C2SP tlog-policy file; "" = no witnesses
+  microseconds witness_tick{10'000'000};  // 1 s … 3600 s: how often they are asked to cosign
   microseconds retention_tick{10'000'000};  // 1 s … 60 s
   microseconds merge_tick{5'000'000};       // 1 s … 60 s
   microseconds drain_timeout{10'000'000};   // 0 … 120 s: how long SIGTERM waits for calls

@@ -46,6 +46,13 @@ void Vault::StartHousekeeping() {
       Repeat(config_.retention_tick, [this](const auto& stop) { return RunRetention(stop); }));
   threads_.push_back(
       Repeat(config_.merge_tick, [this](const auto& stop) { return RunMerges(stop); }));
+  if (witnesses_ != nullptr) {
+    threads_.push_back(Repeat(config_.witness_tick, [this](const std::stop_token& stop) {
+      if (!lockdown_->control_mode().empty()) return false;
+      witnesses_->Submit([&stop] { return !stop.stop_requested(); });
+      return true;
+    }));
+  }
   threads_.push_back(Repeat(kMarkTick, [this](const auto&) {
     MarkRecovery();
     return true;
@@ -141,6 +148,17 @@ absl::Status Vault::ForgetOldQueries(service::DataPlane& data) {
   return absl::OkStatus();
 }
 
+// A month of the trail is what can be made unreadable at one time.
+absl::Status Vault::StartEpochOfMonth() {
+  constexpr size_t kYearAndMonth = 7;
+  const WallTime now = lockdown_->SteadyTime();
+  const auto month_of = [](WallTime time) { return FormatRfc3339(time).substr(0, kYearAndMonth); };
+  if (month_of(keyring_->CurrentAuditEpoch().created_at) >= month_of(now)) return absl::OkStatus();
+  TV_ASSIGN_OR_RETURN(const crypto::AuditEpochInfo epoch, keyring_->RotateAuditEpoch(now));
+  sealer_->UseEpoch(epoch.epoch, epoch.public_key);
+  return RecordEvent("audit.epoch", absl::StrCat(epoch.epoch));
+}
+
 bool Vault::RunMerges(const std::stop_token& stop) {
   const auto data = Data();
   if (!data.ok() || !lockdown_->control_mode().empty()) return false;
@@ -149,6 +167,9 @@ bool Vault::RunMerges(const std::stop_token& stop) {
   }
   if (const absl::Status status = ForgetOldQueries(**data); !status.ok()) {
     Log(LogLevel::kError, "old access requests not shortened", {{"why", MessageOf(status)}});
+  }
+  if (const absl::Status status = StartEpochOfMonth(); !status.ok()) {
+    Log(LogLevel::kError, "no audit epoch for the month", {{"why", MessageOf(status)}});
   }
   for (const PartitionId partition : (*data)->merger->Due(around_.clock.Wall())) {
     // After a seal what is held here keeps the next unseal waiting.

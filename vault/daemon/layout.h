@@ -20,6 +20,7 @@ struct Layout {
   std::string keyring_dir() const { return data_dir + "/keyring"; }
   std::string slot_dir() const { return data_dir + "/slots"; }
   std::string store_dir() const { return data_dir + "/store"; }
+  std::string cosigned() const { return data_dir + "/cosigned"; }
   std::string tls_dir() const { return data_dir + "/tls"; }
   // Outside the data directory by default, so that a copied-back directory is noticed.
   std::string default_anchor() const { return data_dir + ".anchor"; }

@@ -76,6 +76,7 @@ absl::StatusOr<std::unique_ptr<Vault>> Vault::Open(const Config& config,
   TV_RETURN_IF_ERROR(vault->OpenKeyring());
   vault->OpenLockdown();
   TV_RETURN_IF_ERROR(vault->OpenEngine());
+  TV_RETURN_IF_ERROR(vault->OpenWitnesses());
   return vault;
 }
 
@@ -204,6 +205,7 @@ absl::Status Vault::OpenEngine() {
   meta_ = std::make_unique<store::MetaStore>(identity_.vault, *keyring_, around_.random);
   recorder_ = std::make_unique<service::Recorder>(*sealer_, *engine_.journal, around_.clock,
                                                   around_.random);
+  literals_ = std::make_unique<service::LiteralHashes>(*keyring_);
   entries_ = std::make_unique<service::EntryReader>(*engine_.journal, *opener_);
   recovery_.emplace(
       CrashRecovery::Parts{*engine_.journal, *entries_, *recorder_, std::as_const(*lockdown_)});
@@ -218,6 +220,17 @@ absl::Status Vault::OpenEngine() {
   // What is overdue goes before anybody can ask, sealed, quarantined or not. Readers refuse it, and
   // housekeeping tries again: lockdown must not wait for it.
   ShredWithoutData();
+  return absl::OkStatus();
+}
+
+absl::Status Vault::OpenWitnesses() {
+  if (config_.witness_policy.empty()) return absl::OkStatus();
+  TV_ASSIGN_OR_RETURN(audit::VerifierKey log, audit::VerifierKey::Parse(signer_->vkey()));
+  TV_ASSIGN_OR_RETURN(audit::Policy policy,
+                      ReadWitnessPolicy(around_.fs, config_.witness_policy, log));
+  witnesses_ = std::make_unique<Witnesses>(
+      Witnesses::Parts{*engine_.journal, *recorder_, around_.fs, around_.clock, PlainHttpPost(),
+                       std::move(policy), std::move(log), layout_.cosigned()});
   return absl::OkStatus();
 }
 
@@ -280,7 +293,7 @@ std::shared_ptr<service::DataPlane> Vault::NewDataPlane() {
     const std::lock_guard lock(planes_->mu);
     ++planes_->alive;
   }
-  return {new service::DataPlane{.store = *engine_.store, .meta = *meta_},
+  return {new service::DataPlane{.store = *engine_.store, .meta = *meta_, .literals = *literals_},
           [planes = planes_](service::DataPlane* last) {
             delete last;
             const std::lock_guard lock(planes->mu);

@@ -24,6 +24,7 @@
 #include "vault/daemon/crash_recovery.h"
 #include "vault/daemon/key_replicas.h"
 #include "vault/daemon/layout.h"
+#include "vault/daemon/witnesses.h"
 #include "vault/incident/lockdown_manager.h"
 #include "vault/service/data_plane.h"
 #include "vault/service/entry_reader.h"
@@ -36,12 +37,12 @@ namespace televault::daemon {
 
 // One opened vault: owns every part and ties them together.
 // Refuses to serve: listeners and calls are the server's.
-// Threads: any; five of its own, so that none waits for the work of another: housekeeping (lock
-// state, clock, anchor), shredding, purging, merging, marking; a sixth seals when a lockdown says
-// so.
-// Invariants: (1) lock state is read before any key. (2) The gate reports SEALED until the data
-// plane is complete, overdue shreds included. (3) No thread of its own holds the state mutex over
-// I/O of the data plane. (4) A data plane is built only after nobody holds an earlier one.
+// Threads: any; some of its own, so that none waits for the work of another: housekeeping (lock
+// state, clock, anchor), shredding, purging, merging, marking, asking witnesses; one more seals
+// when a lockdown says so. Invariants: (1) lock state is read before any key. (2) The gate reports
+// SEALED until the data plane is complete, overdue shreds included. (3) No thread of its own holds
+// the state mutex over I/O of the data plane. (4) A data plane is built only after nobody holds an
+// earlier one.
 class Vault final : public service::DataPlaneSource, public service::VaultControl {
  public:
   struct Surroundings {
@@ -83,8 +84,12 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   service::Recorder& recorder() { return *recorder_; }
   store::Journal& journal() { return *engine_.journal; }
   service::EntryReader& entries() { return *entries_; }
+  const service::LiteralHashes& literals() const { return *literals_; }
   service::StreamRegistry& streams() { return streams_; }
+  const crypto::AuditEpochKeys& audit_keys() const { return *keyring_; }
   const std::string& vkey() const { return signer_->vkey(); }
+  // The newest checkpoint with a quorum of cosignatures; "" = none, or no witnesses.
+  std::string Cosigned() const { return witnesses_ == nullptr ? "" : witnesses_->Cosigned(); }
   const Identity& identity() const { return identity_; }
   // Writes keyring and control generation and the lock epoch to the anchor; durable when OK.
   absl::Status RecordGenerations();
@@ -97,6 +102,7 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   absl::Status OpenKeyring();
   void OpenLockdown();
   absl::Status OpenEngine();
+  absl::Status OpenWitnesses();
   std::shared_ptr<service::DataPlane> NewDataPlane();
   absl::StatusOr<std::shared_ptr<service::DataPlane>> BuildDataPlane();
   // An error once no unseal is to begin or go on: a stop, control mode, a lockdown at level seal.
@@ -114,6 +120,7 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   void SealOnLockdown(std::stop_token stop);
   absl::Status ForgetOldBatches(service::DataPlane& data);
   absl::Status ForgetOldQueries(service::DataPlane& data);
+  absl::Status StartEpochOfMonth();
   absl::Status RecordForgetting(const char* method, size_t records,
                                 std::vector<store::Mutation> mutations);
   // False while there are no datasets to work on.
@@ -144,8 +151,10 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   store::Engine engine_;
   std::unique_ptr<store::MetaStore> meta_;
   std::unique_ptr<service::Recorder> recorder_;
+  std::unique_ptr<service::LiteralHashes> literals_;
   std::unique_ptr<service::EntryReader> entries_;
   std::optional<CrashRecovery> recovery_;
+  std::unique_ptr<Witnesses> witnesses_;  // none: null
   service::StreamRegistry streams_;
   WallTime started_at_;
 

@@ -42,6 +42,17 @@ v1::GetStatusResponse Vault::Status() {
   if (const absl::Status there = replicas_->Check(keyring_->KnownReplicas()); !there.ok()) {
     status.add_warnings(std::string(there.message()));
   }
+  if (witnesses_ != nullptr) {
+    *status.mutable_witnesses() = witnesses_->Status();
+    if (!status.witnesses().quorum()) {
+      status.add_warnings("too few witnesses have cosigned the audit log (witnesses.policy)");
+    }
+    for (const v1::Witness& witness : status.witnesses().witnesses()) {
+      if (witness.refuses()) {
+        status.add_warnings("witness " + witness.name() + " refuses the log: " + witness.problem());
+      }
+    }
+  }
   if (SecretsMayBeSwapped()) {
     status.add_warnings(
         "keys in memory could not be locked there and may reach swap: raise the limit on locked "

@@ -1,15 +1,18 @@
 #include "vault/service/audit_service.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 
 #include "absl/strings/numbers.h"
 
 #include "audit/checkpoint.h"
 #include "audit/entry.h"
+#include "audit/leaf.h"
 #include "audit/note.h"
 #include "audit/proof_file.h"
 #include "vault/base/bytes.h"
+#include "vault/crypto/audit_key_file.h"
 #include "vault/service/paging.h"
 
 namespace televault::service {
@@ -28,12 +31,27 @@ struct SignedTree {
   std::string checkpoint;
 };
 
+absl::StatusOr<SignedTree> Parsed(const std::string& text) {
+  if (text.empty()) {
+    return absl::FailedPreconditionError("no quorum of witnesses has cosigned the log yet");
+  }
+  TV_ASSIGN_OR_RETURN(const audit::Note note, audit::ParseNote(text));
+  TV_ASSIGN_OR_RETURN(const audit::Checkpoint checkpoint, audit::ParseCheckpointBody(note.text));
+  return SignedTree{checkpoint.size, text};
+}
+
 absl::StatusOr<SignedTree> NewestSigned(const store::Journal& journal) {
   const store::CommitReceipt head = journal.Head();
   if (head.checkpoint.empty()) return absl::UnavailableError("the log has no signed tree yet");
-  TV_ASSIGN_OR_RETURN(const audit::Note note, audit::ParseNote(head.checkpoint));
-  TV_ASSIGN_OR_RETURN(const audit::Checkpoint checkpoint, audit::ParseCheckpointBody(note.text));
-  return SignedTree{std::min(checkpoint.size, head.tree_size), head.checkpoint};
+  TV_ASSIGN_OR_RETURN(SignedTree tree, Parsed(head.checkpoint));
+  tree.size = std::min(tree.size, head.tree_size);
+  return tree;
+}
+
+// An entry, not a key: one that nobody can open any more is still there.
+bool IsSealedEntry(const std::string& leaf) {
+  const auto view = audit::ParseLeaf(AsBytes(leaf));
+  return view.ok() && view->type == audit::LeafType::kEntry;
 }
 
 absl::StatusOr<uint64_t> ParseCursor(const std::string& token, uint64_t newest) {
@@ -44,9 +62,10 @@ absl::StatusOr<uint64_t> ParseCursor(const std::string& token, uint64_t newest) 
   return std::min(end, newest);
 }
 
-absl::Status List(store::Journal& journal, EntryReader& entries,
+absl::Status List(store::Journal& journal, EntryReader& entries, const LiteralHashes& literals,
                   const v1::ListEntriesRequest& request, v1::ListEntriesResponse& response) {
   TV_RETURN_IF_ERROR(audit::CheckFilter(request.filter()));
+  TV_ASSIGN_OR_RETURN(const LiteralHashes::Wanted wanted, literals.Find(request.literal()));
   TV_ASSIGN_OR_RETURN(const Page page, ParsePage(request.page_size(), ""));
   TV_ASSIGN_OR_RETURN(uint64_t end, ParseCursor(request.page_token(), journal.Head().tree_size));
   uint64_t scanned = 0;
@@ -57,6 +76,7 @@ absl::Status List(store::Journal& journal, EntryReader& entries,
       ++scanned;
       TV_ASSIGN_OR_RETURN(const auto entry, entries.Open(LeafIndex(index), leaves[index - begin]));
       if (!entry.has_value() || !audit::Matches(request.filter(), *entry)) continue;
+      if (!request.literal().empty() && !wanted.In(*entry)) continue;
       auto& out = *response.add_entries();
       out.set_index(index);
       *out.mutable_entry() = *entry;
@@ -120,6 +140,35 @@ absl::Status Consistency(const store::Journal& journal,
   return absl::OkStatus();
 }
 
+absl::Status ExportKeys(const crypto::AuditEpochKeys& keys, const VaultId& vault, Call& call,
+                        const v1::ExportAuditKeysRequest& request,
+                        v1::ExportAuditKeysResponse& response) {
+  std::array<uint8_t, 32> recipient{};
+  if (request.recipient_public_key().size() != recipient.size()) {
+    return absl::InvalidArgumentError("recipient_public_key: must be 32 bytes (X25519)");
+  }
+  if (request.reason().empty() || request.reason().size() > audit::kMaxEntryTextBytes) {
+    return absl::InvalidArgumentError("reason: says in 1 to 512 bytes what the keys are for");
+  }
+  std::copy(request.recipient_public_key().begin(), request.recipient_public_key().end(),
+            recipient.begin());
+  (*call.entry.mutable_details())["why"] = request.reason();
+  response.set_vault_id(vault.bytes.data(), vault.bytes.size());
+  std::string epochs;
+  for (const crypto::AuditEpochInfo& epoch : keys.AuditEpochs()) {
+    const auto sealed = crypto::SealAuditKeyTo(keys, epoch.epoch, recipient);
+    if (ReasonOf(sealed.status()) == reason::kExpired) continue;
+    TV_RETURN_IF_ERROR(sealed.status());
+    auto& out = *response.add_keys();
+    out.set_epoch(epoch.epoch);
+    out.set_public_key(epoch.public_key.data(), epoch.public_key.size());
+    out.set_sealed_private_key(*sealed);
+    epochs += (epochs.empty() ? "" : " ") + std::to_string(epoch.epoch);
+  }
+  (*call.entry.mutable_details())["epochs"] = epochs;
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* AuditServiceImpl::ListEntries(grpc::CallbackServerContext* context,
@@ -129,7 +178,8 @@ grpc::ServerUnaryReactor* AuditServiceImpl::ListEntries(grpc::CallbackServerCont
       serving_, context, "/televault.v1.AuditService/ListEntries", request, response,
       [this](Call& call, const auto& in, auto& out) {
         call.security_event = true;  // the trail can be reviewed with a full disk
-        return List(journal_, entries_, in, out);
+        if (!in.literal().empty()) (*call.entry.mutable_details())["searched"] = "literal";
+        return List(log_.journal, log_.entries, log_.literals, in, out);
       });
 }
 
@@ -141,7 +191,7 @@ grpc::ServerUnaryReactor* AuditServiceImpl::GetEntry(grpc::CallbackServerContext
       [this](Call& call, const auto& in, auto& out) {
         call.security_event = true;
         (*call.entry.mutable_details())["index"] = std::to_string(in.index());
-        return Get(journal_, entries_, in, out);
+        return Get(log_.journal, log_.entries, in, out);
       });
 }
 
@@ -151,8 +201,9 @@ grpc::ServerUnaryReactor* AuditServiceImpl::GetCheckpoint(grpc::CallbackServerCo
   return ServeUnary<v1::GetCheckpointRequest, v1::GetCheckpointResponse>(
       serving_, context, "/televault.v1.AuditService/GetCheckpoint", request, response,
       [this](Call&, const auto&, auto& out) {
-        out.set_checkpoint(journal_.Head().checkpoint);
-        out.set_vkey(vkey_);
+        out.set_checkpoint(log_.journal.Head().checkpoint);
+        out.set_vkey(log_.vkey);
+        out.set_cosigned(log_.cosigned());
         return absl::OkStatus();
       });
 }
@@ -162,7 +213,7 @@ grpc::ServerUnaryReactor* AuditServiceImpl::GetInclusionProof(grpc::CallbackServ
                                                               grpc::ByteBuffer* response) {
   return ServeUnary<v1::GetInclusionProofRequest, v1::GetInclusionProofResponse>(
       serving_, context, "/televault.v1.AuditService/GetInclusionProof", request, response,
-      [this](Call&, const auto& in, auto& out) { return Inclusion(journal_, in, out); });
+      [this](Call&, const auto& in, auto& out) { return Inclusion(log_.journal, in, out); });
 }
 
 grpc::ServerUnaryReactor* AuditServiceImpl::GetConsistencyProof(
@@ -170,7 +221,18 @@ grpc::ServerUnaryReactor* AuditServiceImpl::GetConsistencyProof(
     grpc::ByteBuffer* response) {
   return ServeUnary<v1::GetConsistencyProofRequest, v1::GetConsistencyProofResponse>(
       serving_, context, "/televault.v1.AuditService/GetConsistencyProof", request, response,
-      [this](Call&, const auto& in, auto& out) { return Consistency(journal_, in, out); });
+      [this](Call&, const auto& in, auto& out) { return Consistency(log_.journal, in, out); });
+}
+
+grpc::ServerUnaryReactor* AuditServiceImpl::ExportAuditKeys(grpc::CallbackServerContext* context,
+                                                            const grpc::ByteBuffer* request,
+                                                            grpc::ByteBuffer* response) {
+  return ServeUnary<v1::ExportAuditKeysRequest, v1::ExportAuditKeysResponse>(
+      serving_, context, "/televault.v1.AuditService/ExportAuditKeys", request, response,
+      [this](Call& call, const auto& in, auto& out) {
+        call.security_event = true;
+        return ExportKeys(log_.keys, log_.vault, call, in, out);
+      });
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* AuditServiceImpl::TailEntries(
@@ -190,22 +252,29 @@ absl::Status AuditServiceImpl::Tail(Call& call, const v1::TailEntriesRequest& re
   TV_RETURN_IF_ERROR(serving_.front.Conclude(call, may).status());
   TV_RETURN_IF_ERROR(may);
   writer.SetCheck([&] { return serving_.front.StillValid(call); });
-  uint64_t next = std::min(request.start_index(), journal_.Head().tree_size);
-  while (!call.cancelled() && serving_.front.clock().Mono() < call.deadline) {
+  const uint64_t head = log_.journal.Head().tree_size;
+  uint64_t next = std::min(request.start_index(), head);
+  while (!(request.stop_at_head() && next >= head) && !call.cancelled() &&
+         serving_.front.clock().Mono() < call.deadline) {
     // Also where nothing is written: a tail must not outlive its token.
     TV_RETURN_IF_ERROR(serving_.front.StillValid(call));
-    TV_ASSIGN_OR_RETURN(const auto leaves, journal_.ReadLeaves(LeafIndex(next), kLeavesPerRead));
+    TV_ASSIGN_OR_RETURN(const auto leaves,
+                        log_.journal.ReadLeaves(LeafIndex(next), kLeavesPerRead));
     for (const std::string& leaf : leaves) {
-      TV_ASSIGN_OR_RETURN(const auto entry, entries_.Open(LeafIndex(next), leaf));
-      if (entry.has_value() && audit::Matches(request.filter(), *entry)) {
-        v1::TailEntriesResponse response;
-        response.mutable_entry()->set_index(next);
-        *response.mutable_entry()->mutable_entry() = *entry;
-        TV_RETURN_IF_ERROR(writer.Write(std::move(response)));
-      }
+      if (request.stop_at_head() && next >= head) break;
+      TV_ASSIGN_OR_RETURN(const auto entry, log_.entries.Open(LeafIndex(next), leaf));
+      v1::TailEntriesResponse response;
+      response.mutable_entry()->set_index(next);
+      if (entry.has_value()) *response.mutable_entry()->mutable_entry() = *entry;
+      const bool wanted = entry.has_value() ? audit::Matches(request.filter(), *entry)
+                                            : request.stop_at_head() && IsSealedEntry(leaf);
+      if (wanted) TV_RETURN_IF_ERROR(writer.Write(std::move(response)));
       ++next;
     }
-    if (leaves.empty()) journal_.WaitForGrowth(next, kTailPoll);
+    if (leaves.empty()) log_.journal.WaitForGrowth(next, kTailPoll);
+  }
+  if (request.stop_at_head() && next < head) {
+    return absl::DeadlineExceededError("the trail was not read to its end");
   }
   return absl::OkStatus();
 }
@@ -220,11 +289,14 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* AuditServiceImpl::ExportLeaves(
 absl::Status AuditServiceImpl::Export(Call& call, const v1::ExportLeavesRequest& request,
                                       StreamWriter<v1::ExportLeavesResponse>& writer) {
   call.security_event = true;
-  const auto head = NewestSigned(journal_);
+  const auto head = request.cosigned() ? Parsed(log_.cosigned()) : NewestSigned(log_.journal);
   const uint64_t newest = head.ok() ? head->size : 0;
   const uint64_t size = request.size() == 0 ? newest : request.size();
   const auto slot = slots_.Take(call.principal.accessor);
   absl::Status range = slot.ok() ? head.status() : slot.status();
+  if (range.ok() && request.cosigned() && request.size() != 0) {
+    range = absl::InvalidArgumentError("size must be 0 where cosigned is set");
+  }
   if (range.ok() && (request.first_index() > size || size > newest)) {
     range = absl::InvalidArgumentError("first_index is at most size, size at most " +
                                        std::to_string(newest));
@@ -242,7 +314,7 @@ absl::Status AuditServiceImpl::Export(Call& call, const v1::ExportLeavesRequest&
     response.set_first_index(next);
     TV_ASSIGN_OR_RETURN(
         auto leaves,
-        journal_.ReadLeaves(LeafIndex(next), std::min<uint64_t>(kLeavesPerRead, size - next)));
+        log_.journal.ReadLeaves(LeafIndex(next), std::min<uint64_t>(kLeavesPerRead, size - next)));
     next += leaves.size();
     for (std::string& leaf : leaves) response.add_leaves(std::move(leaf));
     if (next < size && leaves.empty()) return absl::DataLossError("the log has a gap");

@@ -1,10 +1,14 @@
 #pragma once
 
+#include <functional>
+#include <string>
+
 #include "televault/v1/audit_service.grpc.pb.h"
-#include "vault/crypto/audit_sealer.h"
+#include "vault/crypto/audit_epoch.h"
 #include "vault/service/adapter.h"
 #include "vault/service/bytes_service.h"
 #include "vault/service/entry_reader.h"
+#include "vault/service/literal_hashes.h"
 #include "vault/service/stream_slots.h"
 #include "vault/store/journal.h"
 
@@ -19,20 +23,26 @@ class AuditServiceImpl final
                           v1::AuditService::WithRawCallbackMethod_GetCheckpoint,
                           v1::AuditService::WithRawCallbackMethod_GetInclusionProof,
                           v1::AuditService::WithRawCallbackMethod_GetConsistencyProof,
-                          v1::AuditService::WithRawCallbackMethod_ExportLeaves> {
+                          v1::AuditService::WithRawCallbackMethod_ExportLeaves,
+                          v1::AuditService::WithRawCallbackMethod_ExportAuditKeys> {
  public:
   // As many as there may be at one time; `streams` needs a few threads more, to refuse with.
   static constexpr size_t kMaxStreams = 16;
   static constexpr size_t kMaxStreamsPerToken = 4;
 
   // `streams` serves tails and exports, which may take long.
-  AuditServiceImpl(Serving serving, Serving streams, store::Journal& journal, EntryReader& entries,
-                   std::string vkey)
-      : serving_(serving),
-        streams_(streams),
-        journal_(journal),
-        entries_(entries),
-        vkey_(std::move(vkey)) {}
+  struct Log {
+    store::Journal& journal;
+    EntryReader& entries;
+    const LiteralHashes& literals;
+    const crypto::AuditEpochKeys& keys;
+    VaultId vault;
+    std::string vkey;
+    // The newest checkpoint with a quorum of cosignatures; "" = none.
+    std::function<std::string()> cosigned;
+  };
+  AuditServiceImpl(Serving serving, Serving streams, Log log)
+      : serving_(serving), streams_(streams), log_(std::move(log)) {}
 
   grpc::ServerUnaryReactor* ListEntries(grpc::CallbackServerContext* context,
                                         const grpc::ByteBuffer* request,
@@ -53,6 +63,9 @@ class AuditServiceImpl final
                                                 grpc::ByteBuffer* response) override;
   grpc::ServerWriteReactor<grpc::ByteBuffer>* ExportLeaves(
       grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) override;
+  grpc::ServerUnaryReactor* ExportAuditKeys(grpc::CallbackServerContext* context,
+                                            const grpc::ByteBuffer* request,
+                                            grpc::ByteBuffer* response) override;
 
  private:
   absl::Status Tail(Call& call, const v1::TailEntriesRequest& request,
@@ -63,9 +76,7 @@ class AuditServiceImpl final
   Serving serving_;
   Serving streams_;
   StreamSlots slots_{kMaxStreams, kMaxStreamsPerToken};
-  store::Journal& journal_;
-  EntryReader& entries_;
-  const std::string vkey_;
+  const Log log_;
 };
 
 }  // namespace televault::service

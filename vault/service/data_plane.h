@@ -12,6 +12,7 @@
 #include "vault/partition/partition_writer.h"
 #include "vault/retention/retention.h"
 #include "vault/service/access_desk.h"
+#include "vault/service/literal_hashes.h"
 #include "vault/store/meta.h"
 #include "vault/store/store.h"
 
@@ -22,6 +23,7 @@ namespace televault::service {
 struct DataPlane {
   store::Store& store;
   store::MetaStore& meta;
+  const LiteralHashes& literals;
   std::unique_ptr<catalog::Catalog> catalog;
   std::unique_ptr<partition::PartitionCatalog> partitions;
   std::unique_ptr<partition::PartitionWriter> writer;

@@ -74,11 +74,21 @@ auth::Action ActionOf(bool aggregate, QueryIntent intent) {
   return aggregate ? auth::Action::kAggregate : auth::Action::kRows;
 }
 
-void NoteQuery(Call& call, const query::ParsedQuery& parsed, const std::string& purpose) {
+// What was asked, without its literals: those are kept as hashes, parameters first.
+absl::Status NoteQuery(const DataPlane& data, Call& call, const query::ParsedQuery& parsed,
+                       const QueryText& text) {
   call.entry.set_dataset(parsed.dataset);
-  call.entry.set_purpose(purpose);
+  call.entry.set_purpose(text.purpose);
   call.entry.set_normalized_query(parsed.normalized);
   call.entry.set_query_fingerprint(parsed.fingerprint);
+  std::vector<std::string> literals;
+  for (const v1::Value& parameter : text.parameters) {
+    for (std::string& literal : LiteralTexts(parameter)) literals.push_back(std::move(literal));
+  }
+  literals.insert(literals.end(), parsed.literals.begin(), parsed.literals.end());
+  TV_ASSIGN_OR_RETURN(const std::vector<std::string> hashes, data.literals.Of(literals));
+  call.entry.mutable_literal_hashes()->Assign(hashes.begin(), hashes.end());
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -111,7 +121,7 @@ absl::StatusOr<AdmittedQuery> AdmitQuery(Front& front, DataPlane& data, Call& ca
   request.action = ActionOf(true, intent);
 
   TV_ASSIGN_OR_RETURN(query::ParsedQuery parsed, query::Parse(text.sql));
-  NoteQuery(call, parsed, text.purpose);
+  TV_RETURN_IF_ERROR(NoteQuery(data, call, parsed, text));
   request.dataset = parsed.dataset;
   const auto dataset = data.catalog->Find(parsed.dataset);
   if (!dataset.ok() || !auth::MaySee(call.principal, (*dataset)->policy)) {

@@ -6,9 +6,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <optional>
+#include <thread>
 
 #include "absl/strings/numbers.h"
 
+#include "audit/proof_file.h"
+#include "audit/verifier.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/lossy_file_system.h"
 #include "tests/support/seeded_random.h"
@@ -270,6 +273,65 @@ TEST_F(VaultTest, ACheckedRootKeyOpensNothingBeforeTheUnseal) {
   TV_ASSERT_OK_AND_ASSIGN(const SecretBytes root, vault->CheckUnseal(""));
   ASSERT_THAT(vault->Unseal(root), IsOk());
   EXPECT_THAT(read(), IsOk());
+}
+
+// A month of the trail that nobody can read any more proves what it proved.
+TEST_F(VaultTest, ADestroyedEpochLeavesEveryProofIntact) {
+  uint64_t first_of_second = 0;
+  {
+    const auto vault = Open();
+    ASSERT_THAT(vault->UnsealWithKeyfile(), IsOk());
+    first_of_second = vault->journal().Head().tree_size;
+  }
+  {
+    const auto keyring = LoadKeyring();
+    ASSERT_THAT(keyring->RotateAuditEpoch(clock_.Wall()), IsOk());
+    crypto::ShredRequest request;
+    request.audit_epochs = {1};
+    ASSERT_THAT(keyring->Shred(request), IsOk());
+  }
+  const auto vault = Open();
+  EXPECT_EQ(vault->lockdown().control_mode(), "");
+  ASSERT_THAT(vault->UnsealWithKeyfile(), IsOk());
+  const store::CommitReceipt head = vault->journal().Head();
+  ASSERT_GT(head.tree_size, first_of_second + 1);
+  TV_ASSERT_OK_AND_ASSIGN(const auto leaves,
+                          service::ReadLeafRange(vault->journal(), 0, head.tree_size));
+  audit::LeafStreamVerifier log(std::nullopt);
+  std::vector<std::string> readable;
+  for (uint64_t i = 0; i < leaves.size(); ++i) {
+    ASSERT_THAT(log.Append(AsBytes(leaves[i])), IsOk());
+    TV_ASSERT_OK_AND_ASSIGN(const auto entry, vault->entries().Open(LeafIndex(i), leaves[i]));
+    if (entry.has_value()) readable.push_back(entry->method());
+    EXPECT_TRUE(!entry.has_value() || i >= first_of_second) << i;
+    TV_ASSERT_OK_AND_ASSIGN(const auto proof,
+                            vault->journal().InclusionProof(LeafIndex(i), head.tree_size));
+    audit::ProofFile file{i, proof, std::nullopt, head.checkpoint};
+    EXPECT_THAT(audit::VerifyProofFile(file, audit::LeafHash(AsBytes(leaves[i])),
+                                       audit::VerifierKey::Parse(vault->vkey()).value()),
+                IsOk());
+  }
+  EXPECT_THAT(readable, ::testing::Contains("daemon.start"));
+  const auto checkpoint =
+      audit::OpenCheckpoint(head.checkpoint, audit::VerifierKey::Parse(vault->vkey()).value());
+  ASSERT_THAT(checkpoint, IsOk());
+  EXPECT_THAT(log.Finish(*checkpoint), IsOk());
+}
+
+// The first merge run of a month starts its epoch; entries of both are read.
+TEST_F(VaultTest, AMonthHasAnEpochOfItsOwn) {
+  config_.merge_tick = microseconds(1'000'000);
+  const auto vault = Open();
+  ASSERT_THAT(vault->UnsealWithKeyfile(), IsOk());
+  clock_.Advance(std::chrono::hours(24 * 9));  // into December
+  ASSERT_EQ(vault->audit_keys().AuditEpochs().size(), 1u);
+  vault->StartHousekeeping();
+  const auto there = [](const auto& entries) {
+    return std::any_of(entries.begin(), entries.end(),
+                       [](const auto& entry) { return entry.method() == "audit.epoch"; });
+  };
+  while (!there(televault::testing::EntriesOf(*vault))) std::this_thread::yield();
+  EXPECT_EQ(vault->audit_keys().AuditEpochs().size(), 2u);
 }
 
 // What a start does about the run before it, which ends without a word.

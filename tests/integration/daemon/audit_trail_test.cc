@@ -1,0 +1,169 @@
+// The trail as auditors use it: search, report, receipts, an export with its keys; and what clients
+// notice when it is rolled back.
+#include <filesystem>
+#include <fstream>
+#include <sys/stat.h>
+
+#include "absl/strings/str_cat.h"
+#include "nlohmann/json.hpp"
+
+#include "tests/integration/daemon/scenario.h"
+
+namespace televault::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using Json = nlohmann::json;
+
+class AuditTrailTest : public VaultTest {
+ protected:
+  void SetUp() override {
+    VaultTest::SetUp();
+    std::vector<v1::Event> events;
+    for (int i = 0; i < 20; ++i) {
+      events.push_back(Usage(Yesterday(i), absl::StrCat("subject", i), "build"));
+    }
+    ASSERT_THAT(Append(*As(cast_.collector), RowsOf(events)), IsOk());
+    const Answer answer = Ask(
+        *As(cast_.analyst), "SELECT count(*) FROM cli_usage WHERE command = 'build-4711'", "usage");
+    ASSERT_THAT(answer.status, IsOk());
+  }
+  Json JsonOf(const TokenOf& token, std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"-o", "json"});
+    const ProcessResult result = RunCli(daemon_, token, arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    Json parsed = Json::parse(result.out, nullptr, false);
+    EXPECT_FALSE(parsed.is_discarded()) << result.out;
+    return parsed;
+  }
+  std::string Path(const std::string& name) const { return daemon_.directory() + "/" + name; }
+};
+
+TEST_F(AuditTrailTest, AValueIsFoundThatIsNowhereKept) {
+  const Json found = JsonOf(cast_.auditor, {"audit", "search", "--value", "build-4711"});
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0]["principal"]["person"], "anna");
+  EXPECT_THAT(found[0]["normalized_query"].get<std::string>(), HasSubstr("command = $1"));
+  EXPECT_THAT(found.dump(), Not(HasSubstr("build-4711")));
+  EXPECT_EQ(JsonOf(cast_.auditor, {"audit", "search", "--value", "build-4712"}).size(), 0u);
+  std::ofstream(Path("value")) << "build-4711\n";
+  EXPECT_EQ(JsonOf(cast_.auditor, {"audit", "search", "--value-file", Path("value")}).size(), 1u);
+  // Not even the entries of the searches hold it.
+  EXPECT_THAT(JsonOf(cast_.auditor, {"audit", "list", "--limit", "0"}).dump(),
+              Not(HasSubstr("build-47")));
+  EXPECT_EQ(RunCli(daemon_, cast_.auditor, {"audit", "search"}).exit_code, 1);
+  EXPECT_EQ(RunCli(daemon_, cast_.analyst, {"audit", "search", "--value", "x"}).exit_code, 4);
+}
+
+TEST_F(AuditTrailTest, TheReportSaysWhoReadWhatAndWhatWasRefused) {
+  const Answer refused =
+      Ask(*As(cast_.analyst), "SELECT count(*) FROM cli_usage", "no such purpose");
+  ASSERT_FALSE(refused.status.ok());
+  const Json report = JsonOf(cast_.auditor, {"audit", "report", "--since", "1h"});
+  ASSERT_EQ(report["reads"].size(), 1u);
+  EXPECT_EQ(report["reads"][0]["person"], "anna");
+  EXPECT_EQ(report["reads"][0]["purpose"], "usage");
+  EXPECT_EQ(report["reads"][0]["queries"], 1);
+  ASSERT_GE(report["refusals"].size(), 1u);
+  EXPECT_EQ(report["refusals"][0]["who"], "anna");
+  const ProcessResult text =
+      RunCli(daemon_, cast_.auditor, {"audit", "report", "--since", "1h", "-o", "table"});
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_THAT(text.out, HasSubstr("# Audit report"));
+  EXPECT_THAT(text.out, HasSubstr("| anna | cli\\_usage | usage |"));
+  EXPECT_EQ(RunCli(daemon_, cast_.auditor, {"audit", "report", "-o", "csv"}).exit_code, 1);
+}
+
+TEST_F(AuditTrailTest, AReceiptIsCheckedOnlineAndAgainstAnExport) {
+  const ProcessResult asked = RunCli(daemon_, cast_.analyst,
+                                     {"query", "SELECT count(*) FROM cli_usage", "--purpose",
+                                      "usage", "--receipt", Path("receipt")});
+  ASSERT_EQ(asked.exit_code, 0) << asked.err;
+  const std::vector<std::string> online = {"audit", "verify", "--receipt", Path("receipt")};
+  EXPECT_EQ(RunCli(daemon_, cast_.analyst, online).exit_code, 0);
+  ASSERT_EQ(RunCli(daemon_, cast_.auditor, {"audit", "export", Path("log")}).exit_code, 0);
+  std::vector<std::string> offline = online;
+  offline.insert(offline.end(), {"--dir", Path("log"), "--key", daemon_.vkey()});
+  const ProcessResult verified = RunCli(daemon_, {}, offline);
+  EXPECT_EQ(verified.exit_code, 0) << verified.err;
+
+  // A character of the first hash of the proof.
+  std::string receipt = ReadWholeFile(Path("receipt"));
+  const size_t hash = receipt.find('\n', receipt.find("index ")) + 1;
+  receipt[hash] = receipt[hash] == 'A' ? 'B' : 'A';
+  std::ofstream(Path("forged")) << receipt;
+  for (std::vector<std::string> arguments : {online, offline}) {
+    arguments[3] = Path("forged");
+    EXPECT_EQ(RunCli(daemon_, cast_.analyst, arguments).exit_code, 3);
+  }
+}
+
+TEST_F(AuditTrailTest, AnExportIsReadWithItsKeysAndWithoutAVault) {
+  const std::string keys = Path("keys");
+  EXPECT_EQ(RunCli(daemon_, cast_.auditor, {"audit", "export", Path("log"), "--key-file", keys})
+                .exit_code,
+            1)
+      << "without a reason";
+  const ProcessResult exported =
+      RunCli(daemon_, cast_.auditor,
+             {"audit", "export", Path("log"), "--key-file", keys, "--reason", "yearly review"});
+  ASSERT_EQ(exported.exit_code, 0) << exported.err;
+  struct stat found {};
+  ASSERT_EQ(::stat(keys.c_str(), &found), 0);
+  EXPECT_EQ(found.st_mode & 0777, 0600u);
+  const auto taken = Entries(*As(cast_.auditor), ByMethod("ExportAuditKeys"));
+  ASSERT_EQ(taken.size(), 1u);
+  EXPECT_EQ(taken[0].entry().details().at("why"), "yearly review");
+  EXPECT_EQ(taken[0].entry().details().at("epochs"), "1");
+  ASSERT_THAT(daemon_.Terminate(), IsOk());
+  const ProcessResult read = RunCli(daemon_, {},
+                                    {"audit", "decrypt", "--dir", Path("log"), "--key-file", keys,
+                                     "--method", "Query", "-o", "jsonl"});
+  EXPECT_EQ(read.exit_code, 0) << read.err;
+  EXPECT_THAT(read.out, HasSubstr("\"anna\""));
+  // Nobody else's keys.
+  std::string other = ReadWholeFile(keys);
+  const size_t vault = other.find("vault ") + 6;
+  other[vault] = other[vault] == '0' ? '1' : '0';
+  std::ofstream(Path("other")) << other;
+  EXPECT_EQ(
+      RunCli(daemon_, {}, {"audit", "decrypt", "--dir", Path("log"), "--key-file", Path("other")})
+          .exit_code,
+      3);
+}
+
+TEST_F(AuditTrailTest, ARollbackOfTheDataDirectoryIsNoticedByTheAnchor) {
+  ASSERT_THAT(daemon_.Terminate(), IsOk());
+  Daemon copy;
+  ASSERT_THAT(copy.InitAsCopyOf(daemon_), IsOk());
+  ASSERT_THAT(daemon_.Start(), IsOk());
+  ASSERT_EQ(RunCli(daemon_, cast_.auditor, {"audit", "list"}).exit_code, 0);
+  ASSERT_THAT(daemon_.Terminate(), IsOk());
+  // The anchor goes on, the directory does not.
+  std::filesystem::copy(Path("vault.anchor"), copy.data_dir() + ".anchor",
+                        std::filesystem::copy_options::overwrite_existing);
+  ASSERT_THAT(copy.Start(), IsOk());
+  const ProcessResult status = RunCli(copy, copy.alice(), {"status"});
+  EXPECT_EQ(status.exit_code, 5) << status.out;
+  EXPECT_THAT(copy.Output(), HasSubstr("older than the anchor"));
+}
+
+TEST_F(AuditTrailTest, ARollbackOfEverythingIsNoticedByTheClientsPin) {
+  ASSERT_THAT(daemon_.Terminate(), IsOk());
+  Daemon copy;
+  ASSERT_THAT(copy.InitAsCopyOf(daemon_), IsOk());
+  ASSERT_THAT(daemon_.Start(), IsOk());
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_EQ(RunCli(daemon_, cast_.auditor, {"audit", "list"}).exit_code, 0);
+  }
+  ASSERT_THAT(daemon_.Terminate(), IsOk());
+  ASSERT_THAT(copy.Start(), IsOk());
+  const ProcessResult noticed =
+      RunCli(copy, cast_.auditor, {"status"}, {{"XDG_STATE_HOME", daemon_.directory()}});
+  EXPECT_EQ(noticed.exit_code, 3) << noticed.out;
+  EXPECT_THAT(noticed.err, HasSubstr("rolled back"));
+}
+
+}  // namespace
+}  // namespace televault::testing

@@ -1,0 +1,284 @@
+// No row without its record, whatever the disk does and whenever a lockdown comes: the vault and
+// its server in this process.
+#include <algorithm>
+#include <atomic>
+#include <set>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "tests/integration/daemon/in_process.h"
+#include "tests/support/lossy_file_system.h"
+#include "tests/support/trail.h"
+
+namespace televault::daemon {
+namespace {
+
+using televault::testing::Append;
+using televault::testing::Apply;
+using televault::testing::BulkColumns;
+using televault::testing::EntriesOf;
+using televault::testing::IsOk;
+using televault::testing::LossyFileSystem;
+
+constexpr uint32_t kRowsPerAppend = 65'536;
+// About 60 bytes a row: several windows.
+constexpr char kManyRows[] =
+    "SELECT event_time AS a, event_time AS b, event_time AS c, event_time AS d, event_time AS e, "
+    "event_time AS f, command, version FROM cli_usage";
+constexpr char kGroups[] = "SELECT command, count(*) FROM cli_usage GROUP BY command";
+
+// What a client got before the answer ended, in whatever way.
+struct Got {
+  absl::Status status;
+  uint64_t intent = 0;
+  uint64_t rows = 0;
+};
+
+Got ReadAll(client::Vault& vault, const v1::QueryRequest& request) {
+  Got got;
+  client::Call call;
+  const auto stream = vault.Query(request, call);
+  if (!stream.ok()) return {stream.status()};
+  v1::QueryResponse response;
+  absl::StatusOr<bool> more = true;
+  while (more.ok() && *more) {
+    more = (*stream)->Next(response);
+    if (!more.ok() || !*more) break;
+    if (response.has_header()) got.intent = response.header().audit_intent_index();
+    if (response.has_batch()) got.rows += response.batch().rows();
+  }
+  got.status = more.status();
+  return got;
+}
+
+class DisclosureTest : public InProcessTest {
+ protected:
+  explicit DisclosureTest(FileSystem& fs) : InProcessTest(fs) {}
+
+  void SetUp() override {
+    ASSERT_NO_FATAL_FAILURE(InProcessTest::SetUp());
+    EXPECT_THAT(Apply(*As("steward"), televault::testing::SampleManifest("cli_usage")), IsOk());
+    const auto collector = As("collector");
+    const WallTime noon = clock_.Wall() - microseconds(kMicrosPerDay);
+    EXPECT_THAT(Append(*collector, BulkColumns("cli_usage", noon, kRowsPerAppend, 1'000)), IsOk());
+    EXPECT_THAT(Append(*collector, BulkColumns("cli_usage", noon, kRowsPerAppend, 1'000)), IsOk());
+  }
+  v1::QueryRequest Groups() const {
+    v1::QueryRequest request;
+    request.set_sql(kGroups);
+    request.set_purpose("usage");
+    return request;
+  }
+  // A query for rows that `investigator` may ask.
+  v1::QueryRequest Rows(client::Vault& investigator) {
+    // Whoever votes was there before.
+    const auto one = As("steward");
+    const auto other = As("steward");
+    clock_.Advance(std::chrono::seconds(1));
+    client::Call call;
+    v1::RequestAccessRequest access;
+    access.set_sql(kManyRows);
+    access.set_purpose("reliability");
+    access.set_grant_s(3'600);
+    access.set_reason("a large answer");
+    const auto asked = investigator.RequestAccess(access, call);
+    EXPECT_THAT(asked, IsOk());
+    v1::VoteAccessRequest vote;
+    vote.set_id(asked->request().id());
+    vote.set_approve(true);
+    EXPECT_THAT(one->VoteAccess(vote, call), IsOk());
+    EXPECT_THAT(other->VoteAccess(vote, call), IsOk());
+    v1::QueryRequest request;
+    request.set_sql(kManyRows);
+    request.set_purpose("reliability");
+    request.set_grant(asked->request().id());
+    return request;
+  }
+};
+
+class FailingDiskTest : public DisclosureTest {
+ protected:
+  FailingDiskTest() : DisclosureTest(fs_) {}
+
+  // What the trail says may have left under that intent.
+  uint64_t RowsOnRecord(uint64_t intent) {
+    uint64_t debited = 0;
+    uint64_t returned = 0;
+    const auto entries = EntriesWithIndex();
+    for (const auto& [index, entry] : entries) {
+      if (index != intent && !(entry.has_intent() && entry.intent_index() == intent)) continue;
+      debited += entry.kind() == record::v1::ENTRY_KIND_INTENT ? entry.rows_debited() : 0;
+      returned = std::max(returned, entry.rows_returned());
+    }
+    return std::max(debited, returned);
+  }
+  std::map<uint64_t, record::v1::AuditEntry> EntriesWithIndex() {
+    std::map<uint64_t, record::v1::AuditEntry> entries;
+    const uint64_t size = vault_->journal().Head().tree_size;
+    const auto leaves = service::ReadLeafRange(vault_->journal(), 0, size);
+    EXPECT_THAT(leaves, IsOk());
+    for (uint64_t i = 0; leaves.ok() && i < size; ++i) {
+      const auto entry = vault_->entries().Open(LeafIndex(i), leaves->at(i));
+      if (entry.ok() && entry->has_value()) entries[i] = **entry;
+    }
+    return entries;
+  }
+  // Everything that was not synced is gone, as after a cut of the power.
+  void StartAfterPowerCut() {
+    End();
+    fs_.PowerCut();
+    Start();
+  }
+
+  LossyFileSystem fs_;
+};
+
+// The n-th write, or sync, from now fails.
+struct Fault {
+  const char* name;
+  void (*arm)(LossyFileSystem& fs, uint64_t n);
+};
+const Fault kFaults[] = {
+    {"WriteFails",
+     [](LossyFileSystem& fs, uint64_t n) { fs.FailWrite(n, absl::UnavailableError("I/O error")); }},
+    {"NoRoom",
+     [](LossyFileSystem& fs, uint64_t n) {
+       fs.FailWrite(n, absl::ResourceExhaustedError("no space left on device"));
+     }},
+    {"SyncFails",
+     [](LossyFileSystem& fs, uint64_t n) { fs.FailSync(n, absl::UnavailableError("I/O error")); }},
+};
+
+class EveryWriteInTurnTest : public FailingDiskTest, public ::testing::WithParamInterface<Fault> {};
+
+// An answer in several windows is asked for with the first write of the disk failing, then with the
+// second, and so on, until one came whole. Then the power is cut.
+TEST_P(EveryWriteInTurnTest, NoRowArrivedThatIsNotOnRecord) {
+  const std::string token = TokenFor("investigator");
+  const v1::QueryRequest request = Rows(*Connect(token));
+  uint64_t failed = 0;
+  uint64_t in_part = 0;
+  for (uint64_t n = 1; n < 100; ++n) {
+    SCOPED_TRACE(n);
+    GetParam().arm(fs_, n);
+    const Got got = ReadAll(*Connect(token), request);
+    ASSERT_NO_FATAL_FAILURE(StartAfterPowerCut());
+    if (got.rows > 0) {
+      EXPECT_GE(RowsOnRecord(got.intent), got.rows);
+    }
+    if (got.status.ok()) {
+      EXPECT_EQ(got.rows, 2 * kRowsPerAppend);
+      break;
+    }
+    ++failed;
+    in_part += got.rows > 0 ? 1 : 0;
+  }
+  EXPECT_GE(failed, 3u);
+  EXPECT_GE(in_part, 1u);
+}
+
+TEST_P(EveryWriteInTurnTest, NoGroupArrivedThatIsNotOnRecord) {
+  const std::string token = TokenFor("analyst");
+  uint64_t groups_before = 0;
+  uint64_t failed = 0;
+  for (uint64_t n = 1; n < 100; ++n) {
+    SCOPED_TRACE(n);
+    GetParam().arm(fs_, n);
+    const Got got = ReadAll(*Connect(token), Groups());
+    ASSERT_NO_FATAL_FAILURE(StartAfterPowerCut());
+    uint64_t on_record = 0;
+    for (const auto& [index, entry] : EntriesWithIndex()) on_record += entry.groups_returned();
+    EXPECT_GE(on_record - std::exchange(groups_before, on_record), got.rows);
+    if (got.status.ok()) break;
+    EXPECT_EQ(got.rows, 0u);
+    ++failed;
+  }
+  EXPECT_GE(failed, 1u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Disk, EveryWriteInTurnTest, ::testing::ValuesIn(kFaults),
+                         [](const auto& fault) { return std::string(fault.param.name); });
+
+// Ten thousand lockdowns against running queries.
+class LockdownRaceTest : public DisclosureTest {
+ protected:
+  static constexpr int kLockdowns = 10'000;
+  static constexpr int kAskers = 3;
+
+  LockdownRaceTest() : DisclosureTest(PosixFileSystem()) {}
+
+  auth::Principal Responder(const std::string& person) const {
+    const int64_t before = clock_.Wall().micros - 1'000;
+    return {.person = person,
+            .accessor = "tva_" + person,
+            .roles = {"responder"},
+            .enrolled_at_us = before,
+            .token_active_since_us = before};
+  }
+  // `locked`: takes the epochs under which the lockdown was still in force.
+  void Lift(const std::string& id, std::set<uint64_t>& locked) {
+    incident::LockdownManager& manager = vault_->lockdown();
+    const auto proposal = manager.PlanProposal(id, "over", Responder("rob"), {});
+    ASSERT_THAT(proposal, IsOk());
+    ASSERT_THAT(manager.Apply(*proposal), IsOk());
+    locked.insert(manager.View()->epoch);
+    const auto approval = manager.PlanApproval(id, Responder("ron"), {});
+    ASSERT_THAT(approval, IsOk());
+    ASSERT_THAT(manager.Apply(*approval), IsOk());
+  }
+};
+
+TEST_F(LockdownRaceTest, NoAnswerIsGivenUnderALockdownAndNoEntryOfOneIsAccepted) {
+  // Odd while a lockdown is in force for certain.
+  std::atomic<uint64_t> phase{0};
+  std::atomic<bool> over{false};
+  std::atomic<uint64_t> answered{0};
+  std::atomic<uint64_t> refused{0};
+  std::atomic<uint64_t> answered_under_lockdown{0};
+  std::vector<std::jthread> askers;
+  for (int i = 0; i < kAskers; ++i) {
+    askers.emplace_back([&, vault = As("analyst")] {
+      while (!over && !HasFatalFailure()) {
+        const uint64_t before = phase;
+        const Got got = ReadAll(*vault, Groups());
+        const bool locked = before % 2 == 1 && before == phase;
+        if (got.status.ok()) ++(locked ? answered_under_lockdown : answered);
+        if (!got.status.ok()) ++refused;
+      }
+    });
+  }
+  std::set<uint64_t> locked_epochs;
+  for (int i = 0; i < kLockdowns; ++i) {
+    const auto engaged = vault_->lockdown().Engage(
+        {.level = v1::LOCKDOWN_LEVEL_READS, .reason = "a drill", .engaged_by = "rita"});
+    ASSERT_THAT(engaged, IsOk());
+    locked_epochs.insert(vault_->lockdown().View()->epoch);
+    ++phase;
+    // Now and then for as long as every asker needs for a whole call.
+    const uint64_t seen = refused;
+    while (i % 100 == 0 && refused <= seen + kAskers) std::this_thread::yield();
+    ++phase;
+    ASSERT_NO_FATAL_FAILURE(Lift(engaged->lockdown.id(), locked_epochs));
+  }
+  // So that some calls were certainly asked in between.
+  while (answered < 100) std::this_thread::yield();
+  over = true;
+  askers.clear();
+  EXPECT_EQ(answered_under_lockdown, 0u);
+  EXPECT_GT(refused, 100u);
+  uint64_t disclosed = 0;
+  for (const record::v1::AuditEntry& entry : EntriesOf(*vault_)) {
+    if (!entry.method().ends_with("/Query") || entry.verdict() != record::v1::VERDICT_ALLOW ||
+        entry.status() != 0) {
+      continue;
+    }
+    ++disclosed;
+    EXPECT_FALSE(locked_epochs.contains(entry.lock_epoch())) << entry.lock_epoch();
+  }
+  EXPECT_GE(disclosed, 100u);
+}
+
+}  // namespace
+}  // namespace televault::daemon

@@ -1,0 +1,288 @@
+#include "vault/daemon/witnesses.h"
+
+#include <fstream>
+#include <functional>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+
+#include "audit/checkpoint.h"
+#include "audit/encoding.h"
+#include "audit/signer_key.h"
+#include "audit/witness.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/seeded_random.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_directory.h"
+#include "tests/support/trail.h"
+#include "vault/daemon/init.h"
+#include "vault/daemon/vault.h"
+
+namespace televault::daemon {
+namespace {
+
+using televault::testing::EntriesOf;
+using televault::testing::FakeClock;
+using televault::testing::IsOk;
+using televault::testing::SeededRandom;
+using televault::testing::StatusIs;
+using televault::testing::TempDirectory;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+// A witness behind a URL: keeps one head per log and answers as the protocol says.
+class PostedWitness {
+ public:
+  explicit PostedWitness(const std::string& name) {
+    seed_[0] = static_cast<uint8_t>(name.back());
+    key_ = audit::KeyOfSeed(name, audit::KeyType::kCosignatureV1, seed_).value();
+    secret_.fill(0);
+    const std::string text =
+        audit::FormatSignerKey(name, audit::KeyType::kCosignatureV1, seed_).value();
+    TV_CHECK(audit::ParseSignerKey(text, secret_).ok());
+  }
+  absl::StatusOr<HttpAnswer> Post(const std::string& body, const audit::VerifierKey& log) {
+    ++asked;
+    if (!up) return absl::UnavailableError("connection refused");
+    if (!instead.empty()) return HttpAnswer{200, "text/plain", instead};
+    const audit::WitnessDecision decision =
+        audit::DecideAddCheckpoint(body, [&](const std::string&) {
+          return audit::WitnessedLog{log, head};
+        });
+    if (!decision.accepted) {
+      return HttpAnswer{decision.http_status, decision.content_type, decision.body};
+    }
+    head = decision.accepted->Head();
+    return HttpAnswer{
+        200, "text/plain",
+        audit::CosignText(audit::CheckpointBody(*decision.accepted), 1'767'268'800, *key_, secret_)
+            .value()
+            .Line()};
+  }
+  const audit::VerifierKey& key() const { return *key_; }
+
+  bool up = true;
+  std::string instead;  // answered to everything
+  int asked = 0;
+  audit::TreeHead head;
+
+ private:
+  std::array<uint8_t, audit::kSigningSeedBytes> seed_{};
+  std::optional<audit::VerifierKey> key_;
+  std::array<uint8_t, audit::kSigningKeyBytes> secret_;
+};
+
+class WitnessesTest : public ::testing::Test {
+ protected:
+  WitnessesTest() {
+    config_.data_dir = directory_.path() + "/vault";
+    InitOptions options;
+    options.data_dir = config_.data_dir;
+    options.origin = "test.example/log";
+    options.operators = {"alice", "bob"};
+    options.token_dir = directory_.path() + "/tokens";
+    options.tls_hosts = {"localhost"};
+    TV_CHECK(InitVault(PosixFileSystem(), clock_, random_, options).ok());
+    vault_ = *Vault::Open(config_, {PosixFileSystem(), clock_, random_});
+    TV_CHECK(vault_->UnsealWithKeyfile().ok());
+    for (const char* name : {"w.example/a", "w.example/b", "w.example/c"}) {
+      witnesses_.emplace(name, name);
+    }
+  }
+  audit::VerifierKey LogKey() const { return audit::VerifierKey::Parse(vault_->vkey()).value(); }
+  std::string PolicyText() const {
+    std::string text;
+    for (const auto& [name, witness] : witnesses_) {
+      absl::StrAppend(&text, "witness ", name.substr(10), " ", witness.key().Text(), " http://",
+                      name.substr(10), "/\n");
+    }
+    return text + "group g 2 a b c\nquorum g\n";
+  }
+  std::unique_ptr<Witnesses> Make() {
+    return std::make_unique<Witnesses>(Witnesses::Parts{
+        vault_->journal(), vault_->recorder(), PosixFileSystem(), clock_,
+        [this](const std::string& url, const std::string& body, std::chrono::milliseconds) {
+          EXPECT_TRUE(url.ends_with("/add-checkpoint")) << url;
+          return witnesses_.at("w.example/" + url.substr(7, 1)).Post(body, LogKey());
+        },
+        audit::Policy::Parse(PolicyText()).value(), LogKey(), directory_.path() + "/cosigned"});
+  }
+  void Submit(Witnesses& witnesses, int rounds = 1) {
+    for (int i = 0; i < rounds; ++i) witnesses.Submit([] { return true; });
+  }
+  void Grow() { ASSERT_THAT(vault_->recorder().Record(service::EventEntry("test.grow")), IsOk()); }
+  std::vector<std::string> Events(std::string_view prefix = "audit.") {
+    std::vector<std::string> events;
+    for (const auto& entry : EntriesOf(*vault_)) {
+      if (!entry.method().starts_with(prefix)) continue;
+      const auto witness = entry.details().find("witness");
+      events.push_back(
+          witness == entry.details().end()
+              ? entry.method()
+              : absl::StrCat(entry.method(), " ", witness->second, " ", entry.reason()));
+    }
+    return events;
+  }
+  PostedWitness& witness(char name) { return witnesses_.at(std::string("w.example/") + name); }
+
+  TempDirectory directory_;
+  FakeClock clock_;
+  SeededRandom random_{3};
+  Config config_;
+  std::unique_ptr<Vault> vault_;
+  std::map<std::string, PostedWitness> witnesses_;
+};
+
+TEST_F(WitnessesTest, KeepTheNewestCheckpointWithAQuorum) {
+  const auto witnesses = Make();
+  EXPECT_THAT(witnesses->Cosigned(), IsEmpty());
+  EXPECT_FALSE(witnesses->Status().quorum());
+  const uint64_t size = vault_->journal().Head().tree_size;
+  Submit(*witnesses);
+  const auto policy = audit::Policy::Parse(PolicyText()).value();
+  const audit::VerifierKey log = LogKey();
+  const auto check = audit::CheckPolicy(witnesses->Cosigned(), policy, &log);
+  ASSERT_THAT(check, IsOk());
+  EXPECT_TRUE(check->quorum);
+  EXPECT_EQ(check->checkpoint.size, size);
+  EXPECT_EQ(check->cosigners.size(), 3u);
+  EXPECT_TRUE(witnesses->Status().quorum());
+  EXPECT_EQ(witnesses->Status().cosigned_size(), size);
+  // The entry that says so is cosigned next, and then nothing grows any more.
+  Submit(*witnesses, 5);
+  EXPECT_EQ(witnesses->Status().cosigned_size(), vault_->journal().Head().tree_size);
+  EXPECT_THAT(Events(), ::testing::ElementsAre("audit.quorum_reached"));
+  EXPECT_EQ(witness('a').asked, 2);
+}
+
+TEST_F(WitnessesTest, SurviveARestart) {
+  { Submit(*Make(), 2); }
+  const uint64_t size = vault_->journal().Head().tree_size;
+  const auto witnesses = Make();
+  EXPECT_EQ(witnesses->Status().cosigned_size(), size);
+  EXPECT_TRUE(witnesses->Status().quorum());
+  Grow();
+  // Where they are is not kept: they say so themselves.
+  Submit(*witnesses);
+  EXPECT_EQ(witnesses->Status().cosigned_size(), size + 1);
+  EXPECT_THAT(Events(), ::testing::ElementsAre("audit.quorum_reached"));
+}
+
+TEST_F(WitnessesTest, AFileThatDoesNotSatisfyThePolicyCountsAsNothing) {
+  { Submit(*Make(), 2); }
+  std::string text;
+  {
+    std::ifstream in(directory_.path() + "/cosigned");
+    text.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  for (const std::string& bad : {std::string(), text.substr(0, text.size() / 2),
+                                 text.substr(0, text.rfind("— ", text.rfind("— ") - 1))}) {
+    std::ofstream(directory_.path() + "/cosigned") << bad;
+    EXPECT_THAT(Make()->Cosigned(), IsEmpty()) << bad;
+  }
+}
+
+TEST_F(WitnessesTest, OneThatIsDownIsNoMatterTwoThatAreIsRecordedOnce) {
+  const auto witnesses = Make();
+  witness('a').up = false;
+  Submit(*witnesses, 2);
+  EXPECT_TRUE(witnesses->Status().quorum());
+  EXPECT_THAT(witnesses->Status().witnesses(0).problem(), HasSubstr("refused"));
+  const std::string kept = witnesses->Cosigned();
+  witness('b').up = false;
+  Grow();
+  Submit(*witnesses, Witnesses::kPatience - 1);
+  EXPECT_TRUE(witnesses->Status().quorum());
+  EXPECT_EQ(witnesses->Cosigned(), kept);
+  Submit(*witnesses, 10);
+  EXPECT_FALSE(witnesses->Status().quorum());
+  EXPECT_EQ(witnesses->Cosigned(), kept);
+  EXPECT_THAT(Events(), ::testing::ElementsAre("audit.quorum_reached", "audit.quorum_missing"));
+  witness('b').up = true;
+  Submit(*witnesses, 2);
+  EXPECT_TRUE(witnesses->Status().quorum());
+  EXPECT_THAT(Events(), ::testing::ElementsAre("audit.quorum_reached", "audit.quorum_missing",
+                                               "audit.quorum_reached"));
+}
+
+TEST_F(WitnessesTest, OneThatHasSeenMoreTellsARollback) {
+  witness('a').head = {vault_->journal().Head().tree_size + 100, {}};
+  const auto witnesses = Make();
+  Submit(*witnesses, 4);
+  EXPECT_TRUE(witnesses->Status().witnesses(0).refuses());
+  EXPECT_THAT(witnesses->Status().witnesses(0).problem(), HasSubstr("rolled back"));
+  EXPECT_THAT(Events(), Contains("audit.witness_refuses a ROLLBACK").Times(1));
+  EXPECT_TRUE(witnesses->Status().quorum());
+}
+
+TEST_F(WitnessesTest, OneThatHasSeenAnotherTreeTellsAFork) {
+  const uint64_t size = vault_->journal().Head().tree_size;
+  witness('a').head = {size, audit::Hash{1}};      // another root at this size
+  witness('b').head = {size - 1, audit::Hash{1}};  // another root before
+  const auto witnesses = Make();
+  Submit(*witnesses);
+  const auto status = witnesses->Status();
+  EXPECT_TRUE(status.witnesses(0).refuses());
+  EXPECT_TRUE(status.witnesses(1).refuses());
+  EXPECT_FALSE(status.witnesses(2).refuses());
+  EXPECT_THAT(Events(), Contains("audit.witness_refuses a FORK").Times(1));
+  EXPECT_THAT(Events(), Contains("audit.witness_refuses b FORK").Times(1));
+}
+
+TEST_F(WitnessesTest, AnswersThatAreNoCosignatureAreNone) {
+  const auto witnesses = Make();
+  const std::string other = audit::NoteSignature{"w.example/other", 1, std::string(72, 'x')}.Line();
+  const std::string wrong =
+      audit::NoteSignature{"w.example/a", witness('a').key().id(), std::string(72, 'x')}.Line();
+  for (const std::string& answer : {std::string("rubbish"), std::string("\n"), other, wrong}) {
+    witness('a').instead = answer;
+    witness('b').instead = answer;
+    Submit(*witnesses);
+    EXPECT_THAT(witnesses->Cosigned(), IsEmpty()) << answer;
+  }
+}
+
+TEST_F(WitnessesTest, AQuorumIsRenewedAfterAWhile) {
+  const auto witnesses = Make();
+  Submit(*witnesses, 3);
+  const int asked = witness('a').asked;
+  clock_.Advance(Witnesses::kRefresh);
+  Submit(*witnesses);
+  EXPECT_EQ(witness('a').asked, asked + 1);
+}
+
+TEST_F(WitnessesTest, EndBetweenTwoWitnessesWhenToldTo) {
+  const auto witnesses = Make();
+  witnesses->Submit([&] { return witness('a').asked == 0; });
+  EXPECT_EQ(witness('a').asked, 1);
+  EXPECT_EQ(witness('b').asked, 0);
+  EXPECT_THAT(witnesses->Cosigned(), IsEmpty());
+}
+
+TEST_F(WitnessesTest, PoliciesAreReadForThisLogAndWithUrls) {
+  const std::string file = directory_.path() + "/policy";
+  const auto read = [&](const std::string& text) {
+    std::ofstream(file) << text;
+    return ReadWitnessPolicy(PosixFileSystem(), file, LogKey()).status();
+  };
+  EXPECT_THAT(read(PolicyText()), IsOk());
+  EXPECT_THAT(read("log " + LogKey().Text() + "\n" + PolicyText()), IsOk());
+  const std::string other =
+      audit::VerifierKey::Create("other", audit::KeyType::kEd25519, LogKey().public_key())
+          .value()
+          .Text();
+  EXPECT_THAT(read("log " + other + "\n" + PolicyText()),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("not this one")));
+  EXPECT_THAT(read("witness a " + witness('a').key().Text() + "\nquorum a\n"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("witness a")));
+  EXPECT_THAT(read("witness a " + witness('a').key().Text() + " ftp://a/\nquorum a\n"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("http://")));
+  EXPECT_THAT(read("quorum\n"), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_FALSE(ReadWitnessPolicy(PosixFileSystem(), file + ".none", LogKey()).ok());
+}
+
+}  // namespace
+}  // namespace televault::daemon
