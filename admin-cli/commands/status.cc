@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 
 #include "admin-cli/arguments.h"
@@ -24,6 +26,17 @@ std::string Lockdowns(const v1::LockdownStatus& lockdown) {
   return text;
 }
 
+std::string Witnesses(const v1::GetStatusResponse& status) {
+  if (!status.has_witnesses()) return "none";
+  const v1::WitnessStatus& witnesses = status.witnesses();
+  const auto well =
+      std::count_if(witnesses.witnesses().begin(), witnesses.witnesses().end(),
+                    [](const v1::Witness& witness) { return witness.problem().empty(); });
+  return absl::StrCat(well, " of ", witnesses.witnesses_size(), " cosign; ",
+                      HumanCount(witnesses.cosigned_size()), " entries have ",
+                      witnesses.quorum() ? "a quorum" : "the last quorum");
+}
+
 void Show(Context& context, const v1::GetStatusResponse& status) {
   if (context.format() != OutputFormat::kTable) {
     EmitObject(context, ToJson(status));
@@ -37,6 +50,7 @@ void Show(Context& context, const v1::GetStatusResponse& status) {
        {"control mode", status.control_mode().empty() ? "no" : Printable(status.control_mode())},
        {"lockdown", Lockdowns(status.lockdown())},
        {"audit entries", HumanCount(status.audit_size())},
+       {"witnesses", Witnesses(status)},
        {"log key", Printable(status.vkey())},
        {"datasets", HumanCount(status.datasets())},
        {"live partitions", HumanCount(status.live_partitions())},
