@@ -13,6 +13,11 @@ namespace {
 constexpr std::string_view kPrefix = "PRIVATE+KEY+";
 static_assert(kSigningSeedBytes == crypto_sign_SEEDBYTES);
 
+bool IsBase64(char c) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' ||
+         c == '/' || c == '=';
+}
+
 absl::Status Malformed(std::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("secret key: ", AsAbsl(what)));
 }
@@ -62,7 +67,9 @@ absl::StatusOr<VerifierKey> ParseSignerKey(std::string_view text,
   std::array<uint8_t, 1 + kSigningSeedBytes> material{};
   size_t size = 0;
   const char* end = nullptr;
+  // libsodium takes bytes above 127 for characters of the alphabet.
   const bool decodes =
+      std::all_of(encoded.begin(), encoded.end(), IsBase64) &&
       sodium_base642bin(material.data(), material.size(), encoded.data(), encoded.size(), nullptr,
                         &size, &end, sodium_base64_VARIANT_ORIGINAL) == 0 &&
       end == encoded.data() + encoded.size() && size == material.size();
