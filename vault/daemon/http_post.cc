@@ -1,11 +1,13 @@
 #include "vault/daemon/http_post.h"
 
+#include <condition_variable>
 #include <httplib.h>
+#include <mutex>
+#include <stop_token>
+#include <thread>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-
-#include "vault/base/clock.h"
 
 namespace televault::daemon {
 namespace {
@@ -49,8 +51,14 @@ absl::StatusOr<HttpAnswer> Post(const std::string& url, const std::string& body,
   client.set_write_timeout(at_most);
   client.set_follow_location(false);
   client.set_keep_alive(false);
-  // Timeouts are those of single reads: whoever drips is cut off here.
-  const MonoTime until{SystemClock().Mono().nanos + 2 * std::chrono::nanoseconds(at_most).count()};
+  // Timeouts are those of single reads: whoever drips, headers too, is cut off by this.
+  const std::jthread watchdog([&client, at_most](const std::stop_token& stop) {
+    std::mutex mu;
+    std::condition_variable_any never;
+    std::unique_lock lock(mu);
+    never.wait_for(lock, stop, 2 * at_most, [] { return false; });
+    if (!stop.stop_requested()) client.stop();
+  });
   HttpAnswer answer;
   bool too_long = false;
   httplib::Request request;
@@ -61,7 +69,7 @@ absl::StatusOr<HttpAnswer> Post(const std::string& url, const std::string& body,
   request.content_receiver = [&](const char* data, size_t size, uint64_t, uint64_t) {
     too_long = answer.body.size() + size > kMaxHttpAnswerBytes;
     if (!too_long) answer.body.append(data, size);
-    return !too_long && SystemClock().Mono() < until;
+    return !too_long;
   };
   const httplib::Result result = client.send(request);
   if (too_long) return absl::ResourceExhaustedError(url + ": the answer is longer than 64 KiB");

@@ -14,7 +14,8 @@ struct HttpAnswer {
   std::string body;
 };
 
-// Posts `body` to `url`; a seam for tests. UNAVAILABLE: no answer in time; what was answered may be
+// Posts `body` to `url`; a seam for tests. No step of it takes longer than `at_most`, all together
+// twice as long. UNAVAILABLE: no answer in time; what was answered may be
 // any status. RESOURCE_EXHAUSTED: the answer is longer than kMaxHttpAnswerBytes.
 using HttpPost = std::function<absl::StatusOr<HttpAnswer>(
     const std::string& url, const std::string& body, std::chrono::milliseconds at_most)>;
