@@ -30,8 +30,7 @@ struct ListArgs {
   PageArgs pages;
 };
 struct SearchArgs {
-  FilterArgs filter;
-  PageArgs pages;
+  ListArgs list;
   std::string value;
   std::string value_file;
 };
@@ -75,13 +74,18 @@ void DeclareList(CLI::App& verb, ListArgs& args) {
   DeclarePages(verb, args.pages);
 }
 
-absl::StatusOr<ExitCode> RunList(Context& context, const ListArgs& args) {
+absl::StatusOr<ExitCode> ListEntries(Context& context, const ListArgs& args,
+                                     const std::string& literal) {
   TV_ASSIGN_OR_RETURN(const v1::EntryFilter filter, ToFilter(args.filter));
-  TV_ASSIGN_OR_RETURN(const auto entries, Fetch(context, filter, args.pages));
+  TV_ASSIGN_OR_RETURN(const auto entries, Fetch(context, filter, args.pages, literal));
   std::vector<Json> rows;
   for (const v1::IndexedEntry& entry : entries) rows.push_back(EntryJson(entry));
   EmitList(context, rows, EntryColumns());
   return ExitCode::kOk;
+}
+
+absl::StatusOr<ExitCode> RunList(Context& context, const ListArgs& args) {
+  return ListEntries(context, args, "");
 }
 
 void DeclareSearch(CLI::App& verb, SearchArgs& args) {
@@ -90,8 +94,7 @@ void DeclareSearch(CLI::App& verb, SearchArgs& args) {
   verb.add_option("--value-file", args.value_file,
                   "The same out of a file, or - for standard input: others see the command line")
       ->excludes(value);
-  DeclareFilter(verb, args.filter);
-  DeclarePages(verb, args.pages);
+  DeclareList(verb, args.list);
 }
 
 absl::StatusOr<ExitCode> RunSearch(Context& context, const SearchArgs& args) {
@@ -105,12 +108,7 @@ absl::StatusOr<ExitCode> RunSearch(Context& context, const SearchArgs& args) {
     return absl::InvalidArgumentError(
         "nothing to search for: give --value or --value-file; `audit list` takes other filters");
   }
-  TV_ASSIGN_OR_RETURN(const v1::EntryFilter filter, ToFilter(args.filter));
-  TV_ASSIGN_OR_RETURN(const auto entries, Fetch(context, filter, args.pages, value));
-  std::vector<Json> rows;
-  for (const v1::IndexedEntry& entry : entries) rows.push_back(EntryJson(entry));
-  EmitList(context, rows, EntryColumns());
-  return ExitCode::kOk;
+  return ListEntries(context, args.list, value);
 }
 
 void DeclareTail(CLI::App& verb, TailArgs& args) {
@@ -189,10 +187,15 @@ absl::StatusOr<ExitCode> RunShow(Context& context, const IndexArgs& args) {
   context.Observe(response.receipt());
   TV_RETURN_IF_ERROR(VerifyLeaf(
       context, args.index, audit::LeafHash(audit::AsBytes(response.leaf())), response.proof()));
-  if (context.format() == OutputFormat::kTable) {
-    context.out() << Printable(audit::Sentence(response.entry().entry())) << "\n\n";
+  if (!response.entry().has_entry()) {
+    context.Note("This leaf holds a key, or an entry whose audit epoch was destroyed.");
+    EmitObject(context, Json{{"index", args.index}});
+  } else {
+    if (context.format() == OutputFormat::kTable) {
+      context.out() << Printable(audit::Sentence(response.entry().entry())) << "\n\n";
+    }
+    EmitObject(context, EntryJson(response.entry()));
   }
-  EmitObject(context, EntryJson(response.entry()));
   context.Note("The log holds this entry: its proof was verified.");
   return ExitCode::kOk;
 }

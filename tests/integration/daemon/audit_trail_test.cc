@@ -133,6 +133,14 @@ TEST_F(AuditTrailTest, AnExportIsReadWithItsKeysAndWithoutAVault) {
       3);
 }
 
+// The first leaf of every log holds a key: it used to be shown as a call of nobody in 1970.
+TEST_F(AuditTrailTest, ALeafWithoutAnEntryIsNotShownAsOne) {
+  const ProcessResult shown = RunCli(daemon_, cast_.auditor, {"audit", "show", "0", "-o", "table"});
+  EXPECT_EQ(shown.exit_code, 0) << shown.err;
+  EXPECT_THAT(shown.err, HasSubstr("holds a key"));
+  EXPECT_THAT(shown.out, Not(HasSubstr("1970")));
+}
+
 TEST_F(AuditTrailTest, ARollbackOfTheDataDirectoryIsNoticedByTheAnchor) {
   ASSERT_THAT(daemon_.Terminate(), IsOk());
   Daemon copy;
