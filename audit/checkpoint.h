@@ -32,6 +32,10 @@ absl::StatusOr<Checkpoint> ParseCheckpointBody(std::string_view body);
 absl::StatusOr<std::string> SignCheckpoint(const TreeHead& head, const VerifierKey& key,
                                            SigningKey secret);
 
+// What a signed checkpoint says, its signatures unseen: for those who look them at elsewhere.
+// INVALID_ARGUMENT.
+absl::StatusOr<Checkpoint> ReadUnverified(std::string_view note);
+
 // Parses and verifies a signed checkpoint of the log `key`: its signature must be there and right
 // and the origin must be the key's name. INVALID_ARGUMENT (syntax) or FAILED_PRECONDITION.
 absl::StatusOr<Checkpoint> OpenCheckpoint(std::string_view note, const VerifierKey& key);

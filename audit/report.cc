@@ -162,14 +162,14 @@ void ReportBuilder::Add(uint64_t index, const AuditEntry& entry) {
   } else if (!read && entry.status() == 0) {
     ++report_.calls[entry.method()];
     if (entry.method().starts_with(kLockdowns) && entry.method() != kLockdownStatus) {
-      AddAnomaly(index, entry, "lockdown", Sentence(entry));
+      AddAnomaly(index, entry.time_us(), "lockdown", Sentence(entry));
     }
-  } else if (!read && entry.method() == kUnseal) {
-    AddAnomaly(index, entry, "failed_unseal",
+  } else if (entry.method() == kUnseal) {
+    AddAnomaly(index, entry.time_us(), "failed_unseal",
                absl::StrCat(WhoOf(entry), " could not unseal: ", entry.reason()));
   }
   if (entry.reason() == "NOT_CARRIED_OUT") {
-    AddAnomaly(index, entry, "not_carried_out", "was recorded as done and then failed");
+    AddAnomaly(index, entry.time_us(), "not_carried_out", "was recorded as done and then failed");
   }
 }
 
@@ -183,7 +183,7 @@ void ReportBuilder::AddRead(uint64_t index, const AuditEntry& entry) {
   Extend(totals, entry.time_us());
   if (IsUnknownEnd(entry)) {
     ++totals.unknown_ends;
-    AddAnomaly(index, entry, "unknown_end",
+    AddAnomaly(index, entry.time_us(), "unknown_end",
                absl::StrCat("the vault ended while it answered ", WhoOf(entry),
                             "; what was sent is at most what was recorded before"));
     return;
@@ -211,7 +211,7 @@ void ReportBuilder::AddRefusal(uint64_t index, const AuditEntry& entry) {
   const bool told = hour.refusals >= kManyRefusals;
   hour.refusals += calls;
   if (!told && hour.refusals >= kManyRefusals) {
-    AddAnomaly(index, entry, "many_refusals",
+    AddAnomaly(index, entry.time_us(), "many_refusals",
                absl::StrCat(who, " was refused ", kManyRefusals, " times or more within the hour"));
   }
 }
@@ -222,17 +222,17 @@ void ReportBuilder::AddEvent(uint64_t index, const AuditEntry& entry) {
     if (entry.method() != method) continue;
     std::string kind(method);
     std::replace(kind.begin(), kind.end(), '.', '_');
-    AddAnomaly(index, entry, std::move(kind), std::string(meaning));
+    AddAnomaly(index, entry.time_us(), std::move(kind), std::string(meaning));
   }
 }
 
-void ReportBuilder::AddAnomaly(uint64_t index, const AuditEntry& entry, std::string kind,
+void ReportBuilder::AddAnomaly(uint64_t index, int64_t time_us, std::string kind,
                                std::string text) {
   if (report_.anomalies.size() == kMaxReportAnomalies) {
     ++report_.anomalies_left_out;
     return;
   }
-  report_.anomalies.push_back({index, entry.time_us(), std::move(kind), std::move(text)});
+  report_.anomalies.push_back({index, time_us, std::move(kind), std::move(text)});
 }
 
 void ReportBuilder::AddUnusualDays() {
@@ -247,9 +247,7 @@ void ReportBuilder::AddUnusualDays() {
       std::nth_element(others.begin(), middle, others.end());
       const uint64_t median = std::max<uint64_t>(*middle, 1);
       if (totals.cells / kUnusualFactor < median) continue;
-      AuditEntry at;
-      at.set_time_us(totals.last_us);
-      AddAnomaly(totals.last_index, at, "unusual_volume",
+      AddAnomaly(totals.last_index, totals.last_us, "unusual_volume",
                  absl::StrCat(person, " got ", totals.cells, " cells on ",
                               TimeText(day * kDayUs, "%Y-%m-%d"), ", ", *middle,
                               " on the median of the other days"));

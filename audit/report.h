@@ -92,7 +92,7 @@ class ReportBuilder {
   void AddRead(uint64_t index, const AuditEntry& entry);
   void AddRefusal(uint64_t index, const AuditEntry& entry);
   void AddEvent(uint64_t index, const AuditEntry& entry);
-  void AddAnomaly(uint64_t index, const AuditEntry& entry, std::string kind, std::string text);
+  void AddAnomaly(uint64_t index, int64_t time_us, std::string kind, std::string text);
   void AddUnusualDays();
 
   struct Hour {

@@ -371,8 +371,7 @@ absl::StatusOr<ExitCode> RunDecrypt(Context& context, const DecryptArgs& args) {
   TV_ASSIGN_OR_RETURN(const crypto::ExportedAuditKeys keys, ReadKeyFile(args.key_file));
   TV_ASSIGN_OR_RETURN(const std::string note,
                       ReadLogFile(args.directory, std::string(audit::kCheckpointPath)));
-  TV_ASSIGN_OR_RETURN(const audit::Note parsed, audit::ParseNote(note));
-  TV_ASSIGN_OR_RETURN(const audit::Checkpoint checkpoint, audit::ParseCheckpointBody(parsed.text));
+  TV_ASSIGN_OR_RETURN(const audit::Checkpoint checkpoint, audit::ReadUnverified(note));
   crypto::AuditOpener opener(keys.vault(), keys);
   uint64_t unreadable = 0;
   for (uint64_t first = 0; first < checkpoint.size; first += audit::kTileWidth) {

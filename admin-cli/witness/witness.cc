@@ -28,17 +28,6 @@ constexpr int kSecretMode = 0600;
 constexpr size_t kMaxStateBytes = audit::kMaxNoteBytes + 1'024;
 constexpr int kInternalError = 500;
 
-absl::Status Annotate(const absl::Status& status, std::string_view where) {
-  return absl::Status(status.code(), absl::StrCat(audit::AsAbsl(where), ": ", status.message()));
-}
-
-std::string ParentOf(std::string path) {
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 // Held until the descriptor is closed.
 absl::StatusOr<int> Lock(const std::string& directory) {
   const std::string path = absl::StrCat(directory, audit::AsAbsl(kLockFile));

@@ -52,12 +52,6 @@ auto Retry(Call call) {
   return result;
 }
 
-std::string ParentOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 // Closing is never repeated: Linux has released the descriptor even where it reports EINTR.
 class Descriptor {
  public:
@@ -283,6 +277,13 @@ class PosixFileSystemImpl final : public FileSystem {
 FileSystem& PosixFileSystem() {
   static PosixFileSystemImpl file_system;
   return file_system;
+}
+
+std::string ParentOf(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
 }
 
 absl::Status ReplaceFile(FileSystem& fs, const std::string& path, Bytes content, int permissions) {

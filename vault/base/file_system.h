@@ -66,6 +66,9 @@ class FileSystem {
 
 FileSystem& PosixFileSystem();
 
+// The directory that holds the name of `path`; "." where it has no slash, "/" for "/".
+std::string ParentOf(std::string path);
+
 // Durable replacement of a small file: write `path`.new, sync, rename, sync the directory.
 // After a crash at any step `path` holds either the old or the new content.
 absl::Status ReplaceFile(FileSystem& fs, const std::string& path, Bytes content, int permissions);

@@ -53,7 +53,8 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
     microseconds ending{5'000'000};
   };
   // Opens the vault sealed. Errors only where not even control mode is possible: no vault, another
-  // process holds it, control keys or control file unreadable.
+  // process holds it, control keys or control file unreadable; and for a setting that cannot be
+  // followed (witnesses.policy).
   static absl::StatusOr<std::unique_ptr<Vault>> Open(const Config& config,
                                                      const Surroundings& surroundings);
   ~Vault() override;

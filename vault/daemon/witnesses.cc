@@ -68,7 +68,7 @@ absl::StatusOr<audit::Policy> ReadWitnessPolicy(FileSystem& fs, const std::strin
 
 Witnesses::Witnesses(Parts parts)
     : parts_(std::move(parts)), witnesses_(parts_.policy.witnesses().size()) {
-  const auto kept = parts_.fs.ReadFile(parts_.file, kMaxCosignedBytes);
+  const auto kept = parts_.fs.ReadFile(parts_.file, audit::kMaxNoteBytes);
   if (!kept.ok()) return;
   const auto check = audit::CheckPolicy(*kept, parts_.policy, &parts_.log);
   if (!check.ok() || !check->quorum) return;

@@ -16,9 +16,6 @@
 
 namespace televault::daemon {
 
-// The largest cosigned checkpoint file.
-inline constexpr size_t kMaxCosignedBytes = audit::kMaxNoteBytes;
-
 // Has the log's newest checkpoint cosigned by the witnesses of a policy, keeps the newest one with
 // a quorum, and records when the quorum is lost or a witness has seen another history.
 // Refuses to touch what calls depend on: without any witness the vault serves as before.

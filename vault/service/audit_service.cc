@@ -9,7 +9,6 @@
 #include "audit/checkpoint.h"
 #include "audit/entry.h"
 #include "audit/leaf.h"
-#include "audit/note.h"
 #include "audit/proof_file.h"
 #include "vault/base/bytes.h"
 #include "vault/crypto/audit_key_file.h"
@@ -35,8 +34,7 @@ absl::StatusOr<SignedTree> Parsed(const std::string& text) {
   if (text.empty()) {
     return absl::FailedPreconditionError("no quorum of witnesses has cosigned the log yet");
   }
-  TV_ASSIGN_OR_RETURN(const audit::Note note, audit::ParseNote(text));
-  TV_ASSIGN_OR_RETURN(const audit::Checkpoint checkpoint, audit::ParseCheckpointBody(note.text));
+  TV_ASSIGN_OR_RETURN(const audit::Checkpoint checkpoint, audit::ReadUnverified(text));
   return SignedTree{checkpoint.size, text};
 }
 

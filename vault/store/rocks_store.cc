@@ -418,12 +418,6 @@ absl::StatusOr<uint64_t> RocksStore::DiskBytes() {
   return bytes;
 }
 
-std::string ParentOf(const std::string& path) {
-  const size_t slash = path.find_last_of('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 // The directories, durable (the engine syncs what is in its own, not the name of it), and empty of
 // blocks that a crash left half built.
 absl::Status PrepareDirectory(const RocksStoreOptions& options) {

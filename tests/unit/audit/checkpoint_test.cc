@@ -87,5 +87,15 @@ TEST(Checkpoints, AWitnessKeyDoesNotOpenACheckpoint) {
               StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
+TEST(Checkpoints, ReadUnseenWhateverSignedThem) {
+  const std::string note = testing::SignedCheckpoint({3, testing::Sha256("root")}, NamedKey("log"));
+  const auto read = ReadUnverified(note);
+  ASSERT_THAT(read, IsOk());
+  EXPECT_EQ(*read, OpenCheckpoint(note, NamedKey("log").key).value());
+  EXPECT_THAT(ReadUnverified("log\n3\n"), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(ReadUnverified("log\n\n— log AAAAAAAA\n"),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
 }  // namespace
 }  // namespace televault::audit

@@ -205,5 +205,14 @@ TEST(ReplaceFile, NeedsBothOfItsSyncs) {
   }
 }
 
+TEST(ParentOf, IsTheDirectoryThatHoldsTheName) {
+  EXPECT_EQ(ParentOf("/a/b"), "/a");
+  EXPECT_EQ(ParentOf("/a/b/"), "/a");
+  EXPECT_EQ(ParentOf("a/b"), "a");
+  EXPECT_EQ(ParentOf("/a"), "/");
+  EXPECT_EQ(ParentOf("/"), "/");
+  EXPECT_EQ(ParentOf("a"), ".");
+}
+
 }  // namespace
 }  // namespace televault

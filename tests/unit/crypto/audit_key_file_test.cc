@@ -3,28 +3,20 @@
 #include <fstream>
 #include <iterator>
 
-#include "tests/support/fake_clock.h"
-#include "tests/support/seeded_random.h"
+#include "tests/support/keyring_fixture.h"
 #include "tests/support/status_matchers.h"
-#include "tests/support/temp_directory.h"
 #include "vault/crypto/audit_sealer.h"
-#include "vault/crypto/hash.h"
-#include "vault/crypto/keyring.h"
 
 namespace televault::crypto {
 namespace {
 
-using televault::testing::FakeClock;
 using televault::testing::HasReason;
 using televault::testing::IsOk;
-using televault::testing::SeededRandom;
+using televault::testing::KeyringFixture;
 using televault::testing::StatusIs;
-using televault::testing::TempDirectory;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::SizeIs;
-
-constexpr VaultId kVault{{7}};
 
 std::string Golden() {
   std::ifstream file("tests/golden/audit/audit-keys-v1.txt");
@@ -60,15 +52,8 @@ TEST(AuditKeyFiles, MalformedOnesNameTheLineAndNoKey) {
   }
 }
 
-class AuditKeyTransfer : public ::testing::Test {
+class AuditKeyTransfer : public KeyringFixture {
  protected:
-  void SetUp() override {
-    auto keyring =
-        Keyring::Create({PosixFileSystem(), slots_, random_, kVault, {dir_.path()}, nullptr}, {},
-                        root_, clock_.Wall());
-    TV_CHECK(keyring.ok());
-    keyring_ = *std::move(keyring);
-  }
   // What an auditor is left with after a transfer of every epoch.
   ExportedAuditKeys Export() {
     const AuditKeyRecipient recipient(random_);
@@ -81,13 +66,6 @@ class AuditKeyTransfer : public ::testing::Test {
     }
     return keys;
   }
-
-  TempDirectory dir_;
-  SeededRandom random_{3};
-  FakeClock clock_;
-  FileKeySlots slots_{PosixFileSystem(), {dir_.path()}};
-  const SecretBytes root_ = NewKey(random_);
-  std::unique_ptr<Keyring> keyring_;
 };
 
 TEST_F(AuditKeyTransfer, WhoHasTheFileReadsWithoutTheKeyring) {

@@ -1,47 +1,25 @@
 #include "vault/crypto/audit_sealer.h"
 
 #include "audit/leaf.h"
-#include "tests/support/fake_clock.h"
-#include "tests/support/seeded_random.h"
+#include "tests/support/keyring_fixture.h"
 #include "tests/support/status_matchers.h"
-#include "tests/support/temp_directory.h"
 #include "vault/base/limits.h"
-#include "vault/crypto/hash.h"
-#include "vault/crypto/keyring.h"
 
 namespace televault::crypto {
 namespace {
 
-using televault::testing::FakeClock;
 using televault::testing::HasReason;
 using televault::testing::IsOk;
-using televault::testing::SeededRandom;
+using televault::testing::KeyringFixture;
 using televault::testing::StatusIs;
-using televault::testing::TempDirectory;
 using ::testing::SizeIs;
 
-constexpr VaultId kVault{{7}};
-
-class AuditSealerTest : public ::testing::Test {
+class AuditSealerTest : public KeyringFixture {
  protected:
-  void SetUp() override {
-    auto keyring =
-        Keyring::Create({PosixFileSystem(), slots_, random_, kVault, {dir_.path()}, nullptr}, {},
-                        root_, clock_.Wall());
-    TV_CHECK(keyring.ok());
-    keyring_ = *std::move(keyring);
-  }
   AuditSealer Sealer() {
     const AuditEpochInfo epoch = keyring_->CurrentAuditEpoch();
     return {kVault, epoch.epoch, epoch.public_key, clock_, random_};
   }
-
-  TempDirectory dir_;
-  SeededRandom random_{3};
-  FakeClock clock_;
-  FileKeySlots slots_{PosixFileSystem(), {dir_.path()}};
-  const SecretBytes root_ = NewKey(random_);
-  std::unique_ptr<Keyring> keyring_;
 };
 
 TEST_F(AuditSealerTest, SealsWhileTheVaultIsSealedAndOpensAfterUnsealing) {

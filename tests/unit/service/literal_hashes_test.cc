@@ -3,35 +3,22 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/support/fake_clock.h"
-#include "tests/support/seeded_random.h"
+#include "tests/support/keyring_fixture.h"
 #include "tests/support/status_matchers.h"
-#include "tests/support/temp_directory.h"
-#include "vault/crypto/hash.h"
-#include "vault/crypto/keyring.h"
 
 namespace televault::service {
 namespace {
 
-using televault::testing::FakeClock;
 using televault::testing::HasReason;
 using televault::testing::IsOk;
-using televault::testing::SeededRandom;
+using televault::testing::KeyringFixture;
 using televault::testing::StatusIs;
-using televault::testing::TempDirectory;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-class LiteralHashesTest : public ::testing::Test {
+class LiteralHashesTest : public KeyringFixture {
  protected:
-  void SetUp() override {
-    auto keyring = crypto::Keyring::Create(
-        {PosixFileSystem(), slots_, random_, VaultId{{7}}, {dir_.path()}, nullptr}, {}, root_,
-        clock_.Wall());
-    TV_CHECK(keyring.ok());
-    keyring_ = *std::move(keyring);
-  }
   record::v1::AuditEntry EntryWith(const std::vector<std::string>& texts) {
     record::v1::AuditEntry entry;
     const auto hashes = LiteralHashes(*keyring_).Of(texts);
@@ -44,13 +31,6 @@ class LiteralHashesTest : public ::testing::Test {
     TV_CHECK(wanted.ok());
     return wanted->In(entry);
   }
-
-  TempDirectory dir_;
-  SeededRandom random_{3};
-  FakeClock clock_;
-  crypto::FileKeySlots slots_{PosixFileSystem(), {dir_.path()}};
-  const SecretBytes root_ = crypto::NewKey(random_);
-  std::unique_ptr<crypto::Keyring> keyring_;
 };
 
 TEST_F(LiteralHashesTest, WhoKnowsAValueFindsIt) {
