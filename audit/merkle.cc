@@ -1,8 +1,8 @@
 #include "audit/merkle.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
-#include <sodium.h>
 #include <utility>
 
 namespace televault::audit {
@@ -52,31 +52,18 @@ struct Climb {
 
 }  // namespace
 
-Hash LeafHash(std::span<const uint8_t> leaf) {
-  crypto_hash_sha256_state state;
-  crypto_hash_sha256_init(&state);
-  crypto_hash_sha256_update(&state, &kLeafPrefix, 1);
-  crypto_hash_sha256_update(&state, leaf.data(), leaf.size());
-  Hash hash;
-  crypto_hash_sha256_final(&state, hash.data());
-  return hash;
-}
+Hash LeafHash(std::span<const uint8_t> leaf) { return Sha256({{&kLeafPrefix, 1}, leaf}); }
 
 Hash NodeHash(const Hash& left, const Hash& right) {
+  // One piece: short ones cost more than their bytes.
   std::array<uint8_t, 1 + 2 * kHashBytes> input;
   input[0] = kNodePrefix;
   std::copy(left.begin(), left.end(), input.begin() + 1);
   std::copy(right.begin(), right.end(), input.begin() + 1 + kHashBytes);
-  Hash hash;
-  crypto_hash_sha256(hash.data(), input.data(), input.size());
-  return hash;
+  return Sha256({input});
 }
 
-Hash EmptyRoot() {
-  Hash hash;
-  crypto_hash_sha256(hash.data(), nullptr, 0);
-  return hash;
-}
+Hash EmptyRoot() { return Sha256({}); }
 
 absl::StatusOr<Hash> HashFromBytes(std::span<const uint8_t> bytes) {
   if (bytes.size() != kHashBytes) {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -11,11 +10,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-namespace televault::audit {
+#include "audit/sha256.h"
 
-// SHA-256 output.
-inline constexpr size_t kHashBytes = 32;
-using Hash = std::array<uint8_t, kHashBytes>;
+namespace televault::audit {
 
 // RFC 6962, section 2.1: SHA-256(00 ‖ leaf).
 Hash LeafHash(std::span<const uint8_t> leaf);

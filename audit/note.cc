@@ -41,8 +41,7 @@ uint32_t ComputeKeyId(std::string_view name, KeyType type, const PublicKey& key)
   std::string input(name);
   input.push_back('\n');
   input.append(TypeAndKey(type, key));
-  Hash hash;
-  crypto_hash_sha256(hash.data(), AsBytes(input).data(), input.size());
+  const Hash hash = Sha256({AsBytes(input)});
   return static_cast<uint32_t>(GetBigEndian(AsText(hash).substr(0, kKeyIdBytes)));
 }
 
