@@ -80,7 +80,7 @@ absl::StatusOr<ExitCode> ListEntries(Context& context, const ListArgs& args,
   TV_ASSIGN_OR_RETURN(const auto entries, Fetch(context, filter, args.pages, literal));
   std::vector<Json> rows;
   for (const v1::IndexedEntry& entry : entries) rows.push_back(EntryJson(entry));
-  EmitList(context, rows, EntryColumns());
+  EmitList(context, rows, EntryColumns(), &EntryTone);
   return ExitCode::kOk;
 }
 

@@ -10,15 +10,6 @@
 namespace televault::cli {
 namespace {
 
-constexpr std::string_view kPlain = "\x1b[0m";
-constexpr std::string_view kRed = "\x1b[31m";
-constexpr std::string_view kDim = "\x1b[2m";
-
-std::string_view ColorOf(const record::v1::AuditEntry& entry) {
-  if (entry.verdict() == record::v1::VERDICT_DENY) return kRed;
-  return entry.kind() == record::v1::ENTRY_KIND_EVENT ? kDim : "";
-}
-
 std::string Time(const Json& entry) {
   return FormatRfc3339(WallTime{entry["time_us"].get<int64_t>()});
 }
@@ -82,6 +73,11 @@ Json EntryJson(const v1::IndexedEntry& entry) {
   return object;
 }
 
+Tone EntryTone(const Json& entry) {
+  if (entry["verdict"] == "deny") return Tone::kAlarm;
+  return entry["kind"] == "event" ? Tone::kQuiet : Tone::kPlain;
+}
+
 const std::vector<ListColumn>& EntryColumns() {
   static const std::vector<ListColumn> columns = {{"index", "index", Align::kRight},
                                                   {"time", "", Align::kLeft, &Time},
@@ -96,14 +92,13 @@ const std::vector<ListColumn>& EntryColumns() {
 }
 
 void PrintEntry(Context& context, const v1::IndexedEntry& entry) {
+  const Json object = EntryJson(entry);
+  std::string line = Dump(object, -1);
   if (context.format() == OutputFormat::kTable) {
-    const std::string_view color = context.color() ? ColorOf(entry.entry()) : "";
-    context.out() << color << entry.index() << "  " << Printable(audit::Sentence(entry.entry()))
-                  << (color.empty() ? "" : kPlain) << '\n'
-                  << std::flush;
-  } else {
-    context.out() << Dump(EntryJson(entry), -1) << '\n' << std::flush;
+    line = absl::StrCat(entry.index(), "  ", Printable(audit::Sentence(entry.entry())));
+    line = Toned(line, EntryTone(object), context.color());
   }
+  context.out() << line << '\n' << std::flush;
 }
 
 }  // namespace televault::cli

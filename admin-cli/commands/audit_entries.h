@@ -27,8 +27,10 @@ absl::StatusOr<v1::EntryFilter> ToFilter(const FilterArgs& args);
 // The entry's fields under their own names, and its index.
 Json EntryJson(const v1::IndexedEntry& entry);
 const std::vector<ListColumn>& EntryColumns();
+// Of such an object: refusals stand out, events do not.
+Tone EntryTone(const Json& entry);
 
-// A sentence on a terminal (refusals in red, events dimmed), one JSON object a line elsewhere.
+// A sentence on a terminal, one JSON object a line elsewhere.
 void PrintEntry(Context& context, const v1::IndexedEntry& entry);
 
 }  // namespace televault::cli

@@ -33,15 +33,17 @@ void EmitCsv(Context& context, const std::vector<Json>& objects,
 }
 
 void EmitTable(Context& context, const std::vector<Json>& objects,
-               const std::vector<ListColumn>& columns) {
+               const std::vector<ListColumn>& columns, Tone (*tone)(const Json&)) {
   std::vector<TableColumn> headers;
   for (const ListColumn& column : columns) headers.push_back({column.header, column.align});
   std::vector<std::vector<std::string>> rows;
+  std::vector<Tone> tones;
   for (const Json& object : objects) {
+    if (tone != nullptr) tones.push_back(tone(object));
     std::vector<std::string>& row = rows.emplace_back();
     for (const ListColumn& column : columns) row.push_back(Printable(Cell(column, object)));
   }
-  WriteTable(context.out(), headers, rows, context.table_style());
+  WriteTable(context.out(), headers, rows, context.table_style(), tones);
   if (objects.empty()) context.Note("(none)");
 }
 
@@ -60,10 +62,10 @@ std::string CellText(const Json& value) {
 }
 
 void EmitList(Context& context, const std::vector<Json>& objects,
-              const std::vector<ListColumn>& columns) {
+              const std::vector<ListColumn>& columns, Tone (*tone)(const Json&)) {
   switch (context.format()) {
     case OutputFormat::kTable:
-      return EmitTable(context, objects, columns);
+      return EmitTable(context, objects, columns, tone);
     case OutputFormat::kCsv:
       return EmitCsv(context, objects, columns);
     case OutputFormat::kJsonLines:

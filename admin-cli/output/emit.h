@@ -24,9 +24,9 @@ struct ListColumn {
 std::string CellText(const Json& value);
 
 // Prints a listing in the chosen format: a table, one JSON array, one object per line, or CSV with
-// the columns of the table.
+// the columns of the table. `tone` says how an object's row of the table stands out.
 void EmitList(Context& context, const std::vector<Json>& objects,
-              const std::vector<ListColumn>& columns);
+              const std::vector<ListColumn>& columns, Tone (*tone)(const Json&) = nullptr);
 
 // Prints one thing: `name  value` lines of its members, or the object.
 void EmitObject(Context& context, const Json& object);

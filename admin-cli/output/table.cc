@@ -54,8 +54,14 @@ std::string Line(const std::vector<TableColumn>& columns, const std::vector<size
 
 }  // namespace
 
+std::string Toned(const std::string& line, Tone tone, bool color) {
+  if (!color || tone == Tone::kPlain) return line;
+  return (tone == Tone::kAlarm ? "\x1b[31m" : "\x1b[2m") + line + "\x1b[0m";
+}
+
 void WriteTable(std::ostream& out, const std::vector<TableColumn>& columns,
-                const std::vector<std::vector<std::string>>& rows, const TableStyle& style) {
+                const std::vector<std::vector<std::string>>& rows, const TableStyle& style,
+                const std::vector<Tone>& tones) {
   if (columns.empty()) return;
   std::vector<size_t> widths = NaturalWidths(columns, rows);
   if (style.max_width > 0) Fit(columns, style.max_width, widths);
@@ -63,7 +69,10 @@ void WriteTable(std::ostream& out, const std::vector<TableColumn>& columns,
   for (const TableColumn& column : columns) headers.push_back(column.header);
   out << (style.color ? "\x1b[1m" : "") << Line(columns, widths, headers)
       << (style.color ? "\x1b[0m" : "") << '\n';
-  for (const auto& row : rows) out << Line(columns, widths, row) << '\n';
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const Tone tone = i < tones.size() ? tones[i] : Tone::kPlain;
+    out << Toned(Line(columns, widths, rows[i]), tone, style.color) << '\n';
+  }
 }
 
 void WriteFacts(std::ostream& out, const std::vector<std::pair<std::string, std::string>>& facts,

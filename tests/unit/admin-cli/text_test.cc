@@ -58,6 +58,15 @@ TEST(TableTest, AlignsByDisplayWidthAndCutsTextBeforeNumbers) {
   EXPECT_EQ(narrow.str(), "text           n\nabcdefg…  123456\n");
 }
 
+TEST(TableTest, RowsStandOutWhereThereAreColours) {
+  for (const bool color : {false, true}) {
+    std::ostringstream out;
+    WriteTable(out, {{"n"}}, {{"1"}, {"2"}, {"3"}}, {.color = color}, {Tone::kAlarm, Tone::kQuiet});
+    EXPECT_EQ(out.str(),
+              color ? "\x1b[1mn\x1b[0m\n\x1b[31m1\x1b[0m\n\x1b[2m2\x1b[0m\n3\n" : "n\n1\n2\n3\n");
+  }
+}
+
 // Every such text had an apostrophe, and "" looked like NULL: `@scope/pkg` came back as another
 // value.
 TEST(CsvTest, QuotesWhatNeedsItAndDisarmsFormulasWhereAsked) {
