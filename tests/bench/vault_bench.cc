@@ -36,6 +36,8 @@ constexpr uint32_t kOtlpBatch = 512;
 constexpr uint32_t kSmallBatch = 10;
 constexpr int kRepeats = 9;
 constexpr std::chrono::seconds kSpan(5);  // of each measure of calls per second
+constexpr int kPairs = 9;
+constexpr std::chrono::milliseconds kPairSpan(1'000);  // of each half of a pair
 
 constexpr char kGroupBy[] =
     "SELECT command, os, count(*) AS builds, avg(duration_ms) AS mean, max(duration_ms) AS most "
@@ -85,49 +87,48 @@ struct People {
   testing::TokenOf steward;
 };
 
+// Starts the daemon with a token for everybody, the datasets, and a few events in "few".
+People Prepare(testing::Daemon& daemon, const std::vector<std::string>& datasets) {
+  Need(daemon.InitAndStart(), "start");
+  People people;
+  people.collector = Need(daemon.Admit("collie", "collector", datasets), "collector");
+  people.analyst = Need(daemon.Admit("anna", "analyst"), "analyst");
+  people.auditor = Need(daemon.Admit("aude", "auditor"), "auditor");
+  people.steward = Need(daemon.Admit("stella", "steward"), "steward");
+  for (const std::string& dataset : datasets) {
+    v1::ApplyDatasetRequest request;
+    request.set_manifest(Manifest(dataset));
+    client::Call call;
+    const auto applied =
+        Need(daemon.As(people.steward)->ApplyDataset(request, call), "apply the manifest");
+    if (!applied.applied()) {
+      std::fprintf(stderr, "%s\n", applied.DebugString().c_str());
+      std::exit(1);
+    }
+  }
+  Random random(1);
+  client::Call call;
+  v1::AppendRequest few = ColumnBatch("few", kRowBatch, random);
+  Need(daemon.As(people.collector)->Append(few, call), "append");
+  return people;
+}
+
 class Bench {
  public:
   explicit Bench(uint64_t events) : events_(events) {}
 
   void Run() {
-    SetUp();
+    people_ = Prepare(daemon_, {"builds", "few", "rows", "otlp", "small"});
     AppendColumns();
     AwaitMerges();
     GroupBy();
     AppendRows();
     ExportOtlp();
     AppendSmall();
-    QuerySmall(1);
-    QuerySmall(16);
-    Sync();
+    QuerySmall();
   }
 
  private:
-  void SetUp() {
-    Need(daemon_.InitAndStart(), "start");
-    people_.collector =
-        Need(daemon_.Admit("collie", "collector", {"builds", "few", "rows", "otlp", "small"}),
-             "collector");
-    people_.analyst = Need(daemon_.Admit("anna", "analyst"), "analyst");
-    people_.auditor = Need(daemon_.Admit("aude", "auditor"), "auditor");
-    people_.steward = Need(daemon_.Admit("stella", "steward"), "steward");
-    for (const char* dataset : {"builds", "few", "rows", "otlp", "small"}) {
-      v1::ApplyDatasetRequest request;
-      request.set_manifest(Manifest(dataset));
-      client::Call call;
-      const auto applied =
-          Need(daemon_.As(people_.steward)->ApplyDataset(request, call), "apply the manifest");
-      if (!applied.applied()) {
-        std::fprintf(stderr, "%s\n", applied.DebugString().c_str());
-        std::exit(1);
-      }
-    }
-    Random random(1);
-    client::Call call;
-    v1::AppendRequest few = ColumnBatch("few", kRowBatch, random);
-    Need(daemon_.As(people_.collector)->Append(few, call), "append");
-  }
-
   // Two streams; batches are made beforehand, and sent again under other ids.
   void AppendColumns() {
     std::array<std::vector<v1::AppendRequest>, 2> batches;
@@ -238,10 +239,11 @@ class Bench {
                        " to ", Milliseconds(Quantile(times, 1)), ")"));
   }
 
-  // Calls `work(client number)` from so many threads for kSpan; returns calls per second and
+  // Calls `work(client number)` from so many threads for a while; returns calls per second and
   // appends each call's seconds.
   template <class Work>
-  double PerSecond(int clients, Work work, std::vector<double>* times = nullptr) {
+  double PerSecond(int clients, Work work, std::vector<double>* times = nullptr,
+                   std::chrono::milliseconds span = kSpan) {
     std::atomic<uint64_t> calls = 0;
     std::vector<std::vector<double>> all(static_cast<size_t>(clients));
     const auto start = Steady::now();
@@ -249,7 +251,7 @@ class Bench {
     for (int i = 0; i < clients; ++i) {
       threads.emplace_back([&, i] {
         auto call = work(i);
-        while (Steady::now() - start < kSpan) {
+        while (Steady::now() - start < span) {
           const auto begin = Steady::now();
           call();
           all[static_cast<size_t>(i)].push_back(SecondsSince(begin));
@@ -318,37 +320,73 @@ class Bench {
           Thousands(calls * kOtlpBatch) + " events/s");
   }
 
-  void QuerySmall(int clients) {
+  // Times of small queries of so many clients, and how many came in a second.
+  struct Answers {
     std::vector<double> times;
-    const double calls = PerSecond(
+    std::vector<double> p50;
+    std::vector<double> per_second;
+    std::string Text() const {
+      return absl::StrCat(Thousands(Quantile(per_second, 0.5)), " queries/s, p50 ",
+                          Milliseconds(Quantile(p50, 0.5)), ", p99 ",
+                          Milliseconds(Quantile(times, 0.99)));
+    }
+  };
+  void AskFor(const testing::Daemon& daemon, const People& people, int clients, Answers& answers) {
+    std::vector<double> times;
+    answers.per_second.push_back(PerSecond(
         clients,
-        [this](int) {
-          return [this, vault = std::shared_ptr(daemon_.As(people_.analyst))] {
+        [&](int) {
+          return [this, vault = std::shared_ptr(daemon.As(people.analyst))] {
             Ask(*vault, kSmallQuery);
           };
         },
-        &times);
-    Print(absl::StrCat("audited query over 1,000 events, ", clients,
-                       clients == 1 ? " client" : " clients"),
-          absl::StrCat(Thousands(calls), " queries/s, p50 ", Milliseconds(Quantile(times, 0.5)),
-                       ", p99 ", Milliseconds(Quantile(times, 0.99))));
+        &times, kPairSpan));
+    answers.p50.push_back(Quantile(times, 0.5));
+    answers.times.insert(answers.times.end(), times.begin(), times.end());
   }
 
-  // For comparison: what one durable write costs on this disk.
-  void Sync() {
+  // The same query on this daemon, on one that records nothing, and what a durable write costs on
+  // this disk, in turn.
+  void QuerySmall() {
+    testing::Daemon unaudited({.binary = TELEVAULTD_NULL_AUDIT});
+    const People there = Prepare(unaudited, {"few"});
+    for (const int clients : {1, 16, 64}) {
+      Answers with;
+      Answers without;
+      std::vector<double> syncs;
+      std::vector<double> ratios;
+      for (int pair = 0; pair < kPairs; ++pair) {
+        if (pair % 2 == 0) AskFor(daemon_, people_, clients, with);
+        AskFor(unaudited, there, clients, without);
+        if (pair % 2 != 0) AskFor(daemon_, people_, clients, with);
+        syncs.push_back(Sync());
+        ratios.push_back((with.p50.back() - without.p50.back()) / syncs.back());
+      }
+      const std::string who = absl::StrCat(clients, clients == 1 ? " client" : " clients");
+      Print("audited query over 1,000 events, " + who, with.Text());
+      Print("the same in a build without audit, " + who, without.Text());
+      Print("write of 4 KiB and fdatasync on this disk meanwhile, p50",
+            absl::StrFormat("%.2f ms", Quantile(syncs, 0.5) * 1e3));
+      Print("p50 with audit minus p50 without, in fdatasyncs (P11), " + who,
+            absl::StrFormat("%.2f (%.2f to %.2f)", Quantile(ratios, 0.5), Quantile(ratios, 0),
+                            Quantile(ratios, 1)));
+    }
+  }
+
+  // Median seconds of one durable write on the vault's disk.
+  double Sync() {
     const std::string path = daemon_.directory() + "/sync";
     const int file = ::open(path.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
     TV_CHECK(file >= 0);
     const std::string bytes(4'096, 'x');
     std::vector<double> times;
-    for (int i = 0; i < 200; ++i) {
+    for (int i = 0; i < 100; ++i) {
       const auto start = Steady::now();
       TV_CHECK(::write(file, bytes.data(), bytes.size()) == 4'096 && ::fdatasync(file) == 0);
       times.push_back(SecondsSince(start));
     }
     ::close(file);
-    Print("for comparison: write of 4 KiB and fdatasync on this disk, p50",
-          absl::StrFormat("%.2f ms", Quantile(times, 0.5) * 1e3));
+    return Quantile(times, 0.5);
   }
 
   const uint64_t events_;
