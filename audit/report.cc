@@ -17,6 +17,7 @@ constexpr int64_t kHourUs = 3'600'000'000;
 constexpr int64_t kDayUs = 24 * kHourUs;
 constexpr std::string_view kQuery = "/televault.v1.QueryService/Query";
 constexpr std::string_view kUnseal = "/televault.v1.OperatorService/Unseal";
+constexpr std::string_view kUnsealAtStart = "operator.unseal";
 constexpr std::string_view kLockdowns = "/televault.v1.IncidentService/";
 constexpr std::string_view kLockdownStatus = "/televault.v1.IncidentService/GetLockdownStatus";
 
@@ -155,16 +156,18 @@ void ReportBuilder::Add(uint64_t index, const AuditEntry& entry) {
       entry.kind() == record::v1::ENTRY_KIND_OUTCOME && entry.method() == kQuery &&
       (entry.cells_returned() > 0 || IsUnknownEnd(entry) || (entry.status() == 0 && !denied));
   if (read) AddRead(index, entry);
+  if (entry.kind() == record::v1::ENTRY_KIND_EVENT) AddEvent(index, entry);
   if (denied) {
     AddRefusal(index, entry);
   } else if (entry.kind() == record::v1::ENTRY_KIND_EVENT) {
-    AddEvent(index, entry);
+    ++report_.events[entry.method()];
   } else if (!read && entry.status() == 0) {
     ++report_.calls[entry.method()];
     if (entry.method().starts_with(kLockdowns) && entry.method() != kLockdownStatus) {
       AddAnomaly(index, entry.time_us(), "lockdown", Sentence(entry));
     }
-  } else if (entry.method() == kUnseal) {
+  }
+  if (entry.method() == kUnseal && entry.status() != 0) {
     AddAnomaly(index, entry.time_us(), "failed_unseal",
                absl::StrCat(WhoOf(entry), " could not unseal: ", entry.reason()));
   }
@@ -217,7 +220,10 @@ void ReportBuilder::AddRefusal(uint64_t index, const AuditEntry& entry) {
 }
 
 void ReportBuilder::AddEvent(uint64_t index, const AuditEntry& entry) {
-  ++report_.events[entry.method()];
+  if (entry.method() == kUnsealAtStart && entry.status() != 0) {
+    AddAnomaly(index, entry.time_us(), "failed_unseal",
+               "a start could not unseal: " + entry.reason());
+  }
   for (const auto& [method, meaning] : kNotableEvents) {
     if (entry.method() != method) continue;
     std::string kind(method);

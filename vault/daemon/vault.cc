@@ -22,6 +22,8 @@ namespace {
 using service::Log;
 using service::LogLevel;
 
+constexpr char kUnsealEvent[] = "operator.unseal";
+
 std::string MessageOf(const absl::Status& status) { return std::string(status.message()); }
 
 // Records what `read` says, again where that has changed meanwhile.
@@ -285,7 +287,7 @@ absl::Status Vault::RecordEvent(const char* method, const std::string& reason) {
   (*entry.mutable_details())["version"] = kVersion;
   const auto lockdown = lockdown_->View();
   entry.set_lock_epoch(lockdown->epoch);
-  return recorder_->Record(std::move(entry), {.security_event = true}).status();
+  return recorder_->Record(std::move(entry), {.urgency = store::Urgency::kSecurity}).status();
 }
 
 std::shared_ptr<service::DataPlane> Vault::NewDataPlane() {
@@ -388,7 +390,7 @@ void Vault::Quarantine(partition::PartitionCatalog& catalog, PartitionId partiti
     details["why"] = std::string(why);
     service::Recording recording;
     recording.mutations.push_back(std::move(mutation));
-    recording.security_event = true;
+    recording.urgency = store::Urgency::kSecurity;
     return recorder_->Record(std::move(entry), std::move(recording)).status();
   };
   const absl::Status written = write();
@@ -428,9 +430,21 @@ absl::Status Vault::UnsealWithKeyfile() {
     return absl::FailedPreconditionError(
         "this vault is unsealed with a passphrase: `televault operator unseal`");
   }
-  TV_ASSIGN_OR_RETURN(const SecretBytes root, CheckUnseal(""));
-  TV_RETURN_IF_ERROR(RecordEvent("operator.unseal", "KEYFILE"));
-  return Unseal(root);
+  const absl::StatusOr<SecretBytes> root = CheckUnseal("");
+  absl::Status unsealed = root.status();
+  if (unsealed.ok()) {
+    TV_RETURN_IF_ERROR(RecordEvent(kUnsealEvent, "KEYFILE"));
+    unsealed = Unseal(*root);
+  }
+  if (!unsealed.ok()) {
+    record::v1::AuditEntry entry = service::EventEntry(kUnsealEvent);
+    entry.set_status(static_cast<int>(unsealed.code()));
+    const std::string why = ReasonOf(unsealed);
+    entry.set_reason(why.empty() ? "FAILED" : why);
+    // The vault stays sealed whether or not the trail can be written.
+    (void)recorder_->Record(std::move(entry), {.urgency = store::Urgency::kSecurity}).status();
+  }
+  return unsealed;
 }
 
 absl::StatusOr<SecretBytes> Vault::CheckUnseal(std::string_view passphrase) {

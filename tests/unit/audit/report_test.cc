@@ -162,13 +162,18 @@ TEST(Reports, ADayUnlikeTheOthersStandsOut) {
 TEST(Reports, LockdownsAndFailedUnsealsAndOddEventsStandOut) {
   AuditEntry unseal = Entry("olga", "/televault.v1.OperatorService/Unseal");
   unseal.set_status(7);
-  unseal.set_reason("WRONG_KEY");
+  unseal.set_reason("PERMISSION_DENIED");
+  unseal.set_verdict(record::v1::VERDICT_DENY);  // as a wrong passphrase is recorded
+  AuditEntry quarantine = Event("partition.quarantine");
+  quarantine.set_verdict(record::v1::VERDICT_DENY);  // as the vault records it
+  AuditEntry at_start = Event("operator.unseal");
+  at_start.set_status(5);
   const TrailReport report =
       ReportOf({Entry("rita", "/televault.v1.IncidentService/EngageLockdown"),
                 Entry("rita", "/televault.v1.IncidentService/GetLockdownStatus"), unseal,
-                Event("daemon.start"), Event("audit.gap"), Event("partition.quarantine")});
+                Event("daemon.start"), Event("audit.gap"), quarantine, at_start});
   EXPECT_THAT(Kinds(report), ::testing::ElementsAre("lockdown", "failed_unseal", "audit_gap",
-                                                    "partition_quarantine"));
+                                                    "partition_quarantine", "failed_unseal"));
   EXPECT_EQ(report.events.at("daemon.start"), 1u);
   EXPECT_EQ(report.calls.at("/televault.v1.IncidentService/GetLockdownStatus"), 1u);
 }

@@ -275,6 +275,24 @@ TEST_F(VaultTest, ACheckedRootKeyOpensNothingBeforeTheUnseal) {
   EXPECT_THAT(read(), IsOk());
 }
 
+// A start that failed to unseal left no entry.
+TEST_F(VaultTest, AStartThatCannotUnsealIsOnRecord) {
+  Copy(layout_.default_keyfile());
+  std::filesystem::remove(layout_.default_keyfile());
+  const auto vault = Open();
+  const uint64_t before = vault->journal().Head().tree_size;
+  EXPECT_THAT(vault->UnsealWithKeyfile(), ::testing::Not(IsOk()));
+  const uint64_t after = vault->journal().Head().tree_size;
+  ASSERT_EQ(after, before + 1);
+  PutBack(layout_.default_keyfile());
+  ASSERT_THAT(vault->UnsealWithKeyfile(), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(const auto leaves, vault->journal().ReadLeaves(LeafIndex(before), 1));
+  TV_ASSERT_OK_AND_ASSIGN(const auto entry, vault->entries().Open(LeafIndex(before), leaves.at(0)));
+  ASSERT_TRUE(entry.has_value());
+  EXPECT_EQ(entry->method(), "operator.unseal");
+  EXPECT_NE(entry->status(), 0);
+}
+
 // A month of the trail that nobody can read any more proves what it proved.
 TEST_F(VaultTest, ADestroyedEpochLeavesEveryProofIntact) {
   uint64_t first_of_second = 0;
