@@ -133,6 +133,18 @@ TEST_F(AuditTrailTest, AnExportIsReadWithItsKeysAndWithoutAVault) {
       3);
 }
 
+TEST_F(AuditTrailTest, AnExportIsVerifiedByHandAsTheDocumentSays) {
+  for (int i = 0; i < 260; ++i) {  // more than one bundle
+    ASSERT_THAT(As(cast_.auditor)->GetLockdownStatus({}, call_), IsOk());
+  }
+  ASSERT_EQ(RunCli(daemon_, cast_.auditor, {"audit", "export", Path("log")}).exit_code, 0);
+  TV_ASSERT_OK_AND_ASSIGN(const ProcessResult checked,
+                          RunProcess({"/bin/bash", "tests/integration/daemon/trail_by_hand.sh",
+                                      Path("log"), daemon_.vkey()},
+                                     daemon_.directory()));
+  EXPECT_EQ(checked.exit_code, 0) << checked.out << checked.err;
+}
+
 // The first leaf of every log holds a key: it used to be shown as a call of nobody in 1970.
 TEST_F(AuditTrailTest, ALeafWithoutAnEntryIsNotShownAsOne) {
   const ProcessResult shown = RunCli(daemon_, cast_.auditor, {"audit", "show", "0", "-o", "table"});
@@ -171,6 +183,57 @@ TEST_F(AuditTrailTest, ARollbackOfEverythingIsNoticedByTheClientsPin) {
       RunCli(copy, cast_.auditor, {"status"}, {{"XDG_STATE_HOME", daemon_.directory()}});
   EXPECT_EQ(noticed.exit_code, 3) << noticed.out;
   EXPECT_THAT(noticed.err, HasSubstr("rolled back"));
+}
+
+class SealedTrailTest : public VaultTest {
+ protected:
+  SealedTrailTest() : VaultTest({.passphrase = kPassphrase}) {}
+  void SetUp() override { ASSERT_THAT(daemon_.InitAndStart(), IsOk()); }
+  static constexpr char kPassphrase[] = "quartz lantern mosaic velvet harbour thirteen";
+};
+
+TEST_F(SealedTrailTest, UnsealAttemptsLockdownsAndVotesAreEntriesWhileSealed) {
+  const auto unseal = [&](const std::string& passphrase) {
+    return As(daemon_.alice())->Unseal({}, client::SecretText(passphrase), call_);
+  };
+  ASSERT_THAT(unseal(kPassphrase), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(cast_, AdmitEverybody(daemon_, {"cli_usage"}));
+  ASSERT_THAT(daemon_.Restart(), IsOk());
+
+  EXPECT_THAT(unseal("quartz lantern mosaic velvet harbour fourteen"), Not(IsOk()));
+  EXPECT_THAT(unseal("short"), Not(IsOk()));
+  EXPECT_THAT(As(cast_.analyst)->Unseal({}, client::SecretText(kPassphrase), call_), Not(IsOk()));
+  v1::EngageLockdownRequest engage;
+  engage.set_level(v1::LOCKDOWN_LEVEL_READS);
+  engage.set_reason("while sealed");
+  TV_ASSERT_OK_AND_ASSIGN(const auto engaged, As(cast_.responder)->EngageLockdown(engage, call_));
+  v1::ProposeLiftRequest lift;
+  lift.set_lockdown_id(engaged.lockdown().id());
+  lift.set_reason("over");
+  EXPECT_THAT(As(cast_.second_responder)->ProposeLift(lift, call_), IsOk());
+  v1::ApproveLiftRequest approve;
+  approve.set_lockdown_id(engaged.lockdown().id());
+  EXPECT_THAT(As(cast_.responder)->ApproveLift(approve, call_), Not(IsOk())) << "who engaged it";
+  EXPECT_THAT(As(cast_.third_responder)->ApproveLift(approve, call_), IsOk());
+  ASSERT_THAT(unseal(kPassphrase), IsOk());
+
+  const auto said = [&](const std::string& method) {
+    std::vector<std::string> lines;
+    for (const auto& indexed : Entries(*As(cast_.auditor), ByMethod(method))) {
+      const auto& entry = indexed.entry();
+      lines.push_back(absl::StrCat(entry.principal().person(), " ",
+                                   entry.verdict() == record::v1::VERDICT_ALLOW ? "may" : "may not",
+                                   entry.status() == 0 ? "" : ", failed"));
+    }
+    return lines;
+  };
+  using ::testing::ElementsAre;
+  EXPECT_THAT(said("Unseal"), ElementsAre("alice may", "anna may not, failed", "alice may, failed",
+                                          "alice may not, failed", "alice may"));
+  EXPECT_THAT(said("EngageLockdown"), ElementsAre(cast_.responder.person + " may"));
+  EXPECT_THAT(said("ProposeLift"), ElementsAre(cast_.second_responder.person + " may"));
+  EXPECT_THAT(said("ApproveLift"), ElementsAre(cast_.third_responder.person + " may",
+                                               cast_.responder.person + " may not, failed"));
 }
 
 }  // namespace

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Runs the commands of docs/audit.md, "Checking a receipt by hand", on the golden receipts: both
+# Runs the commands of docs/audit.md, "A receipt", on the golden receipts: both
 # must verify, and neither may once a byte of the leaf is changed. Runs in the source directory.
 set -euo pipefail
-for tool in xxd openssl sha256sum base64; do
+for tool in basenc openssl sha256sum base64; do
   command -v $tool >/dev/null || { echo "skipped: $tool is not installed"; exit 77; }
 done
 source_dir=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-sed -n '/^## Checking a receipt by hand/,/^## Limits/p' docs/audit.md |
+sed -n '/^### A receipt/,/^### The whole trail/p' docs/audit.md |
   sed -n '/^```sh$/,/^```$/{/^```/d;p}' > "$work/commands"
 [ "$(wc -l < "$work/commands")" -ge 20 ] || { echo "docs/audit.md: commands not found"; exit 1; }
 
