@@ -7,7 +7,7 @@ docs/operations.md from the policies in proto/.
 
 Checked: the matrix of every RPC; that deploy/config/televault.toml is valid and names every setting
 with its default; that docs/api.md names every error reason; that README.md names every verb that is
-not available; that every relative link leads somewhere.
+not available; that every relative link leads somewhere; that docs/README.md lists every decision.
 """
 
 import collections
@@ -24,10 +24,11 @@ Rpc = collections.namedtuple("Rpc", "service name capability purpose lockdown se
 # What the options alone do not say: while_sealed calls whose answer waits for a durable entry or for
 # the engine, and so stop in control mode.
 STOPS_IN_CONTROL_MODE = {"Unseal", "ProposeLift", "ApproveLift"}
-# Recorded as security events: they use the space that is kept free for them.
-SECURITY_EVENTS = {"EngageLockdown", "ProposeLift", "ApproveLift", "Unseal", "Seal", "RevokeToken"}
-# Their own entry is no security event, the work they start is.
-WORKS_UNANSWERED = {"RunRetention"}
+# Recorded with store::Urgency::kSecurity: they use all of the space that is kept free.
+SECURITY_EVENTS = {"EngageLockdown", "ProposeLift", "ApproveLift", "Unseal", "Seal", "RevokeToken",
+                   "RevokeAccess", "DisablePerson", "RunRetention"}
+# With store::Urgency::kTrail: they use half of it. Those that work sealed go on unrecorded after that.
+TRAIL = {"ListEntries", "GetEntry", "TailEntries", "ExportAuditKeys"}
 AGGREGATES_ONLY = {"Query", "Explain"}
 # Refused while a lockdown at level seal is in force, although it works while sealed.
 STOPS_AT_SEAL = {"Unseal"}
@@ -67,12 +68,12 @@ def cells(rpc):
     # Level `seal` seals the vault: what works sealed and is not stopped by the level goes on.
     works.append("no" if stops or rpc.name in STOPS_AT_SEAL else sealed)
     control = "yes" if rpc.sealed and rpc.name not in STOPS_IN_CONTROL_MODE else "no"
-    if rpc.name in WORKS_UNANSWERED:
-        full = "work done, answer refused"
-    elif rpc.name in SECURITY_EVENTS:
+    if rpc.name in SECURITY_EVENTS:
         full = "yes"
+    elif rpc.name in TRAIL:
+        full = "to half"
     else:
-        full = "yes, unrecorded" if rpc.sealed else "no"
+        full = "yes, recorded later" if rpc.sealed else "no"
     return works + [sealed, control, full]
 
 
@@ -166,13 +167,20 @@ def check_links(root):
                 yield f"{page}: the link to {target} leads nowhere"
 
 
+def check_decisions(root):
+    index = read(os.path.join(root, "docs/README.md"))
+    for name in sorted(os.listdir(os.path.join(root, "docs/adr"))):
+        if f"(adr/{name})" not in index:
+            yield f"docs/README.md: the decision adr/{name} is missing"
+
+
 def main(arguments):
     write = "--write" in arguments
     roots = [a for a in arguments if a != "--write"]
     here = os.path.dirname(os.path.abspath(__file__))
     root = roots[0] if roots else os.path.dirname(os.path.dirname(here))
     findings = [*check_matrix(root, write), *check_config(root), *check_reasons(root),
-                *check_later(root), *check_links(root)]
+                *check_later(root), *check_links(root), *check_decisions(root)]
     for finding in findings:
         print(finding)
     return 1 if findings else 0

@@ -10,7 +10,8 @@ import unittest
 import docs_check
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-FILES = ["README.md", "deploy/config/televault.toml", "docs/api.md", "docs/operations.md",
+FILES = ["README.md", "docs/README.md", "docs/adr/0110-sanitizers-below-grpc-in-every-run.md",
+         "deploy/config/televault.toml", "docs/api.md", "docs/operations.md",
          "vault/base/status.h", "vault/daemon/config.cc", "admin-cli/commands/later.cc"]
 
 
@@ -60,6 +61,11 @@ class DocsCheckTest(unittest.TestCase):
     def test_finds_a_missing_verb_that_is_not_listed(self):
         self.damage("README.md", "`keys rotate`", "")
         self.assert_finds(docs_check.check_later)
+
+    def test_finds_a_decision_that_is_not_listed(self):
+        self.assertEqual(list(docs_check.check_decisions(self.root)), [])
+        self.damage("docs/README.md", "(adr/0110-", "(adr/0111-")
+        self.assert_finds(docs_check.check_decisions)
 
     def test_finds_a_link_that_leads_nowhere(self):
         self.damage("docs/api.md", "# API", "# API\n[gone](gone.md)\n")

@@ -145,7 +145,8 @@ CommitOutcome SimStore::Commit(StoreEpoch epoch, const store::CommitBatch& batch
   const std::lock_guard lock(disk_->mu_);
   if (!AliveLocked().ok()) return failed_ == CommitOutcome::kOk ? CommitOutcome::kUnknown : failed_;
   if (disk_->lease_ == 0 || epoch.value() != disk_->lease_) return CommitOutcome::kFenced;
-  if (!batch.security_event && disk_->Chance(disk_->faults_.full)) return CommitOutcome::kFull;
+  if (batch.urgency == store::Urgency::kOrdinary && disk_->Chance(disk_->faults_.full))
+    return CommitOutcome::kFull;
   if (disk_->Chance(disk_->faults_.unknown)) {
     if (disk_->Chance(0.5)) disk_->Apply(batch);
     return failed_ = CommitOutcome::kUnknown;

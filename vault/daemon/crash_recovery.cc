@@ -70,7 +70,8 @@ absl::Status RecordGaps(const OpenIntents& open, const v1::LockdownStatus& lockd
     details["lockdown"] = lockdown.id();
     details["engaged_by"] = lockdown.engaged_by();
     details["engaged_at"] = FormatRfc3339({engaged_us});
-    TV_RETURN_IF_ERROR(recorder.Record(std::move(gap), {.security_event = true}).status());
+    TV_RETURN_IF_ERROR(
+        recorder.Record(std::move(gap), {.urgency = store::Urgency::kSecurity}).status());
   }
   return absl::OkStatus();
 }
@@ -102,7 +103,8 @@ absl::Status CrashRecovery::CloseOpenIntents(const std::function<absl::Status()>
     outcome.set_intent_index(index);
     outcome.set_has_intent(true);
     TV_RETURN_IF_ERROR(
-        parts_.recorder.Record(std::move(outcome), {.security_event = true}).status());
+        parts_.recorder.Record(std::move(outcome), {.urgency = store::Urgency::kSecurity})
+            .status());
   }
   TV_RETURN_IF_ERROR(RecordGaps(open, parts_.lockdown.Status(), parts_.recorder));
   record::v1::AuditEntry recovered = service::EventEntry(kRecovered);
@@ -129,8 +131,9 @@ absl::Status CrashRecovery::RecordMark(record::v1::AuditEntry entry, const Momen
   details[kOpenFrom] =
       absl::StrCat(std::min(parts_.recorder.OldestOpenIntent().value(), since.log_size));
   details[kSince] = absl::StrCat(since.time.micros);
-  TV_ASSIGN_OR_RETURN(const auto recorded,
-                      parts_.recorder.Record(std::move(entry), {.security_event = true}));
+  TV_ASSIGN_OR_RETURN(
+      const auto recorded,
+      parts_.recorder.Record(std::move(entry), {.urgency = store::Urgency::kSecurity}));
   last_ = now;
   marked_size_ = recorded.index.value() + 1;
   return absl::OkStatus();

@@ -278,7 +278,7 @@ bool Witnesses::Record(const char* method, const std::string& reason,
   record::v1::AuditEntry entry = service::EventEntry(method);
   entry.set_reason(reason);
   for (const auto& [name, value] : details) (*entry.mutable_details())[name] = value;
-  return parts_.recorder.Record(std::move(entry), {.security_event = true}).ok();
+  return parts_.recorder.Record(std::move(entry), {.urgency = store::Urgency::kSecurity}).ok();
 }
 
 }  // namespace televault::daemon

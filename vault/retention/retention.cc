@@ -182,7 +182,7 @@ absl::StatusOr<LeafIndex> RetentionManager::Commit(const record::v1::PartitionRe
   TV_ASSIGN_OR_RETURN(store::AuditLeaf leaf, parts_.make_leaf(EventOf(record, method)));
   unit.leaves.push_back(std::move(leaf));
   unit.mutations = std::move(mutations);
-  unit.security_event = true;
+  unit.urgency = store::Urgency::kSecurity;
   TV_ASSIGN_OR_RETURN(const store::CommitReceipt receipt, parts_.journal.Commit(std::move(unit)));
   return receipt.first_leaf;
 }

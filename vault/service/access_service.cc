@@ -98,6 +98,7 @@ absl::Status Revoke(DataPlaneSource& source, Call& call, const v1::RevokeAccessR
   TV_RETURN_IF_ERROR(FindVisible(*data, call, request.id()).status());
   TV_ASSIGN_OR_RETURN(AccessDesk::Change change, data->access->Revoke(request.id(), call.now));
   *response.mutable_request() = data->access->ToWire(change.record, true, call.now);
+  call.urgency = store::Urgency::kSecurity;
   Take(call, std::move(change));
   return absl::OkStatus();
 }

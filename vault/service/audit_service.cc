@@ -175,7 +175,7 @@ grpc::ServerUnaryReactor* AuditServiceImpl::ListEntries(grpc::CallbackServerCont
   return ServeUnary<v1::ListEntriesRequest, v1::ListEntriesResponse>(
       serving_, context, "/televault.v1.AuditService/ListEntries", request, response,
       [this](Call& call, const auto& in, auto& out) {
-        call.security_event = true;  // the trail can be reviewed with a full disk
+        call.urgency = store::Urgency::kTrail;  // the trail can be reviewed with a full disk
         if (!in.literal().empty()) (*call.entry.mutable_details())["searched"] = "literal";
         return List(log_.journal, log_.entries, log_.literals, in, out);
       });
@@ -187,7 +187,7 @@ grpc::ServerUnaryReactor* AuditServiceImpl::GetEntry(grpc::CallbackServerContext
   return ServeUnary<v1::GetEntryRequest, v1::GetEntryResponse>(
       serving_, context, "/televault.v1.AuditService/GetEntry", request, response,
       [this](Call& call, const auto& in, auto& out) {
-        call.security_event = true;
+        call.urgency = store::Urgency::kTrail;
         (*call.entry.mutable_details())["index"] = std::to_string(in.index());
         return Get(log_.journal, log_.entries, in, out);
       });
@@ -228,7 +228,7 @@ grpc::ServerUnaryReactor* AuditServiceImpl::ExportAuditKeys(grpc::CallbackServer
   return ServeUnary<v1::ExportAuditKeysRequest, v1::ExportAuditKeysResponse>(
       serving_, context, "/televault.v1.AuditService/ExportAuditKeys", request, response,
       [this](Call& call, const auto& in, auto& out) {
-        call.security_event = true;
+        call.urgency = store::Urgency::kTrail;
         return ExportKeys(log_.keys, log_.vault, call, in, out);
       });
 }
@@ -243,7 +243,7 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* AuditServiceImpl::TailEntries(
 // Reading the trail is itself an entry, written before the first entry is sent.
 absl::Status AuditServiceImpl::Tail(Call& call, const v1::TailEntriesRequest& request,
                                     StreamWriter<v1::TailEntriesResponse>& writer) {
-  call.security_event = true;
+  call.urgency = store::Urgency::kTrail;
   const auto slot = slots_.Take(call.principal.accessor);
   absl::Status may = slot.status();
   if (may.ok()) may = audit::CheckFilter(request.filter());
@@ -286,7 +286,7 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* AuditServiceImpl::ExportLeaves(
 
 absl::Status AuditServiceImpl::Export(Call& call, const v1::ExportLeavesRequest& request,
                                       StreamWriter<v1::ExportLeavesResponse>& writer) {
-  call.security_event = true;
+  call.urgency = store::Urgency::kTrail;
   const auto head = request.cosigned() ? Parsed(log_.cosigned()) : NewestSigned(log_.journal);
   const uint64_t newest = head.ok() ? head->size : 0;
   const uint64_t size = request.size() == 0 ? newest : request.size();

@@ -54,7 +54,7 @@ struct Call {
   std::function<absl::Status()> revalidate;
   // The answer goes out even if its entry cannot be written (lockdown, status).
   bool answer_unaudited = false;
-  bool security_event = false;
+  store::Urgency urgency = store::Urgency::kOrdinary;
   // Salted digest of what was disclosed, for the entry; filled by handlers that disclose.
   std::string response_digest;
 

@@ -8,6 +8,7 @@
 
 #include "auth/token.h"
 #include "vault/base/check.h"
+#include "vault/service/log.h"
 
 namespace televault::service {
 namespace {
@@ -70,17 +71,26 @@ void NoteOutcome(record::v1::AuditEntry& entry, const absl::Status& outcome) {
   }
 }
 
-record::v1::AuditEntry EntryOf(const char* method, const RefusalCounts::Count& count) {
+constexpr char kAuthRefused[] = "auth.refused";
+constexpr char kCallsRefused[] = "calls.refused";
+
+// For many calls at once.
+record::v1::AuditEntry EntryOf(const char* method, const RefusalCounts::Kind& kind) {
   record::v1::AuditEntry entry;
   entry.set_kind(record::v1::ENTRY_KIND_EVENT);
   entry.set_method(method);
-  entry.set_peer(count.kind.peer);
+  entry.set_peer(kind.peer);
   entry.set_verdict(record::v1::VERDICT_DENY);
-  entry.set_reason(count.kind.reason);
-  if (!count.kind.token.empty()) {
-    entry.mutable_principal()->set_person(count.kind.person);
-    entry.mutable_principal()->set_token(count.kind.token);
+  entry.set_reason(kind.reason);
+  if (!kind.token.empty()) {
+    entry.mutable_principal()->set_person(kind.person);
+    entry.mutable_principal()->set_token(kind.token);
   }
+  return entry;
+}
+
+record::v1::AuditEntry EntryOf(const char* method, const RefusalCounts::Count& count) {
+  record::v1::AuditEntry entry = EntryOf(method, count.kind);
   (*entry.mutable_details())["calls"] = absl::StrCat(count.calls);
   (*entry.mutable_details())["second"] = FormatRfc3339({count.second * 1'000'000});
   return entry;
@@ -245,20 +255,38 @@ void Front::CountOverload(std::string_view method, std::string_view peer) {
 
 void Front::RecordRefusals() { RecordCounted(parts_.lockdown.SteadyTime()); }
 
-void Front::RecordLastRefusals() { RecordCounted({std::numeric_limits<int64_t>::max()}); }
+void Front::RecordLastRefusals() {
+  RecordCounted({std::numeric_limits<int64_t>::max()});
+  uint64_t calls = 0;
+  for (const LateEntries::Late& late : late_.Take()) calls += late.calls;
+  if (calls == 0) return;
+  Log(LogLevel::kError, "the vault stops with calls that could not be recorded",
+      {{"calls", calls}});
+}
 
 void Front::RecordCounted(WallTime until) {
-  // Where an entry fails the journal has stopped and everything is refused anyway.
-  const auto record = [this](record::v1::AuditEntry entry) {
-    (void)parts_.recorder.Record(std::move(entry), {.security_event = true}).status();
-  };
-  for (const auto& count : unauthenticated_.Take(until)) record(EntryOf("auth.refused", count));
-  for (const auto& count : overloaded_.Take(until)) record(EntryOf("calls.refused", count));
-  for (const auto& count : disk_full_.Take(until)) record(EntryOf("calls.refused", count));
-  for (record::v1::AuditEntry& entry : late_.Take()) {
-    if (!parts_.recorder.Record(entry, {.security_event = true}).ok()) {
-      late_.PutBack(std::move(entry));
+  bool full = false;
+  // Those of one kind meet in one entry while there is no room for it.
+  const auto record = [this, &full](const char* method, const RefusalCounts::Count& count) {
+    if (!full &&
+        parts_.recorder.Record(EntryOf(method, count), {.urgency = store::Urgency::kTrail}).ok()) {
+      return;
     }
+    full = true;
+    late_.Add(EntryOf(method, count.kind), count.calls, FormatRfc3339({count.second * 1'000'000}));
+  };
+  for (const auto& count : unauthenticated_.Take(until)) record(kAuthRefused, count);
+  for (const auto& count : overloaded_.Take(until)) record(kCallsRefused, count);
+  for (const auto& count : disk_full_.Take(until)) record(kCallsRefused, count);
+  for (LateEntries::Late& late : late_.Take()) {
+    const bool refused = !LateEntries::CarriedOut(late.entry);
+    const store::Urgency urgency = refused ? store::Urgency::kTrail : store::Urgency::kSecurity;
+    const bool recorded =
+        !(refused && full) &&
+        parts_.recorder.Record(LateEntries::EntryOf(late), {.urgency = urgency}).ok();
+    if (recorded) continue;
+    full = full || refused;
+    late_.Add(std::move(late.entry), late.calls, late.answered);
   }
 }
 
@@ -278,7 +306,9 @@ absl::Status Front::Begin(const Arrival& arrival, Call& call) {
   const absl::Status admitted = Admit(arrival, call);
   if (admitted.ok()) return admitted;
   const absl::Status recorded = RecordRefused(call, admitted);
-  return recorded.ok() || call.answer_unaudited ? admitted : recorded;
+  // Without room for its entry the refusal is counted.
+  const bool known = recorded.ok() || ReasonOf(recorded) == reason::kDiskFull;
+  return known || call.answer_unaudited ? admitted : recorded;
 }
 
 void Front::RecordWhenPossible(Call& call, const absl::Status& outcome) {
@@ -287,7 +317,7 @@ void Front::RecordWhenPossible(Call& call, const absl::Status& outcome) {
     return;
   }
   NoteOutcome(call.entry, outcome);
-  late_.Add(call.entry, FormatRfc3339(parts_.lockdown.SteadyTime()));
+  late_.Add(call.entry, 1, FormatRfc3339(parts_.lockdown.SteadyTime()));
 }
 
 absl::StatusOr<v1::AuditReceipt> Front::Conclude(Call& call, const absl::Status& outcome) {
@@ -296,12 +326,16 @@ absl::StatusOr<v1::AuditReceipt> Front::Conclude(Call& call, const absl::Status&
   entry.set_duration_us((parts_.clock.Mono() - call.started).count() / 1'000);
   entry.set_response_digest(call.response_digest);
 
-  if (!outcome.ok()) call.discloses = false;
-  call.security_event = call.security_event || !outcome.ok();
+  if (!outcome.ok()) {
+    call.discloses = false;
+    call.urgency = store::Urgency::kTrail;
+  }
   const absl::StatusOr<Recorder::Recorded> recorded = RecordStep(
       call, entry, outcome.ok() ? std::move(call.mutations) : decltype(call.mutations)());
   if (!recorded.ok()) {
-    if (outcome.ok()) RecordNoRoom(call, recorded.status());
+    if (ReasonOf(recorded.status()) == reason::kDiskFull) {
+      RecordNoRoom(call, outcome, recorded.status());
+    }
     return recorded.status();
   }
   if (outcome.ok()) {
@@ -315,17 +349,21 @@ absl::StatusOr<v1::AuditReceipt> Front::Conclude(Call& call, const absl::Status&
 }
 
 // What found no room was certainly not written: the refusal is on record, out of the space that is
-// kept for it. Writers come back all the time: of theirs there is one entry a second.
-void Front::RecordNoRoom(Call& call, const absl::Status& why) {
-  if (ReasonOf(why) != reason::kDiskFull) return;
-  if (IsIngest(call.policy)) {
+// kept for it, and where even that is used up as soon as there is room again. Writers come back all
+// the time: of theirs there is one entry a second.
+void Front::RecordNoRoom(Call& call, const absl::Status& outcome, const absl::Status& why) {
+  if (outcome.ok() && IsIngest(call.policy)) {
     disk_full_.Add({.peer = "ingest", .reason = std::string(reason::kDiskFull)}, call.now);
     return;
   }
-  NoteOutcome(call.entry, why);
-  Recording recording;
-  recording.security_event = true;
-  (void)parts_.recorder.Record(call.entry, std::move(recording)).status();
+  const absl::Status answered = outcome.ok() && !call.answer_unaudited ? why : outcome;
+  NoteOutcome(call.entry, answered);
+  // A refusal has had its try.
+  if (outcome.ok() &&
+      parts_.recorder.Record(call.entry, {.urgency = store::Urgency::kTrail}).ok()) {
+    return;
+  }
+  RecordWhenPossible(call, answered);
 }
 
 absl::StatusOr<Recorder::Recorded> Front::RecordStep(Call& call,
@@ -337,7 +375,7 @@ absl::StatusOr<Recorder::Recorded> Front::RecordStep(Call& call,
     record::v1::AuditEntry current = entry;
     Recording recording;
     recording.mutations = mutations;
-    recording.security_event = call.security_event;
+    recording.urgency = call.urgency;
     if (call.discloses) {
       current.set_lock_epoch(call.decision.lock_epoch);
       recording.disclosure_epoch = LockEpoch(call.decision.lock_epoch);
@@ -402,7 +440,7 @@ absl::Status Front::FinishOutside(Call& call) {
   entry.set_reason("NOT_CARRIED_OUT");
   // The first entry says what was to happen; if this one cannot be written either, the journal has
   // stopped and the next start says so.
-  (void)parts_.recorder.Record(std::move(entry), {.security_event = true}).status();
+  (void)parts_.recorder.Record(std::move(entry), {.urgency = store::Urgency::kSecurity}).status();
   return done;
 }
 

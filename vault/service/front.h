@@ -72,8 +72,8 @@ class Front {
   // Counts the use of the token of a call that was answered first. A use that cannot be counted is
   // told in the entry and refuses nothing.
   void CountUse(Call& call);
-  // For a call that was answered and cannot be recorded now: its entry follows as soon as the
-  // journal takes it, with those like it. Waits for nothing.
+  // For a call that cannot be recorded now: its entry follows as soon as the journal takes it, with
+  // those like it. Waits for nothing.
   void RecordWhenPossible(Call& call, const absl::Status& outcome);
   // Records the call's (last) entry and commits what the call holds; the receipt's proof goes into
   // call.trailing. `outcome` is the status the caller will see if recording works.
@@ -90,7 +90,8 @@ class Front {
   // Records refused calls that were only counted, and those that could not be recorded when they
   // were answered; call it every second or so. Refusals of the current second are still counted.
   void RecordRefusals();
-  // The same with those of the current second: when no more calls come.
+  // The same with those of the current second: when no more calls come. What still finds no room
+  // is told in the log.
   void RecordLastRefusals();
 
   // Decides about a dataset and enforces it: handlers call it before they touch anything.
@@ -120,7 +121,7 @@ class Front {
   // Waits for the exclusive lane, and decides again.
   absl::Status EnterAlone(Call& call, std::unique_lock<std::timed_mutex>& alone);
   void RefuseUnauthenticated(Call& call, const absl::Status& why);
-  void RecordNoRoom(Call& call, const absl::Status& why);
+  void RecordNoRoom(Call& call, const absl::Status& outcome, const absl::Status& why);
 
   Parts parts_;
   RequestMemory request_memory_{limits::kMaxParsedBytesInFlight};

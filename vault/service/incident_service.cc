@@ -51,7 +51,7 @@ absl::Status Engage(Front& front, StreamRegistry& streams, Call& call,
   options.reason = request.reason();
   options.incident = request.incident();
   options.engaged_by = call.principal.person;
-  call.security_event = true;
+  call.urgency = store::Urgency::kSecurity;
   // Before: a stream may see the lockdown while the others are told.
   const uint64_t cut_before = streams.cut();
   const MonoTime until{front.clock().Mono().nanos +
@@ -77,7 +77,7 @@ absl::Status TakeStep(Front& front, Call& call, const incident::LiftStep& step) 
   NoteLockdown(call, step.before);
   auto& details = *call.entry.mutable_details();
   details["lifts"] = step.lifts ? "true" : "false";
-  call.security_event = true;
+  call.urgency = store::Urgency::kSecurity;
   call.answer_unaudited = false;
   call.after_recording = [&front, step] { return front.lockdown().Apply(step); };
   return absl::OkStatus();

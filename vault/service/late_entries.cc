@@ -3,79 +3,64 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
-#include "vault/base/check.h"
-
 namespace televault::service {
-namespace {
 
-constexpr char kCalls[] = "calls";
-constexpr char kAnswered[] = "answered";
+bool LateEntries::CarriedOut(const record::v1::AuditEntry& entry) {
+  return entry.verdict() == record::v1::VERDICT_ALLOW && entry.status() == 0;
+}
 
-}  // namespace
-
-void LateEntries::Add(record::v1::AuditEntry entry, const std::string& answered) {
+void LateEntries::Add(record::v1::AuditEntry entry, uint64_t calls, const std::string& answered) {
   // What differs from call to call and does not say what was done.
   entry.clear_duration_us();
-  entry.clear_peer();
-  const std::lock_guard lock(mu_);
-  Insert({std::move(entry), 1, answered});
-}
-
-void LateEntries::PutBack(record::v1::AuditEntry entry) {
-  Late late;
-  TV_CHECK(absl::SimpleAtoi((*entry.mutable_details())[kCalls], &late.calls));
-  late.answered = (*entry.mutable_details())[kAnswered];
-  entry.mutable_details()->erase(kCalls);
-  entry.mutable_details()->erase(kAnswered);
-  late.entry = std::move(entry);
-  const std::lock_guard lock(mu_);
-  Insert(std::move(late));
-}
-
-void LateEntries::Insert(Late late) {
-  const auto key_of = [](const record::v1::AuditEntry& entry) {
+  if (entry.kind() != record::v1::ENTRY_KIND_EVENT) entry.clear_peer();
+  const auto key_of = [](const record::v1::AuditEntry& keyed) {
     // Maps are text in key order.
-    return entry.ShortDebugString();
+    return keyed.ShortDebugString();
   };
-  std::string key = key_of(late.entry);
+  std::string key = key_of(entry);
+  const std::lock_guard lock(mu_);
   auto found = late_.find(key);
   if (found == late_.end()) {
-    const bool allowed = late.entry.verdict() == record::v1::VERDICT_ALLOW;
-    size_t& held = allowed ? allowed_ : refused_;
-    if (held >= (allowed ? kMaxAllowed : kMaxRefused)) {
+    const bool carried_out = CarriedOut(entry);
+    size_t& held = carried_out ? carried_out_ : refused_;
+    if (held >= (carried_out ? kMaxCarriedOut : kMaxRefused)) {
       record::v1::AuditEntry bare;
-      bare.set_kind(late.entry.kind());
-      bare.set_method(late.entry.method());
-      bare.set_verdict(late.entry.verdict());
-      late.entry = std::move(bare);
-      key = key_of(late.entry);
+      bare.set_kind(entry.kind());
+      bare.set_method(entry.method());
+      bare.set_verdict(entry.verdict());
+      bare.set_status(entry.status());
+      entry = std::move(bare);
+      key = key_of(entry);
       found = late_.find(key);
     } else {
       ++held;
     }
   }
   if (found == late_.end()) {
-    late_.emplace(std::move(key), std::move(late));
+    late_.emplace(std::move(key), Late{std::move(entry), calls, answered});
     return;
   }
-  found->second.calls += late.calls;
-  found->second.answered = std::min(found->second.answered, late.answered);
+  found->second.calls += calls;
+  found->second.answered = std::min(found->second.answered, answered);
 }
 
-std::vector<record::v1::AuditEntry> LateEntries::Take() {
-  std::vector<record::v1::AuditEntry> taken;
+std::vector<LateEntries::Late> LateEntries::Take() {
+  std::vector<Late> taken;
   const std::lock_guard lock(mu_);
-  for (auto& [key, late] : late_) {
-    (*late.entry.mutable_details())[kCalls] = absl::StrCat(late.calls);
-    (*late.entry.mutable_details())[kAnswered] = late.answered;
-    taken.push_back(std::move(late.entry));
-  }
+  taken.reserve(late_.size());
+  for (auto& [key, late] : late_) taken.push_back(std::move(late));
   late_.clear();
-  allowed_ = refused_ = 0;
+  carried_out_ = refused_ = 0;
   return taken;
+}
+
+record::v1::AuditEntry LateEntries::EntryOf(const Late& late) {
+  record::v1::AuditEntry entry = late.entry;
+  (*entry.mutable_details())["calls"] = absl::StrCat(late.calls);
+  (*entry.mutable_details())["answered"] = late.answered;
+  return entry;
 }
 
 }  // namespace televault::service

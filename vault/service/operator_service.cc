@@ -29,7 +29,7 @@ grpc::ServerUnaryReactor* OperatorServiceImpl::Unseal(grpc::CallbackServerContex
       [this](Call& call, const v1::UnsealRequest&, v1::UnsealResponse& out) -> absl::Status {
         // A failed attempt is recorded by the outcome, a good one before anything opens.
         call.answer_unaudited = false;
-        call.security_event = true;
+        call.urgency = store::Urgency::kSecurity;
         TV_ASSIGN_OR_RETURN(SecretBytes checked,
                             vault_.CheckUnseal(call.metadata(kPassphraseHeader)));
         out.set_seal(v1::SEAL_STATE_UNSEALED);
@@ -47,7 +47,7 @@ grpc::ServerUnaryReactor* OperatorServiceImpl::Seal(grpc::CallbackServerContext*
   return ServeUnary<v1::SealRequest, v1::SealResponse>(
       serving_, context, "/televault.v1.OperatorService/Seal", request, response,
       [this](Call& call, const v1::SealRequest&, v1::SealResponse& out) {
-        call.security_event = true;
+        call.urgency = store::Urgency::kSecurity;
         out.set_seal(v1::SEAL_STATE_SEALED);
         return vault_.Seal();
       });

@@ -29,7 +29,7 @@ absl::StatusOr<store::AuditLeaf> Recorder::Seal(record::v1::AuditEntry entry) {
   if (leaves.size() > 1) {
     store::CommitUnit key_unit;
     key_unit.leaves.push_back({std::move(leaves.front().data), leaves.front().hash});
-    key_unit.security_event = true;
+    key_unit.urgency = store::Urgency::kSecurity;
     if (const auto committed = journal_.Commit(std::move(key_unit)); !committed.ok()) {
       sealer_.KeyLeafLost();
       return committed.status();
@@ -51,7 +51,7 @@ absl::StatusOr<Recorder::Recorded> Recorder::Record(record::v1::AuditEntry entry
   unit.leaves.push_back(std::move(leaf));
   unit.mutations = std::move(recording.mutations);
   unit.disclosure_epoch = recording.disclosure_epoch;
-  unit.security_event = recording.security_event;
+  unit.urgency = recording.urgency;
   const uint64_t announced = opens ? open_intents_.Announce() : 0;
   auto receipt = journal_.Commit(std::move(unit));
   if (!receipt.ok()) {

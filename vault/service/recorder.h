@@ -21,7 +21,7 @@ namespace televault::service {
 struct Recording {
   std::vector<store::Mutation> mutations;
   std::optional<LockEpoch> disclosure_epoch;  // see store::CommitUnit
-  bool security_event = false;
+  store::Urgency urgency = store::Urgency::kOrdinary;
 };
 
 // The entry of something that happened without a call and is as it should be: allowed, OK.

@@ -205,6 +205,7 @@ absl::Status Registrar::Disable(Call& call, const v1::DisablePersonRequest& requ
       static_cast<uint32_t>(std::count_if(tokens.begin(), tokens.end(), [&](const auto& token) {
         return token.person() == request.name() && !token.revoked();
       })));
+  call.urgency = store::Urgency::kSecurity;
   person->set_disabled(true);
   *response.mutable_person() = ToWire(*person);
   call.after_recording = [this, name = request.name()] { return control_.DisablePerson(name); };
@@ -285,7 +286,7 @@ absl::Status Registrar::RevokeToken(Call& call, const v1::RevokeTokenRequest& re
                                     v1::RevokeTokenResponse& response) {
   (*call.entry.mutable_details())["token"] = Utf8Prefix(request.accessor(), limits::kMaxNameBytes);
   if (!control_.FindToken(request.accessor()).has_value()) return NoSuchToken();
-  call.security_event = true;
+  call.urgency = store::Urgency::kSecurity;
   call.after_recording = [this, accessor = request.accessor(), &response]() -> absl::Status {
     TV_ASSIGN_OR_RETURN(const std::vector<std::string> revoked, control_.Revoke(accessor));
     for (const std::string& name : revoked) response.add_revoked(name);

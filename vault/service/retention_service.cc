@@ -42,7 +42,7 @@ absl::Status Run(DataPlaneSource& source, v1::RunRetentionResponse& response, Ca
                       reason::kDenied);
   }
   TV_ASSIGN_OR_RETURN(const auto data, source.Data());
-  call.security_event = true;  // deleting must work on a full disk
+  call.urgency = store::Urgency::kSecurity;  // deleting must work on a full disk
   TV_ASSIGN_OR_RETURN(const retention::RunReport report,
                       data->retention->RunOnce({.enough = call.cancelled, .wait = kRunWait}));
   response.set_expired(report.expired);

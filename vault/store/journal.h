@@ -29,9 +29,8 @@ struct CommitUnit {
   // Set on every unit whose leaf permits disclosure: refused with STALE_LOCK_EPOCH unless it is
   // still the lock epoch in force when the sequencer takes the unit.
   std::optional<LockEpoch> disclosure_epoch;
-  // Lockdown, votes, expiry and audit of refusals: may use the space kept in reserve when the disk
-  // is full.
-  bool security_event = false;
+  // What is not ordinary overtakes what is, and has room when the disk is full.
+  Urgency urgency = Urgency::kOrdinary;
 
   size_t Bytes() const;
 };

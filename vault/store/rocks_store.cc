@@ -231,7 +231,7 @@ CommitOutcome RocksStore::Commit(StoreEpoch epoch, const CommitBatch& batch) {
   if (const CommitOutcome failed = failed_; failed != CommitOutcome::kOk) return failed;
   if (epoch_ == 0 || epoch.value() != epoch_) return CommitOutcome::kFenced;
   TV_CHECK(batch.Bytes() <= limits::kMaxCommitBytes);
-  if (!reserve_.Admit(batch.Bytes(), batch.security_event).ok()) return CommitOutcome::kFull;
+  if (!reserve_.Admit(batch.Bytes(), batch.urgency).ok()) return CommitOutcome::kFull;
 
   rocksdb::WriteBatch write_batch(batch.Bytes(), /*max_bytes=*/0, /*protection_bytes_per_key=*/8,
                                   /*default_cf_ts_sz=*/0);
@@ -283,7 +283,7 @@ absl::Status RocksStore::PutBlock(const BlockId& id, std::span<const BlockChunk>
   }
   uint64_t bytes = 0;
   for (const BlockChunk& chunk : chunks) bytes += chunk.bytes.size();
-  TV_RETURN_IF_ERROR(reserve_.Admit(bytes, /*security_event=*/false));
+  TV_RETURN_IF_ERROR(reserve_.Admit(bytes, Urgency::kOrdinary));
   return cold_.Put(id, chunks);
 }
 

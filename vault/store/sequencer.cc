@@ -81,7 +81,7 @@ absl::StatusOr<CommitReceipt> Sequencer::Commit(CommitUnit unit) {
   Waiting waiting;
   waiting.bytes = unit.Bytes();
   waiting.unit = std::move(unit);
-  const bool urgent = waiting.unit.security_event;
+  const bool urgent = waiting.unit.urgency != Urgency::kOrdinary;
   const size_t bound =
       limits::kMaxJournalQueueBytes + (urgent ? limits::kJournalSecurityQueueBytes : 0);
 
@@ -173,7 +173,7 @@ void Sequencer::CommitGroup(Group group) {
     case CommitOutcome::kOk:
       return Complete(group, std::move(*prepared));
     case CommitOutcome::kFull:
-      return CommitSecurityEventsOnly(std::move(group));
+      return CommitMoreUrgent(std::move(group));
     case CommitOutcome::kFenced:
       return Fail(group, "another writer took over the store");
     case CommitOutcome::kCorrupt:
@@ -188,8 +188,7 @@ absl::StatusOr<Sequencer::Prepared> Sequencer::Prepare(const Group& group) {
   MetaSumUpdate sum(*view, options_.freshness_key, head_.meta_sum);
   Prepared prepared;
   prepared.builder = builder_;
-  prepared.batch.security_event = std::all_of(
-      group.begin(), group.end(), [](const Waiting* w) { return w->unit.security_event; });
+  prepared.batch.urgency = LeastUrgency(group);
   std::vector<Mutation>& mutations = prepared.batch.mutations;
   std::vector<audit::Tile> tiles;
   for (Waiting* waiting : group) {
@@ -250,14 +249,20 @@ void Sequencer::Complete(const Group& group, Prepared prepared) {
   Wake(group);
 }
 
-// The disk is full. What has to be recorded all the same is tried again by itself, out of the
-// space the store keeps for it.
-void Sequencer::CommitSecurityEventsOnly(Group group) {
-  const bool tried_alone = std::all_of(group.begin(), group.end(),
-                                       [](const Waiting* w) { return w->unit.security_event; });
+Urgency Sequencer::LeastUrgency(const Group& group) {
+  const auto least = std::min_element(group.begin(), group.end(), [](const auto* a, const auto* b) {
+    return a->unit.urgency < b->unit.urgency;
+  });
+  return (*least)->unit.urgency;
+}
+
+// The disk is full for the least urgent of the group. The others are tried again without them, out
+// of the space the store keeps.
+void Sequencer::CommitMoreUrgent(Group group) {
+  const Urgency least = LeastUrgency(group);
   Group refused;
   std::erase_if(group, [&](Waiting* waiting) {
-    if (waiting->unit.security_event && !tried_alone) return false;
+    if (waiting->unit.urgency > least) return false;
     waiting->result = WithReason(
         absl::ResourceExhaustedError(
             "the disk is full: nothing was written; free space on the data directory's disk"),

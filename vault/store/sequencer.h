@@ -89,7 +89,8 @@ class Sequencer final : public Journal {
   absl::StatusOr<Prepared> Prepare(const Group& group);
   // Durable already: signs, records the anchor, publishes, hands out the receipts.
   void Complete(const Group& group, Prepared prepared);
-  void CommitSecurityEventsOnly(Group group);
+  static Urgency LeastUrgency(const Group& group);
+  void CommitMoreUrgent(Group group);
   void Fail(const Group& group, std::string why);
   void Wake(const Group& group);
 

@@ -42,11 +42,21 @@ absl::Status SpaceReserve::WriteReserve() {
   return file->Close();
 }
 
-absl::Status SpaceReserve::Admit(uint64_t bytes, bool security_event) {
-  const uint64_t margin = security_event ? kSlackBytes : options_.keep_free + kSlackBytes;
+uint64_t SpaceReserve::KeptFrom(Urgency urgency) const {
+  if (urgency == Urgency::kSecurity) return kSlackBytes;
+  return (urgency == Urgency::kTrail ? options_.keep_free / 2 : options_.keep_free) + kSlackBytes;
+}
+
+absl::Status SpaceReserve::Admit(uint64_t bytes, Urgency urgency) {
+  const uint64_t margin = KeptFrom(urgency);
   auto free = fs_.FreeBytes(options_.directory);
-  if (!free.ok() || *free >= bytes + margin) return absl::OkStatus();
-  if (security_event) {
+  if (!free.ok()) return absl::OkStatus();
+  if (*free >= bytes + margin) {
+    // Whoever freed the disk tells nobody.
+    if (!held_ && urgency == Urgency::kOrdinary) Refill();
+    return absl::OkStatus();
+  }
+  if (urgency == Urgency::kSecurity) {
     const std::lock_guard lock(mu_);
     if (held_ && fs_.Remove(options_.path).ok()) {
       held_ = false;

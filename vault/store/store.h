@@ -24,11 +24,18 @@ struct Mutation {
   std::optional<std::string> value;  // empty: delete
 };
 
+// Who may still write while the disk is nearly full, the least first. The store keeps some space
+// free.
+enum class Urgency : uint8_t {
+  kOrdinary,  // telemetry, answers: nothing of that space
+  kTrail,  // audit of refusals, readings of the trail: half of it, since any caller can cause them
+  kSecurity,  // lockdown, votes, expiry, starts: all of it, and then the reserve file
+};
+
 // Everything that becomes durable together. At most limits::kMaxCommitBytes.
 struct CommitBatch {
   std::vector<Mutation> mutations;
-  // May use the space the store keeps free for lockdown, expiry and audit when the disk is full.
-  bool security_event = false;
+  Urgency urgency = Urgency::kOrdinary;
   size_t Bytes() const;
 };
 

@@ -31,8 +31,11 @@ class CountingJournal final : public store::Journal {
  public:
   absl::StatusOr<store::CommitReceipt> Commit(store::CommitUnit unit) override {
     const std::lock_guard lock(mu_);
+    if (unit.urgency < room_for_) {
+      return WithReason(absl::ResourceExhaustedError("full"), reason::kDiskFull);
+    }
     leaves_ += unit.leaves.size();
-    security_events_ += unit.security_event ? 1 : 0;
+    security_events_ += unit.urgency != store::Urgency::kOrdinary ? 1 : 0;
     return store::CommitReceipt{LeafIndex(leaves_ - 1), leaves_, {}, "checkpoint"};
   }
   store::CommitReceipt Head() const override { return {}; }
@@ -52,6 +55,11 @@ class CountingJournal final : public store::Journal {
     const std::lock_guard lock(mu_);
     return security_events_;
   }
+  // What is less urgent finds the disk full.
+  void LeaveRoomFor(store::Urgency least) {
+    const std::lock_guard lock(mu_);
+    room_for_ = least;
+  }
   void StartCounting() {
     const std::lock_guard lock(mu_);
     security_events_ = 0;
@@ -61,6 +69,7 @@ class CountingJournal final : public store::Journal {
   mutable std::mutex mu_;  // guards what follows
   size_t leaves_ = 0;
   size_t security_events_ = 0;
+  store::Urgency room_for_ = store::Urgency::kOrdinary;
 };
 
 class MemoryLockStore final : public incident::LockStateStore {
@@ -219,6 +228,49 @@ TEST_F(FrontTest, ATokenThatIsRevokedDuringTheWaitEndsTheCall) {
   waiting.join();
   EXPECT_THAT(outcome, StatusIs(absl::StatusCode::kUnauthenticated));
   EXPECT_FALSE(ran);
+}
+
+// Refused calls, which any caller can make, used to take the last room of lockdowns and votes.
+TEST_F(FrontTest, RefusalsLeaveTheLastRoomToSecurityEventsAndAreRecordedLater) {
+  const auto refuse = [](Call&) { return absl::FailedPreconditionError("no such person"); };
+  const auto vote = [](Call& call) {
+    call.urgency = store::Urgency::kSecurity;
+    return absl::OkStatus();
+  };
+  journal_.LeaveRoomFor(store::Urgency::kTrail);
+  EXPECT_THAT(Run(std::chrono::seconds(60), refuse),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_EQ(journal_.security_events(), 1u);
+
+  journal_.LeaveRoomFor(store::Urgency::kSecurity);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_THAT(Run(std::chrono::seconds(60), refuse),
+                StatusIs(absl::StatusCode::kFailedPrecondition));
+  }
+  EXPECT_THAT(Run(std::chrono::seconds(60), vote), IsOk());
+  EXPECT_EQ(journal_.security_events(), 2u);
+  front_->RecordRefusals();
+  EXPECT_EQ(journal_.security_events(), 2u);
+
+  journal_.LeaveRoomFor(store::Urgency::kOrdinary);
+  front_->RecordRefusals();
+  EXPECT_EQ(journal_.security_events(), 3u) << "one entry for the three";
+  front_->RecordRefusals();
+  EXPECT_EQ(journal_.security_events(), 3u);
+}
+
+// What could not be recorded is not answered, and its refusal is on record.
+TEST_F(FrontTest, AnAnswerWithoutRoomForItsEntryIsARefusalOnRecord) {
+  const auto answer = [](Call&) { return absl::OkStatus(); };
+  journal_.LeaveRoomFor(store::Urgency::kTrail);
+  EXPECT_THAT(Run(std::chrono::seconds(60), answer), HasReason(reason::kDiskFull));
+  EXPECT_EQ(journal_.security_events(), 1u);
+  journal_.LeaveRoomFor(store::Urgency::kSecurity);
+  EXPECT_THAT(Run(std::chrono::seconds(60), answer), HasReason(reason::kDiskFull));
+  EXPECT_EQ(journal_.security_events(), 1u);
+  journal_.LeaveRoomFor(store::Urgency::kOrdinary);
+  front_->RecordRefusals();
+  EXPECT_EQ(journal_.security_events(), 2u);
 }
 
 TEST_F(FrontTest, WhatALibraryThrowsIsAnErrorOfTheCallAndOnRecord) {

@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "absl/strings/numbers.h"
-
 namespace televault::service {
 namespace {
 
@@ -17,13 +15,9 @@ record::v1::AuditEntry EntryOf(record::v1::Verdict verdict, const std::string& l
   return entry;
 }
 
-uint64_t CallsOf(const std::vector<record::v1::AuditEntry>& entries) {
+uint64_t CallsOf(const std::vector<LateEntries::Late>& entries) {
   uint64_t calls = 0;
-  for (const auto& entry : entries) {
-    uint64_t own = 0;
-    EXPECT_TRUE(absl::SimpleAtoi(entry.details().at("calls"), &own));
-    calls += own;
-  }
+  for (const auto& late : entries) calls += late.calls;
   return calls;
 }
 
@@ -31,42 +25,43 @@ TEST(LateEntries, EqualCallsAreOneEntryWithTheirNumberAndTheFirstTime) {
   LateEntries late;
   record::v1::AuditEntry slow = EntryOf(record::v1::VERDICT_ALLOW, "ld-1");
   slow.set_duration_us(7);
-  late.Add(slow, "2026-01-01T00:00:02Z");
-  late.Add(EntryOf(record::v1::VERDICT_ALLOW, "ld-1"), "2026-01-01T00:00:01Z");
-  late.Add(EntryOf(record::v1::VERDICT_ALLOW, "ld-2"), "2026-01-01T00:00:03Z");
+  late.Add(slow, 1, "2026-01-01T00:00:02Z");
+  late.Add(EntryOf(record::v1::VERDICT_ALLOW, "ld-1"), 1, "2026-01-01T00:00:01Z");
+  late.Add(EntryOf(record::v1::VERDICT_ALLOW, "ld-2"), 1, "2026-01-01T00:00:03Z");
   const auto taken = late.Take();
   ASSERT_EQ(taken.size(), 2u);
-  EXPECT_EQ(taken[0].details().at("lockdown"), "ld-1");
-  EXPECT_EQ(taken[0].details().at("calls"), "2");
-  EXPECT_EQ(taken[0].details().at("answered"), "2026-01-01T00:00:01Z");
-  EXPECT_EQ(taken[0].principal().person(), "rita");
+  const record::v1::AuditEntry entry = LateEntries::EntryOf(taken[0]);
+  EXPECT_EQ(entry.details().at("lockdown"), "ld-1");
+  EXPECT_EQ(entry.details().at("calls"), "2");
+  EXPECT_EQ(entry.details().at("answered"), "2026-01-01T00:00:01Z");
+  EXPECT_EQ(entry.principal().person(), "rita");
   EXPECT_TRUE(late.Take().empty());
 }
 
 TEST(LateEntries, WhatTheJournalDoesNotTakeComesAgainWithItsNumber) {
   LateEntries late;
-  late.Add(EntryOf(record::v1::VERDICT_ALLOW, "ld-1"), "t1");
-  late.Add(EntryOf(record::v1::VERDICT_ALLOW, "ld-1"), "t2");
-  for (auto& entry : late.Take()) late.PutBack(std::move(entry));
-  late.Add(EntryOf(record::v1::VERDICT_ALLOW, "ld-1"), "t3");
+  late.Add(EntryOf(record::v1::VERDICT_ALLOW, "ld-1"), 1, "t1");
+  late.Add(EntryOf(record::v1::VERDICT_ALLOW, "ld-1"), 1, "t2");
+  for (const auto& again : late.Take()) late.Add(again.entry, again.calls, again.answered);
+  late.Add(EntryOf(record::v1::VERDICT_ALLOW, "ld-1"), 1, "t3");
   const auto taken = late.Take();
   ASSERT_EQ(taken.size(), 1u);
-  EXPECT_EQ(taken[0].details().at("calls"), "3");
-  EXPECT_EQ(taken[0].details().at("answered"), "t1");
+  EXPECT_EQ(taken[0].calls, 3u);
+  EXPECT_EQ(taken[0].answered, "t1");
 }
 
 TEST(LateEntries, AFloodOfRefusedCallsIsCountedAndLeavesRoomForThoseCarriedOut) {
   LateEntries late;
   constexpr uint64_t kFlood = 5'000;
   for (uint64_t i = 0; i < kFlood; ++i) {
-    late.Add(EntryOf(record::v1::VERDICT_DENY, std::to_string(i)), "t");
+    late.Add(EntryOf(record::v1::VERDICT_DENY, std::to_string(i)), 1, "t");
   }
-  for (size_t i = 0; i < LateEntries::kMaxAllowed; ++i) {
-    late.Add(EntryOf(record::v1::VERDICT_ALLOW, std::to_string(i)), "t");
+  for (size_t i = 0; i < LateEntries::kMaxCarriedOut; ++i) {
+    late.Add(EntryOf(record::v1::VERDICT_ALLOW, std::to_string(i)), 1, "t");
   }
   const auto taken = late.Take();
-  EXPECT_EQ(taken.size(), LateEntries::kMaxRefused + 1 + LateEntries::kMaxAllowed);
-  EXPECT_EQ(CallsOf(taken), kFlood + LateEntries::kMaxAllowed);
+  EXPECT_EQ(taken.size(), LateEntries::kMaxRefused + 1 + LateEntries::kMaxCarriedOut);
+  EXPECT_EQ(CallsOf(taken), kFlood + LateEntries::kMaxCarriedOut);
 }
 
 }  // namespace

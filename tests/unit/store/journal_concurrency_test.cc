@@ -76,7 +76,7 @@ TEST_P(JournalConcurrencyTest, WhatWasAcknowledgedIsThereAfterAFailureUnderManyC
     for (int i = 0;; ++i) {
       const std::string data = std::to_string(caller) + "/" + std::to_string(i);
       CommitUnit unit = Unit(data, {{Family::kMeta, data, "x"}});
-      unit.security_event = i % 7 == 0;
+      unit.urgency = i % 7 == 0 ? Urgency::kSecurity : Urgency::kOrdinary;
       if (i % 3 == 0) unit.disclosure_epoch = LockEpoch(harness_.lock_epoch);
       const auto receipt = journal().Commit(std::move(unit));
       const std::string why = ReasonOf(receipt.status());

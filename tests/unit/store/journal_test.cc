@@ -162,7 +162,7 @@ TEST_F(JournalTest, AFullDiskRefusesOrdinaryUnitsAndStillTakesSecurityEvents) {
   EXPECT_THAT(journal().Commit(Unit("ordinary", {{Family::kMeta, "k", "1"}})),
               StatusIs(absl::StatusCode::kResourceExhausted));
   CommitUnit lockdown = Unit("lockdown");
-  lockdown.security_event = true;
+  lockdown.urgency = Urgency::kSecurity;
   EXPECT_THAT(journal().Commit(lockdown), IsOk());
   EXPECT_EQ(harness_.failures, 0);
   disk().set_faults({});
@@ -228,7 +228,7 @@ TEST_F(JournalTest, AFullQueueRefusesOrdinaryUnitsAndTakesSecurityEvents) {
   one_refused.get_future().wait();
   callers.emplace_back([&] {
     CommitUnit urgent = Unit("lockdown");
-    urgent.security_event = true;
+    urgent.urgency = Urgency::kTrail;
     EXPECT_THAT(journal().Commit(urgent), IsOk());
   });
   release.set_value();
