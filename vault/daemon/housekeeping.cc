@@ -112,10 +112,9 @@ void Vault::MarkRecovery() {
   }
 }
 
-absl::Status Vault::RecordForgetting(const char* method, size_t records,
-                                     std::vector<store::Mutation> mutations) {
+absl::Status Vault::RecordForgetting(const char* method, std::vector<store::Mutation> mutations) {
   record::v1::AuditEntry entry = service::EventEntry(method);
-  (*entry.mutable_details())["records"] = absl::StrCat(records);
+  (*entry.mutable_details())["records"] = absl::StrCat(mutations.size());
   service::Recording recording;
   recording.mutations = std::move(mutations);
   return recorder_->Record(std::move(entry), std::move(recording)).status();
@@ -132,7 +131,7 @@ absl::Status Vault::ForgetOldBatches(service::DataPlane& data) {
                                                  forgotten_up_to_));
   }
   if (mutations.empty()) return absl::OkStatus();
-  return RecordForgetting("ingest.forget_batches", mutations.size(), std::move(mutations));
+  return RecordForgetting("ingest.forget_batches", std::move(mutations));
 }
 
 // What was asked for long ago is needed by nobody any more, and its literals may name somebody.
@@ -143,7 +142,7 @@ absl::Status Vault::ForgetOldQueries(service::DataPlane& data) {
   if (changes.empty()) return absl::OkStatus();
   std::vector<store::Mutation> mutations;
   for (auto& change : changes) mutations.push_back(std::move(change.mutation));
-  TV_RETURN_IF_ERROR(RecordForgetting("access.forget_text", changes.size(), std::move(mutations)));
+  TV_RETURN_IF_ERROR(RecordForgetting("access.forget_text", std::move(mutations)));
   for (const auto& change : changes) change.on_committed();
   return absl::OkStatus();
 }

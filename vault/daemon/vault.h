@@ -122,8 +122,7 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   absl::Status ForgetOldBatches(service::DataPlane& data);
   absl::Status ForgetOldQueries(service::DataPlane& data);
   absl::Status StartEpochOfMonth();
-  absl::Status RecordForgetting(const char* method, size_t records,
-                                std::vector<store::Mutation> mutations);
+  absl::Status RecordForgetting(const char* method, std::vector<store::Mutation> mutations);
   // False while there are no datasets to work on.
   bool RunMerges(const std::stop_token& stop);
   void RunShredding();

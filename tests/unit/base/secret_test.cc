@@ -20,8 +20,8 @@ TEST(Secret, StartsZeroedAndMoves) {
   EXPECT_EQ(moved.size(), 32u);
 }
 
-// AddressSanitizer lets every mlock() succeed without doing anything.
-#ifndef __SANITIZE_ADDRESS__
+// AddressSanitizer and ThreadSanitizer let every mlock() succeed without doing anything.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 
 // 0 where the lack of locked memory is told. Ends the process as somebody whom the limit binds.
 [[noreturn]] void TakeASecretWithoutLockedMemory() {
