@@ -1,13 +1,11 @@
 #include "admin-cli/log_export.h"
 
-#include <filesystem>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 
 #include "admin-cli/exit_code.h"
 #include "audit/encoding.h"
-#include "vault/base/file_system.h"
 
 namespace televault::cli {
 namespace {
@@ -15,14 +13,17 @@ namespace {
 using audit::TileId;
 
 constexpr int kFileMode = 0644;
+constexpr int kDirectoryMode = 0755;
 // The largest file of the format: a bundle of 256 entries of 65,535 bytes.
 constexpr size_t kMaxFileBytes = 256 * (2 + 65'535);
 
-absl::Status MakeParents(const std::string& path) {
-  std::error_code error;
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
-  if (!error) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(path, ": ", error.message()));
+// The directory with all above it; their names are durable when this returns.
+absl::Status MakeDirectory(FileSystem& fs, const std::string& path) {
+  if (fs.Exists(path)) return absl::OkStatus();
+  const std::string parent = ParentOf(path);
+  TV_RETURN_IF_ERROR(MakeDirectory(fs, parent));
+  TV_RETURN_IF_ERROR(fs.CreateDirectory(path, kDirectoryMode));
+  return fs.SyncDirectory(parent);
 }
 
 // The bundle at the right edge of a tree of `size` leaves; width 0: there is none.
@@ -58,10 +59,11 @@ absl::StatusOr<std::string> ReadExportedLeaf(const std::string& directory, uint6
   return std::move(leaves.at(within));
 }
 
-absl::StatusOr<std::unique_ptr<LogExporter>> LogExporter::Open(const std::string& directory,
+absl::StatusOr<std::unique_ptr<LogExporter>> LogExporter::Open(FileSystem& fs,
+                                                               const std::string& directory,
                                                                const audit::VerifierKey& key) {
-  TV_RETURN_IF_ERROR(MakeParents(directory + "/checkpoint"));
-  std::unique_ptr<LogExporter> exporter(new LogExporter(directory, key));
+  TV_RETURN_IF_ERROR(MakeDirectory(fs, directory));
+  std::unique_ptr<LogExporter> exporter(new LogExporter(fs, directory, key));
   const auto note = ReadLogFile(directory, std::string(audit::kCheckpointPath));
   if (note.ok()) {
     if (const absl::Status status = exporter->Resume(*note); !status.ok()) {
@@ -89,7 +91,6 @@ absl::Status LogExporter::Resume(std::string_view note) {
   if (builder_.Head() != checkpoint.Head()) {
     return absl::DataLossError("its tiles do not give the root that its checkpoint signs");
   }
-  old_size_ = checkpoint.size;
   return absl::OkStatus();
 }
 
@@ -134,8 +135,7 @@ absl::Status LogExporter::Finish(std::string_view note) {
   }
   if (!bundle_.empty()) TV_RETURN_IF_ERROR(WriteBundle(EdgeBundle(builder_.size())));
   TV_RETURN_IF_ERROR(Write(std::string(audit::kCheckpointPath), note));
-  if (old_size_ != builder_.size()) RemovePartials(old_size_);
-  old_size_ = builder_.size();
+  RemovePartials();
   return absl::OkStatus();
 }
 
@@ -146,28 +146,36 @@ absl::Status LogExporter::WriteBundle(const TileId& id) {
 
 absl::Status LogExporter::Write(const std::string& path, std::string_view content) {
   const std::string full = absl::StrCat(directory_, "/", path);
-  TV_RETURN_IF_ERROR(MakeParents(full));
-  return ReplaceFile(PosixFileSystem(), full, televault::AsBytes(content), kFileMode);
+  TV_RETURN_IF_ERROR(MakeDirectory(fs_, ParentOf(full)));
+  return ReplaceFile(fs_, full, televault::AsBytes(content), kFileMode);
 }
 
-// What the new checkpoint does not need any more. Failing to remove it harms nobody.
-void LogExporter::RemovePartials(uint64_t old_size) const {
-  const auto remove = [this](const std::string& path) {
-    std::error_code error;
-    const auto full = std::filesystem::path(directory_) / path;
-    std::filesystem::remove(full, error);
-    std::filesystem::remove(full.parent_path(), error);  // "NNN.p", where that was its last
-  };
+// What the new checkpoint does not need: the partial tiles of earlier ones, and those that a crash
+// left. All of the log is gone through: which export was cut off is not known. Failing to remove
+// one harms nobody.
+void LogExporter::RemovePartials() const {
   for (uint32_t level = 0; level <= audit::kMaxTileLevel / audit::kTileHeight; ++level) {
-    const uint64_t tiles = old_size >> (audit::kTileHeight * level);
-    const TileId tile{.level = level,
-                      .index = tiles / audit::kTileWidth,
-                      .width = static_cast<uint32_t>(tiles % audit::kTileWidth)};
-    const uint32_t now = audit::TileWidthAt(level, tile.index, builder_.size());
-    if (tile.width == 0 || now == tile.width) continue;
-    remove(audit::TilePath(tile));
-    if (level == 0) remove(audit::BundlePath(tile));
+    const uint32_t bits = audit::kTileHeight * (level + 1);
+    const uint64_t last = bits < 64 ? builder_.size() >> bits : 0;
+    for (uint64_t index = 0; index <= last; ++index) {
+      const TileId tile{.level = level, .index = index, .width = 1};
+      const uint32_t now = audit::TileWidthAt(level, index, builder_.size());
+      RemoveOtherWidths(audit::TilePath(tile), now);
+      if (level == 0) RemoveOtherWidths(audit::BundlePath(tile), now);
+    }
   }
+}
+
+// `a_path` is that of the tile at any partial width.
+void LogExporter::RemoveOtherWidths(const std::string& a_path, uint32_t width) const {
+  const std::string directory = ParentOf(absl::StrCat(directory_, "/", a_path));
+  if (!fs_.Exists(directory)) return;
+  const auto names = fs_.List(directory);
+  if (!names.ok()) return;
+  for (const std::string& name : *names) {
+    if (name != absl::StrCat(width)) fs_.Remove(absl::StrCat(directory, "/", name)).IgnoreError();
+  }
+  fs_.RemoveDirectory(directory).IgnoreError();  // where that was its last
 }
 
 }  // namespace televault::cli

@@ -8,6 +8,7 @@
 
 #include "audit/checkpoint.h"
 #include "audit/tiles.h"
+#include "vault/base/file_system.h"
 #include "vault/base/status.h"
 
 namespace televault::cli {
@@ -25,35 +26,38 @@ absl::StatusOr<std::string> ReadExportedLeaf(const std::string& directory, uint6
 
 // Writes the audit log as a tlog-tiles directory, from where an earlier export stopped.
 // Refuses to trust what lies there: the earlier part must give the root of its signed checkpoint.
-// Threads: one.  Borrows: nothing.
+// Threads: one.  Borrows: the file system.
 // Invariants: (1) `checkpoint` is written last, so that a directory always holds every file its
-// checkpoint covers. (2) A checkpoint is written only where the leaves give its root.
-// Failure: VERIFICATION_FAILED; files beyond the old checkpoint are written again by the next run.
+// checkpoint covers, after a power cut too. (2) A checkpoint is written only where the leaves give
+// its root. Failure: VERIFICATION_FAILED; files beyond the old checkpoint are written again by the
+// next run.
 class LogExporter {
  public:
   // Errors: VERIFICATION_FAILED (earlier export damaged or of another log), file errors.
-  static absl::StatusOr<std::unique_ptr<LogExporter>> Open(const std::string& directory,
+  static absl::StatusOr<std::unique_ptr<LogExporter>> Open(FileSystem& fs,
+                                                           const std::string& directory,
                                                            const audit::VerifierKey& key);
 
   // Index of the first leaf that is not there yet.
   uint64_t next_index() const { return builder_.size(); }
   absl::Status Append(std::span<const uint8_t> leaf);
   // `note` signs exactly the leaves appended so far. Writes the partial tiles, then the checkpoint,
-  // then removes the partial tiles of the earlier one.
+  // then removes the partial tiles of earlier ones.
   absl::Status Finish(std::string_view note);
 
  private:
-  LogExporter(std::string directory, audit::VerifierKey key)
-      : directory_(std::move(directory)), key_(std::move(key)) {}
+  LogExporter(FileSystem& fs, std::string directory, audit::VerifierKey key)
+      : fs_(fs), directory_(std::move(directory)), key_(std::move(key)) {}
   absl::Status Resume(std::string_view note);
   absl::StatusOr<std::vector<std::string>> ReadPartialBundle(uint64_t size) const;
   absl::Status Write(const std::string& path, std::string_view content);
   absl::Status WriteBundle(const audit::TileId& id);
-  void RemovePartials(uint64_t old_size) const;
+  void RemovePartials() const;
+  void RemoveOtherWidths(const std::string& a_path, uint32_t width) const;
 
+  FileSystem& fs_;
   const std::string directory_;
   const audit::VerifierKey key_;
-  uint64_t old_size_ = 0;
   audit::TileBuilder builder_;
   std::vector<std::string> bundle_;  // entries of the last, partial bundle
 };

@@ -326,7 +326,8 @@ absl::Status ExportKeys(Context& context, const ExportArgs& args) {
 
 absl::StatusOr<ExitCode> RunExport(Context& context, const ExportArgs& args) {
   TV_ASSIGN_OR_RETURN(const audit::VerifierKey key, PinnedKey(context));
-  TV_ASSIGN_OR_RETURN(const auto exporter, LogExporter::Open(args.directory, key));
+  TV_ASSIGN_OR_RETURN(const auto exporter,
+                      LogExporter::Open(PosixFileSystem(), args.directory, key));
   const uint64_t first = exporter->next_index();
   TV_ASSIGN_OR_RETURN(const std::string note,
                       Export(context, first, args.cosigned, [&](std::span<const uint8_t> leaf) {

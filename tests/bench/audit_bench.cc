@@ -100,7 +100,7 @@ int Main(uint64_t entries) {
   const std::string log = directory.Path("log");
   begin = Now();
   {
-    const auto exporter = cli::LogExporter::Open(log, key);
+    const auto exporter = cli::LogExporter::Open(PosixFileSystem(), log, key);
     TV_CHECK(exporter.ok());
     audit::TileBuilder tree;
     std::vector<audit::Tile> full;

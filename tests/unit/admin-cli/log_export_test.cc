@@ -1,10 +1,12 @@
 #include "admin-cli/log_export.h"
 
+#include <filesystem>
 #include <fstream>
 #include <set>
 
 #include "admin-cli/exit_code.h"
 #include "audit/verifier.h"
+#include "tests/support/lossy_file_system.h"
 #include "tests/unit/admin-cli/cli_harness.h"
 #include "tests/unit/admin-cli/log_fixture.h"
 
@@ -14,13 +16,24 @@ namespace {
 using televault::testing::HasReason;
 using televault::testing::IsOk;
 
-absl::Status ExportTo(const std::string& directory, const FakeLog& log, uint64_t size) {
-  auto exporter = LogExporter::Open(directory, log.key());
+absl::Status ExportTo(const std::string& directory, const FakeLog& log, uint64_t size,
+                      FileSystem& fs = PosixFileSystem()) {
+  auto exporter = LogExporter::Open(fs, directory, log.key());
   if (!exporter.ok()) return exporter.status();
   for (uint64_t i = (*exporter)->next_index(); i < size; ++i) {
     TV_RETURN_IF_ERROR((*exporter)->Append(AsBytes(log.leaves()[i])));
   }
   return (*exporter)->Finish(log.Checkpoint(size));
+}
+
+std::set<std::string> NamesIn(const std::string& directory) {
+  std::set<std::string> found;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+    if (entry.is_regular_file()) {
+      found.insert(std::filesystem::relative(entry.path(), directory).string());
+    }
+  }
+  return found;
 }
 
 audit::VerifyReport Verify(const std::string& directory, const FakeLog& log) {
@@ -40,16 +53,42 @@ TEST(LogExportTest, AContinuedExportVerifiesAtEverySizeAndLeavesNothingBehind) {
   }
   Harness fresh;
   ASSERT_THAT(ExportTo(fresh.directory, log, 1100), IsOk());
-  const auto names = [](const std::string& directory) {
-    std::set<std::string> found;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
-      if (entry.is_regular_file()) {
-        found.insert(std::filesystem::relative(entry.path(), directory).string());
-      }
+  EXPECT_EQ(NamesIn(harness.directory), NamesIn(fresh.directory));
+}
+
+// A directory that an export made was not durable, and the checkpoint that needs it was.
+TEST(LogExportTest, APowerCutAtAnyStepLeavesAnExportThatHoldsAndGoesOn) {
+  constexpr uint64_t kBefore = 2;
+  constexpr uint64_t kAfter = 258;
+  FakeLog log(1);
+  log.Grow(kAfter);
+  Harness fresh;
+  ASSERT_THAT(ExportTo(fresh.directory, log, kAfter), IsOk());
+  std::set<uint64_t> sizes;
+  for (uint64_t step = 0;; ++step) {
+    Harness harness;
+    testing::LossyFileSystem fs;
+    const std::string directory = harness.directory + "/new/log";
+    if (step % 2 == 0) {
+      ASSERT_THAT(ExportTo(directory, log, kBefore, fs), IsOk());
     }
-    return found;
-  };
-  EXPECT_EQ(names(harness.directory), names(fresh.directory));
+    fs.StopAfter(step);
+    const bool whole = ExportTo(directory, log, kAfter, fs).ok() && !fs.stopped();
+    fs.PowerCut();
+    const auto checkpoint = ReadLogFile(directory, "checkpoint");
+    if (checkpoint.ok()) {
+      const audit::VerifyReport report = Verify(directory, log);
+      ASSERT_THAT(report.status, IsOk()) << step;
+      sizes.insert(report.entries);
+    } else {
+      ASSERT_EQ(step % 2, 1u) << step;
+      sizes.insert(0);
+    }
+    ASSERT_THAT(ExportTo(directory, log, kAfter, fs), IsOk()) << step;
+    ASSERT_EQ(NamesIn(directory), NamesIn(fresh.directory)) << step;
+    if (whole && step % 2 == 1) break;  // the longer of the two
+  }
+  EXPECT_EQ(sizes, (std::set<uint64_t>{0, kBefore, kAfter}));
 }
 
 TEST(LogExportTest, LeavesThatDoNotGiveTheSignedRootAreNotPublished) {
@@ -58,7 +97,8 @@ TEST(LogExportTest, LeavesThatDoNotGiveTheSignedRootAreNotPublished) {
   log.Grow(10);
   FakeLog other(1);
   other.Grow(10, "other");
-  TV_ASSERT_OK_AND_ASSIGN(const auto exporter, LogExporter::Open(harness.directory, log.key()));
+  TV_ASSERT_OK_AND_ASSIGN(const auto exporter,
+                          LogExporter::Open(PosixFileSystem(), harness.directory, log.key()));
   for (const std::string& leaf : other.leaves()) {
     ASSERT_THAT(exporter->Append(AsBytes(leaf)), IsOk());
   }
@@ -78,7 +118,7 @@ TEST(LogExportTest, ADamagedEarlierExportIsNotContinued) {
     file.seekp(40);
     file.put('\x55');
     file.close();
-    EXPECT_THAT(LogExporter::Open(harness.directory, log.key()).status(),
+    EXPECT_THAT(LogExporter::Open(PosixFileSystem(), harness.directory, log.key()).status(),
                 HasReason(kVerificationFailed))
         << path;
   }
@@ -90,7 +130,7 @@ TEST(LogExportTest, AnExportOfAnotherLogIsNotContinued) {
   log.Grow(5);
   ASSERT_THAT(ExportTo(harness.directory, log, 5), IsOk());
   FakeLog other(2);
-  EXPECT_THAT(LogExporter::Open(harness.directory, other.key()).status(),
+  EXPECT_THAT(LogExporter::Open(PosixFileSystem(), harness.directory, other.key()).status(),
               HasReason(kVerificationFailed));
 }
 
