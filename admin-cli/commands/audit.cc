@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <limits>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 
@@ -16,6 +16,7 @@
 #include "audit/entry.h"
 #include "audit/proof_file.h"
 #include "vault/base/file_system.h"
+#include "vault/base/random.h"
 #include "vault/client/retry.h"
 
 namespace televault::cli {
@@ -140,12 +141,26 @@ absl::Status Follow(Context& context, const v1::EntryFilter& filter, uint64_t st
     const client::Error error = client::ErrorOf(more.status());
     const bool over = !more.ok() && error.code == absl::StatusCode::kDeadlineExceeded;
     if (!more.ok() && !over && !client::WorthRepeating(error)) return more.status();
+    if (!over) std::this_thread::sleep_for(client::PauseAfter(attempt + 1, error, SystemRandom()));
   }
   return absl::UnavailableError("the vault ends the stream again and again");
 }
 
+// How many leaves the log has.
+absl::StatusOr<uint64_t> SizeOfLog(Context& context) {
+  TV_ASSIGN_OR_RETURN(client::Vault* const vault, context.Connect());
+  client::Call call = context.NewCall();
+  TV_ASSIGN_OR_RETURN(const v1::GetCheckpointResponse head, vault->GetCheckpoint({}, call));
+  context.Observe(head.checkpoint());
+  const auto checkpoint = audit::ReadUnverified(head.checkpoint());
+  if (!checkpoint.ok()) return VerificationFailed(checkpoint.status());
+  return checkpoint->size;
+}
+
 absl::StatusOr<ExitCode> RunTail(Context& context, const TailArgs& args) {
   TV_ASSIGN_OR_RETURN(const v1::EntryFilter filter, ToFilter(args.filter));
+  // Before anything is shown: what comes after this is followed, over broken streams too.
+  TV_ASSIGN_OR_RETURN(uint64_t start, SizeOfLog(context));
   std::vector<v1::IndexedEntry> entries;
   if (args.count > 0) {
     const PageArgs newest{.limit = args.count, .note_more = false};
@@ -154,8 +169,7 @@ absl::StatusOr<ExitCode> RunTail(Context& context, const TailArgs& args) {
   std::reverse(entries.begin(), entries.end());
   for (const v1::IndexedEntry& entry : entries) PrintEntry(context, entry);
   if (args.follow) {
-    const uint64_t start =
-        entries.empty() ? std::numeric_limits<uint64_t>::max() : entries.back().index() + 1;
+    if (!entries.empty()) start = std::max(start, entries.back().index() + 1);
     TV_RETURN_IF_ERROR(Follow(context, filter, start));
   }
   return ExitCode::kOk;

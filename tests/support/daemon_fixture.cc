@@ -115,12 +115,12 @@ absl::StatusOr<ProcessResult> RunProcess(const std::vector<std::string>& argumen
 }
 
 BackgroundProcess::BackgroundProcess(const std::vector<std::string>& arguments,
-                                     const std::string& error_path)
+                                     const std::string& error_path, const Environment& environment)
     : error_path_(error_path) {
   int pipe_ends[2];
   TV_CHECK(::pipe2(pipe_ends, O_CLOEXEC) == 0);
   const int err = OpenForWriting(error_path);
-  const auto pid = Spawn(arguments, {}, pipe_ends[1], err);
+  const auto pid = Spawn(arguments, environment, pipe_ends[1], err);
   ::close(pipe_ends[1]);
   ::close(err);
   TV_CHECK(pid.ok());

@@ -30,7 +30,8 @@ using Environment = std::vector<std::pair<std::string, std::string>>;
 class BackgroundProcess {
  public:
   // `arguments` begin with the binary; standard error goes to the file `error_path`.
-  BackgroundProcess(const std::vector<std::string>& arguments, const std::string& error_path);
+  BackgroundProcess(const std::vector<std::string>& arguments, const std::string& error_path,
+                    const Environment& environment = {});
   ~BackgroundProcess();
   BackgroundProcess(const BackgroundProcess&) = delete;
   BackgroundProcess& operator=(const BackgroundProcess&) = delete;
