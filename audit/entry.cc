@@ -25,7 +25,7 @@ constexpr size_t kNumberBytes = 512;  // all numbers together, with their tags
 // What BoundEntry leaves is below the bound by arithmetic, not by luck.
 static_assert(kMaxEntryQueryBytes + kTextFields * (kMaxEntryTextBytes + kFieldOverhead) +
                   3 * (kMaxEntryDigestBytes + kFieldOverhead) +
-                  kMaxEntryLiterals * (kMaxEntryDigestBytes + kFieldOverhead) +
+                  kMaxEntryLiterals * (kMaxEntryLiteralBytes + kFieldOverhead) +
                   kMaxEntryMasksBytes + kMaxEntryRolesBytes +
                   (kMaxEntryDetails + 1) *
                       (kMaxEntryDetailNameBytes + kMaxEntryTextBytes + 3 * kFieldOverhead) +

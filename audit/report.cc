@@ -81,14 +81,15 @@ void AppendReads(const TrailReport& report, std::string& out) {
     out += "Nobody.\n\n";
     return;
   }
-  out += Row({"person", "dataset", "purpose", "queries", "of single rows", "rows", "groups",
-              "cells", "withheld", "bytes", "end unknown", "first", "last"});
-  out += "|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|---|---|\n";
+  out += Row({"person", "dataset", "purpose", "queries", "of single rows", "rows", "debited",
+              "groups", "cells", "withheld", "bytes", "end unknown", "first", "last"});
+  out += "|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|---|\n";
   for (const auto& [key, totals] : report.reads) {
     out += Row({Cell(key.person), Cell(key.dataset), Cell(key.purpose), Number(totals.calls),
-                Number(totals.row_calls), Number(totals.rows), Number(totals.groups),
-                Number(totals.cells), Number(totals.withheld), Number(totals.bytes),
-                Number(totals.unknown_ends), TimeText(totals.first_us), TimeText(totals.last_us)});
+                Number(totals.row_calls), Number(totals.rows), Number(totals.debited_rows),
+                Number(totals.groups), Number(totals.cells), Number(totals.withheld),
+                Number(totals.bytes), Number(totals.unknown_ends), TimeText(totals.first_us),
+                TimeText(totals.last_us)});
   }
   out += "\n";
 }

@@ -2,8 +2,11 @@
 #include <grpcpp/grpcpp.h>
 #include <set>
 
+#include "audit/merkle.h"
 #include "opentelemetry/proto/collector/logs/v1/logs_service.grpc.pb.h"
 #include "tests/integration/daemon/scenario.h"
+#include "vault/base/bytes.h"
+#include "vault/base/clock.h"
 
 namespace televault::testing {
 namespace {
@@ -415,6 +418,98 @@ TEST_F(RowAccessTest, TwoStewardsOpenExactlyOneQueryForOneTokenAndTheTrailShowsI
               ElementsAre("GRANT_MISSING", "GRANT_PENDING", "GRANT_PENDING", "OK", "GRANT_MISMATCH",
                           "PURPOSE_NOT_IN_ROLE", "GRANT_MISSING", "OK", "GRANT_OVER"));
   EXPECT_EQ(rows, 8u);
+}
+
+// The answer's digest as an entry holds it: 16 bytes of salt, then the hash of all batches in
+// order.
+std::string DigestOf(const std::string& salt, const std::vector<v1::QueryBatch>& batches) {
+  std::string digest = salt;
+  for (const v1::QueryBatch& batch : batches) {
+    const audit::Hash hash =
+        audit::LeafHash(televault::AsBytes(digest + batch.SerializeAsString()));
+    digest = salt + std::string(hash.begin(), hash.end());
+  }
+  return digest;
+}
+
+TEST_F(RowAccessTest, AnEntrySaysEverythingAboutItsCall) {
+  SendEverything();
+  TV_ASSERT_OK_AND_ASSIGN(const v1::AccessRequest access, Request(*As(cast_.investigator)));
+  ASSERT_THAT(Vote(cast_.steward, access.id()), IsOk());
+  ASSERT_THAT(Vote(cast_.second_steward, access.id()), IsOk());
+  v1::QueryRequest request;
+  request.set_sql(kRows);
+  request.set_purpose("reliability");
+  request.set_grant(access.id());
+  const auto investigator = As(cast_.investigator);
+  TV_ASSERT_OK_AND_ASSIGN(const auto stream, investigator->Query(request, call_));
+  std::vector<v1::QueryBatch> batches;
+  uint64_t bytes = 0;
+  v1::QueryResponse response;
+  for (absl::StatusOr<bool> more = true; (more = stream->Next(response)).ok() && *more;) {
+    if (!response.has_batch()) continue;
+    batches.push_back(response.batch());
+    bytes += response.batch().ByteSizeLong();
+  }
+  ASSERT_FALSE(batches.empty());
+
+  const WallTime now = SystemClock().Wall();
+  const auto auditor = As(cast_.auditor);
+  const auto newest = [&](const std::string& method) {
+    return Entries(*auditor, ByMethod(method)).at(0).entry();
+  };
+  const record::v1::AuditEntry rows = newest("Query");
+  EXPECT_EQ(rows.id().size(), 16u);
+  EXPECT_EQ(rows.kind(), record::v1::ENTRY_KIND_OUTCOME);
+  EXPECT_LE(rows.time_us(), now.micros);
+  EXPECT_GT(rows.time_us(), now.micros - kMicrosPerDay);
+  EXPECT_EQ(rows.principal().person(), "ivan");
+  EXPECT_EQ(rows.principal().token(), cast_.investigator.accessor);
+  EXPECT_THAT(rows.principal().roles(), ElementsAre("investigator"));
+  EXPECT_THAT(rows.peer(), HasSubstr("unix:"));
+  EXPECT_EQ(rows.dataset(), "cli_usage");
+  EXPECT_EQ(rows.purpose(), "reliability");
+  EXPECT_THAT(rows.normalized_query(), HasSubstr("command = $1"));
+  EXPECT_THAT(rows.normalized_query(), Not(HasSubstr("clean")));
+  EXPECT_FALSE(rows.query_fingerprint().empty());
+  EXPECT_EQ(rows.literal_hashes_size(), 1);
+  EXPECT_EQ(rows.verdict(), record::v1::VERDICT_ALLOW);
+  EXPECT_EQ(rows.reason(), "OK");
+  EXPECT_FALSE(rows.rule().empty());
+  EXPECT_EQ(rows.grant(), access.id());
+  EXPECT_EQ(rows.policy_digest().size(), 32u);
+  EXPECT_EQ(rows.lockdown_level(), "none");
+  EXPECT_EQ(rows.lock_epoch(), newest("VoteAccess").lock_epoch());
+  EXPECT_GE(rows.rows_scanned(), 4u);
+  EXPECT_EQ(rows.rows_returned(), 4u);
+  EXPECT_EQ(rows.groups_returned(), 0u);
+  EXPECT_EQ(rows.cells_returned(), 12u);
+  EXPECT_EQ(rows.bytes_returned(), bytes);
+  EXPECT_THAT(rows.masks(), ElementsAre("version=truncate(3)"));
+  EXPECT_EQ(rows.response_digest(), DigestOf(rows.response_digest().substr(0, 16), batches));
+  EXPECT_GT(rows.duration_us(), 0u);
+  EXPECT_EQ(rows.status(), 0);
+
+  ASSERT_THAT(Ask(*As(cast_.analyst), kPerCommand, "usage").status, IsOk());
+  const record::v1::AuditEntry groups = newest("Query");
+  EXPECT_EQ(groups.groups_returned(), 2u);
+  EXPECT_EQ(groups.cells_returned(), 6u);
+  EXPECT_EQ(groups.rows_returned(), 0u);
+  EXPECT_GT(groups.suppressed(), 0u);
+  EXPECT_TRUE(groups.grant().empty());
+  EXPECT_EQ(groups.response_digest().size(), 48u);
+
+  // Where telemetry came from is told nobody.
+  for (const char* method : {"Append", "AppendStream", "Export"}) {
+    const record::v1::AuditEntry taken = newest(method);
+    EXPECT_EQ(taken.peer(), "") << method;
+    EXPECT_EQ(taken.principal().person(), cast_.collector.person) << method;
+    EXPECT_GT(taken.events_accepted(), 0u) << method;
+  }
+  ASSERT_FALSE(Append(*As(cast_.analyst), RowsOf(Events("build", 0, 1))).ok());
+  const record::v1::AuditEntry refused = newest("Append");
+  EXPECT_EQ(refused.verdict(), record::v1::VERDICT_DENY);
+  EXPECT_EQ(refused.peer(), "");
 }
 
 TEST_F(RowAccessTest, TheRequesterCannotApproveEvenAsASteward) {

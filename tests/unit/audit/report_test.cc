@@ -194,7 +194,8 @@ TEST(Reports, AsMarkdownNothingOfACallerIsMarkup) {
   builder.Add(2, hostile);
   builder.AddUnreadable();
   const std::string text = ReportMarkdown(std::move(builder).Finish());
-  EXPECT_THAT(text, HasSubstr("| ann | cli\\_usage | product | 1 | 0 | 0 | 10 | 20 | 1 | 200 |"));
+  EXPECT_THAT(text,
+              HasSubstr("| ann | cli\\_usage | product | 1 | 0 | 0 | 0 | 10 | 20 | 1 | 200 |"));
   EXPECT_THAT(text, HasSubstr("x\\|y\\\\x0a\\# \\<b\\>\\[link\\](http://a)\\`"));
   EXPECT_THAT(text, Not(HasSubstr("<b>")));
   EXPECT_THAT(text, HasSubstr("1 more cannot be read any more"));
