@@ -145,6 +145,80 @@ TEST_F(AuditTrailTest, AnExportIsVerifiedByHandAsTheDocumentSays) {
   EXPECT_EQ(checked.exit_code, 0) << checked.out << checked.err;
 }
 
+TEST_F(AuditTrailTest, AnExportGoesOnWhereItStoppedAndItsFirstWrongEntryIsNamed) {
+  const auto exported = [&] { return JsonOf(cast_.auditor, {"audit", "export", Path("log")}); };
+  const Json first = exported();
+  ASSERT_THAT(As(cast_.auditor)->GetLockdownStatus({}, call_), IsOk());
+  const Json second = exported();
+  EXPECT_GE(second["new_entries"], 1);
+  EXPECT_EQ(second["entries"].get<uint64_t>(),
+            first["entries"].get<uint64_t>() + second["new_entries"].get<uint64_t>());
+  const std::vector<std::string> verify = {"audit",     "verify", "--dir",
+                                           Path("log"), "--key",  daemon_.vkey()};
+  EXPECT_EQ(RunCli(daemon_, {}, verify).exit_code, 0);
+
+  // The last byte of the fourth entry: each begins with two bytes of length.
+  const std::string bundle =
+      Path("log") + "/tile/entries/000.p/" + std::to_string(second["entries"].get<uint64_t>());
+  std::string bytes = ReadWholeFile(bundle);
+  ASSERT_FALSE(bytes.empty());
+  size_t end = 0;
+  for (int entry = 0; entry < 4; ++entry) {
+    end += 2 + static_cast<uint8_t>(bytes[end]) * 256u + static_cast<uint8_t>(bytes[end + 1]);
+  }
+  bytes[end - 1] ^= 1;
+  std::ofstream(bundle, std::ios::binary) << bytes;
+  const ProcessResult wrong = RunCli(daemon_, {}, verify);
+  EXPECT_EQ(wrong.exit_code, 3);
+  EXPECT_THAT(wrong.err, HasSubstr("entry 3"));
+}
+
+TEST_F(AuditTrailTest, EntriesAreFoundByEachFilter) {
+  const auto count = [&](std::vector<std::string> filter) {
+    std::vector<std::string> arguments = {"audit", "list", "--limit", "1000"};
+    arguments.insert(arguments.end(), filter.begin(), filter.end());
+    return JsonOf(cast_.auditor, arguments).size();
+  };
+  EXPECT_EQ(count({"--person", "anna", "--method", "Query"}), 1u);
+  EXPECT_EQ(count({"--dataset", "cli_usage", "--purpose", "usage"}), 1u);
+  EXPECT_EQ(count({"--method", "Query", "--verdict", "deny"}), 0u);
+  EXPECT_EQ(count({"--method", "Query", "--since", "1h"}), 1u);
+  EXPECT_EQ(count({"--method", "Query", "--until", "1h"}), 0u);
+  EXPECT_EQ(count({"--kind", "event", "--method", "daemon.start"}), 1u);
+  EXPECT_EQ(count({"--kind", "outcome", "--method", "daemon.start"}), 0u);
+}
+
+// With nothing to show before, what came while the stream was broken was skipped.
+TEST_F(AuditTrailTest, TailShowsEveryEntryOnceInOrderAlsoOverARestart) {
+  BackgroundProcess tail(
+      {TELEVAULT_BINARY, "--addr", "unix:" + daemon_.socket(), "--token-file", cast_.auditor.path,
+       "-o", "jsonl", "audit", "tail", "-f", "-n", "0", "--method", "ListRoles"},
+      Path("tail.err"), {{"HOME", daemon_.directory()}, {"XDG_STATE_HOME", daemon_.directory()}});
+  // It follows from where the log is when it asks for its size.
+  ASSERT_TRUE(Await([&] { return !Entries(*As(cast_.auditor), ByMethod("TailEntries")).empty(); }));
+  const auto next = [&]() -> uint64_t {
+    const auto line = tail.AwaitLine("");
+    EXPECT_THAT(line, IsOk());
+    const Json entry = Json::parse(line.value_or(""), nullptr, false);
+    return entry.is_discarded() ? 0 : entry["index"].get<uint64_t>();
+  };
+  const auto ask = [&] { EXPECT_THAT(As(cast_.analyst)->ListRoles({}, call_), IsOk()); };
+  ask();
+  const uint64_t first = next();
+  ASSERT_THAT(daemon_.Restart(), IsOk());
+  ask();
+  ask();
+  const uint64_t second = next();
+  const uint64_t third = next();
+  EXPECT_LT(first, second);
+  EXPECT_LT(second, third);
+  const auto entries = Entries(*As(cast_.auditor), ByMethod("ListRoles"));
+  ASSERT_EQ(entries.size(), 3u);
+  EXPECT_EQ(third, entries[0].index());
+  EXPECT_EQ(second, entries[1].index());
+  EXPECT_EQ(first, entries[2].index());
+}
+
 // The first leaf of every log holds a key: it used to be shown as a call of nobody in 1970.
 TEST_F(AuditTrailTest, ALeafWithoutAnEntryIsNotShownAsOne) {
   const ProcessResult shown = RunCli(daemon_, cast_.auditor, {"audit", "show", "0", "-o", "table"});
