@@ -205,8 +205,8 @@ absl::Status Vault::OpenEngine() {
                                                   around_.clock, around_.random);
   opener_ = std::make_unique<crypto::AuditOpener>(identity_.vault, *keyring_);
   meta_ = std::make_unique<store::MetaStore>(identity_.vault, *keyring_, around_.random);
-  recorder_ = std::make_unique<service::Recorder>(*sealer_, *engine_.journal, around_.clock,
-                                                  around_.random);
+  recorder_ = std::make_unique<service::Recorder>(
+      *sealer_, *engine_.journal, [this] { return lockdown_->SteadyTime(); }, around_.random);
   literals_ = std::make_unique<service::LiteralHashes>(*keyring_);
   entries_ = std::make_unique<service::EntryReader>(*engine_.journal, *opener_);
   recovery_.emplace(

@@ -1,5 +1,6 @@
 #include "vault/service/recorder.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "audit/entry.h"
@@ -20,11 +21,12 @@ absl::StatusOr<store::AuditLeaf> Recorder::Seal(record::v1::AuditEntry entry) {
   std::string id(16, '\0');
   random_.Fill({reinterpret_cast<uint8_t*>(id.data()), id.size()});
   entry.set_id(std::move(id));
-  entry.set_time_us(clock_.Wall().micros);
   audit::BoundEntry(entry);
-  const std::string serialized = entry.SerializeAsString();
 
   const std::lock_guard lock(mu_);
+  last_ = std::max(last_, now_());
+  entry.set_time_us(last_.micros);
+  const std::string serialized = entry.SerializeAsString();
   TV_ASSIGN_OR_RETURN(auto leaves, sealer_.SealEntry(AsBytes(serialized)));
   if (leaves.size() > 1) {
     store::CommitUnit key_unit;

@@ -4,13 +4,14 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "televault/record/v1/audit.pb.h"
 #include "televault/v1/types.pb.h"
-#include "vault/base/clock.h"
 #include "vault/base/random.h"
 #include "vault/base/status.h"
+#include "vault/base/time.h"
 #include "vault/crypto/audit_sealer.h"
 #include "vault/service/open_intents.h"
 #include "vault/store/journal.h"
@@ -29,18 +30,23 @@ record::v1::AuditEntry EventEntry(const std::string& method);
 
 // Turns audit entries into sealed leaves and commits them with the state they speak of.
 // Refuses to decide what is recorded.
-// Threads: any. Borrows: sealer, journal, clock, random.
+// Threads: any. Borrows: sealer, journal, random.
 // Invariants: (1) the leaf that carries an entry key is durable before any entry under it is handed
 // out, so that every entry in the log can be read by whoever reads the log from the front.
 class Recorder {
  public:
-  Recorder(crypto::AuditSealer& sealer, store::Journal& journal, const Clock& clock, Random& random)
-      : sealer_(sealer), journal_(journal), clock_(clock), random_(random), open_intents_([this] {
-          return journal_.Head().tree_size;
-        }) {}
+  // `now` must not go back over restarts.
+  Recorder(crypto::AuditSealer& sealer, store::Journal& journal, std::function<WallTime()> now,
+           Random& random)
+      : sealer_(sealer),
+        journal_(journal),
+        now_(std::move(now)),
+        random_(random),
+        open_intents_([this] { return journal_.Head().tree_size; }) {}
 
-  // Fills id and time, cuts what is too long, seals. Once an hour and after each start it also
-  // commits the leaf of a new entry key; then errors are those of Journal::Commit.
+  // Fills id and time, cuts what is too long, seals. Times never go back, whatever the clock does.
+  // Once an hour and after each start it also commits the leaf of a new entry key; then errors are
+  // those of Journal::Commit.
   absl::StatusOr<store::AuditLeaf> Seal(record::v1::AuditEntry entry);
 
   struct Recorded {
@@ -59,10 +65,11 @@ class Recorder {
  private:
   crypto::AuditSealer& sealer_;
   store::Journal& journal_;
-  const Clock& clock_;
+  const std::function<WallTime()> now_;
   Random& random_;
   OpenIntents open_intents_;
-  std::mutex mu_;  // held from a new entry key to the commit of its leaf
+  std::mutex mu_;  // held from a new entry key to the commit of its leaf; guards last_
+  WallTime last_;  // time of the newest entry
 };
 
 }  // namespace televault::service

@@ -2,6 +2,7 @@
 
 #include "vault/daemon/vault.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -273,6 +274,26 @@ TEST_F(VaultTest, ACheckedRootKeyOpensNothingBeforeTheUnseal) {
   TV_ASSERT_OK_AND_ASSIGN(const SecretBytes root, vault->CheckUnseal(""));
   ASSERT_THAT(vault->Unseal(root), IsOk());
   EXPECT_THAT(read(), IsOk());
+}
+
+TEST_F(VaultTest, TimesOfTheTrailNeverGoBackWhateverTheClockDoes) {
+  const auto times = [](Vault& vault) {
+    std::vector<int64_t> all;
+    for (const auto& entry : televault::testing::EntriesOf(vault)) all.push_back(entry.time_us());
+    return all;
+  };
+  const WallTime start = clock_.Wall();
+  {
+    const auto vault = Open();
+    ASSERT_THAT(vault->UnsealWithKeyfile(), IsOk());
+    RunTheClock(*vault, 3);
+  }
+  clock_.SetWall({start.micros - 365 * kMicrosPerDay});
+  const auto vault = Open();
+  ASSERT_THAT(vault->UnsealWithKeyfile(), IsOk());
+  const std::vector<int64_t> all = times(*vault);
+  EXPECT_TRUE(std::is_sorted(all.begin(), all.end()));
+  EXPECT_GE(all.back(), start.micros);
 }
 
 // A start that failed to unseal left no entry.

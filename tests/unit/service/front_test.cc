@@ -163,7 +163,7 @@ class FrontTest : public ::testing::Test {
   }();
   crypto::AuditSealer sealer_{{}, 1, epoch_key_, SystemClock(), random_};
   CountingJournal journal_;
-  Recorder recorder_{sealer_, journal_, SystemClock(), random_};
+  Recorder recorder_{sealer_, journal_, [] { return SystemClock().Wall(); }, random_};
   std::function<void()> on_admitted_;  // set while one thread calls
   std::unique_ptr<Front> front_;
 };
