@@ -17,13 +17,18 @@ constexpr size_t kReserveChunkBytes = size_t{1} << 20;
 SpaceReserve::SpaceReserve(FileSystem& fs, Options options)
     : fs_(fs), options_(std::move(options)), held_(fs.Exists(options_.path)) {
   Refill();
+  missing_ = !held_;
+}
+
+bool SpaceReserve::HasRoom(uint64_t free) const {
+  return free >= options_.keep_free + 2 * options_.reserve;
 }
 
 void SpaceReserve::Refill() {
   const std::lock_guard lock(mu_);
   if (held_ || options_.reserve == 0) return;
   const auto free = fs_.FreeBytes(options_.directory);
-  if (!free.ok() || *free < options_.keep_free + 2 * options_.reserve) return;
+  if (!free.ok() || !HasRoom(*free)) return;
   held_ = WriteReserve().ok();
   if (!held_) fs_.Remove(options_.path).IgnoreError();
 }
@@ -52,14 +57,15 @@ absl::Status SpaceReserve::Admit(uint64_t bytes, Urgency urgency) {
   auto free = fs_.FreeBytes(options_.directory);
   if (!free.ok()) return absl::OkStatus();
   if (*free >= bytes + margin) {
-    // Whoever freed the disk tells nobody.
-    if (!held_ && urgency == Urgency::kOrdinary) Refill();
+    // Whoever freed the disk tells nobody. Once: where it fails all the same, not at every write.
+    if (urgency == Urgency::kOrdinary && HasRoom(*free) && missing_.exchange(false)) Refill();
     return absl::OkStatus();
   }
   if (urgency == Urgency::kSecurity) {
     const std::lock_guard lock(mu_);
     if (held_ && fs_.Remove(options_.path).ok()) {
       held_ = false;
+      missing_ = true;
       free = fs_.FreeBytes(options_.directory);
       if (!free.ok() || *free >= bytes + margin) return absl::OkStatus();
     }

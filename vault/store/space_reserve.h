@@ -28,20 +28,23 @@ class SpaceReserve {
   SpaceReserve(FileSystem& fs, Options options);
 
   // Takes the reserve if it is not there and there is room; not being able to is no error. Admit()
-  // does so as well.
+  // does so as well, once after it was given back.
   void Refill();
   // RESOURCE_EXHAUSTED where `bytes` more must not be written.
   absl::Status Admit(uint64_t bytes, Urgency urgency);
 
  private:
   absl::Status WriteReserve();
+  // Whether there is room for the reserve and as much again.
+  bool HasRoom(uint64_t free) const;
   // What a write of this urgency has to leave.
   uint64_t KeptFrom(Urgency urgency) const;
 
   FileSystem& fs_;
   const Options options_;
-  std::mutex mu_;  // held while the reserve file is taken or given back
-  std::atomic<bool> held_ = false;
+  std::mutex mu_;  // guards held_ and the reserve file
+  bool held_ = false;
+  std::atomic<bool> missing_ = false;  // Admit() is to take it when there is room
 };
 
 }  // namespace televault::store

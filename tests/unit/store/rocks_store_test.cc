@@ -149,6 +149,17 @@ TEST_F(RocksStoreTest, AFullDiskRefusesOrdinaryWritesAndLeavesRoomForSecurityEve
   disk.free = uint64_t{1} << 30;
   EXPECT_EQ(Put("ordinary", "x"), CommitOutcome::kOk);
   EXPECT_TRUE(disk.Exists(disk.reserve_path)) << "taken again once there was room";
+
+  disk.free = 0;
+  disk.reserve_gives = uint64_t{2} << 20;
+  ASSERT_EQ(Put("vote", "x", Urgency::kSecurity), CommitOutcome::kOk);
+  disk.free = uint64_t{1} << 30;
+  disk.FailWrite(1, absl::UnavailableError("injected"));
+  EXPECT_EQ(Put("ordinary", "x"), CommitOutcome::kOk) << "only the reserve could not be written";
+  EXPECT_EQ(Put("ordinary", "x"), CommitOutcome::kOk);
+  EXPECT_FALSE(disk.Exists(disk.reserve_path)) << "16 MiB written again at every commit";
+  ASSERT_THAT(store_->ErasePartition(kMonday), IsOk());
+  EXPECT_TRUE(disk.Exists(disk.reserve_path));
 }
 
 TEST_F(RocksStoreTest, AnErasedPartitionIsGoneFromEveryFile) {
