@@ -163,7 +163,7 @@ void ReportBuilder::Add(uint64_t index, const AuditEntry& entry) {
   } else if (entry.kind() == record::v1::ENTRY_KIND_EVENT) {
     ++report_.events[entry.method()];
   } else if (!read && entry.status() == 0) {
-    ++report_.calls[entry.method()];
+    report_.calls[entry.method()] += CallsOf(entry);
     if (entry.method().starts_with(kLockdowns) && entry.method() != kLockdownStatus) {
       AddAnomaly(index, entry.time_us(), "lockdown", Sentence(entry));
     }

@@ -436,11 +436,12 @@ absl::Status Vault::UnsealWithKeyfile() {
     TV_RETURN_IF_ERROR(RecordEvent(kUnsealEvent, "KEYFILE"));
     unsealed = Unseal(*root);
   }
-  if (!unsealed.ok()) {
+  // An operator may have been faster, or the daemon told to stop.
+  if (!unsealed.ok() && lockdown_->sealed() && !giving_up_) {
     record::v1::AuditEntry entry = service::EventEntry(kUnsealEvent);
     entry.set_status(static_cast<int>(unsealed.code()));
     const std::string why = ReasonOf(unsealed);
-    entry.set_reason(why.empty() ? "FAILED" : why);
+    entry.set_reason(why.empty() ? absl::StatusCodeToString(unsealed.code()) : why);
     // The vault stays sealed whether or not the trail can be written.
     (void)recorder_->Record(std::move(entry), {.urgency = store::Urgency::kSecurity}).status();
   }

@@ -172,10 +172,7 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* ServeStream(
       RequestMemory::Share share;
       Request message;
       const absl::Status parsed = ParseRequest(*request, front.request_memory(), share, message);
-      if (!parsed.ok()) {
-        const auto recorded = front.Conclude(call, parsed);
-        return recorded.ok() ? parsed : recorded.status();
-      }
+      if (!parsed.ok()) return front.Refuse(call, parsed);
       return ConcludeIfThrown(front, call, [&] { return handler(call, message, *writer); });
     });
     SendTrailing(*context, call);

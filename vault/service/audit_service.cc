@@ -247,8 +247,8 @@ absl::Status AuditServiceImpl::Tail(Call& call, const v1::TailEntriesRequest& re
   const auto slot = slots_.Take(call.principal.accessor);
   absl::Status may = slot.status();
   if (may.ok()) may = audit::CheckFilter(request.filter());
+  if (!may.ok()) return serving_.front.Refuse(call, may);
   TV_RETURN_IF_ERROR(serving_.front.Conclude(call, may).status());
-  TV_RETURN_IF_ERROR(may);
   writer.SetCheck([&] { return serving_.front.StillValid(call); });
   const uint64_t head = log_.journal.Head().tree_size;
   uint64_t next = std::min(request.start_index(), head);

@@ -1,7 +1,9 @@
 #include "vault/service/front.h"
 
+#include <algorithm>
 #include <google/protobuf/message.h>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -69,6 +71,12 @@ void NoteOutcome(record::v1::AuditEntry& entry, const absl::Status& outcome) {
   if (absl::IsPermissionDenied(outcome) || absl::IsUnavailable(outcome)) {
     entry.set_verdict(record::v1::VERDICT_DENY);
   }
+}
+
+// Any caller can be refused as often as they like. A stream that had begun cannot end as often: its
+// intent needed ordinary room.
+store::Urgency UrgencyOfRefusal(const record::v1::AuditEntry& entry) {
+  return entry.has_intent() ? store::Urgency::kSecurity : store::Urgency::kTrail;
 }
 
 constexpr char kAuthRefused[] = "auth.refused";
@@ -257,36 +265,39 @@ void Front::RecordRefusals() { RecordCounted(parts_.lockdown.SteadyTime()); }
 
 void Front::RecordLastRefusals() {
   RecordCounted({std::numeric_limits<int64_t>::max()});
+  // Now or never: they may have the last room, too.
   uint64_t calls = 0;
-  for (const LateEntries::Late& late : late_.Take()) calls += late.calls;
+  for (const LateEntries::Late& late : late_.Take()) {
+    const auto recorded =
+        parts_.recorder.Record(LateEntries::EntryOf(late), {.urgency = store::Urgency::kSecurity});
+    if (!recorded.ok()) calls += late.calls;
+  }
   if (calls == 0) return;
   Log(LogLevel::kError, "the vault stops with calls that could not be recorded",
       {{"calls", calls}});
 }
 
 void Front::RecordCounted(WallTime until) {
-  bool full = false;
-  // Those of one kind meet in one entry while there is no room for it.
-  const auto record = [this, &full](const char* method, const RefusalCounts::Count& count) {
-    if (!full &&
-        parts_.recorder.Record(EntryOf(method, count), {.urgency = store::Urgency::kTrail}).ok()) {
-      return;
-    }
-    full = true;
-    late_.Add(EntryOf(method, count.kind), count.calls, FormatRfc3339({count.second * 1'000'000}));
+  std::optional<store::Urgency> full;  // the most urgent that found no room
+  const auto record = [&](record::v1::AuditEntry entry, store::Urgency urgency) {
+    if (full.has_value() && urgency <= *full) return false;
+    if (parts_.recorder.Record(std::move(entry), {.urgency = urgency}).ok()) return true;
+    full = urgency;
+    return false;
   };
-  for (const auto& count : unauthenticated_.Take(until)) record(kAuthRefused, count);
-  for (const auto& count : overloaded_.Take(until)) record(kCallsRefused, count);
-  for (const auto& count : disk_full_.Take(until)) record(kCallsRefused, count);
-  for (LateEntries::Late& late : late_.Take()) {
-    const bool refused = !LateEntries::CarriedOut(late.entry);
-    const store::Urgency urgency = refused ? store::Urgency::kTrail : store::Urgency::kSecurity;
-    const bool recorded =
-        !(refused && full) &&
-        parts_.recorder.Record(LateEntries::EntryOf(late), {.urgency = urgency}).ok();
-    if (recorded) continue;
-    full = full || refused;
-    late_.Add(std::move(late.entry), late.calls, late.answered);
+  // Those of one kind meet in one entry while there is no room for it.
+  const auto record_count = [&](const char* method, const RefusalCounts::Count& count) {
+    if (record(EntryOf(method, count), store::Urgency::kTrail)) return;
+    late_.Add({.entry = EntryOf(method, count.kind),
+               .calls = count.calls,
+               .answered = FormatRfc3339({count.second * 1'000'000})});
+  };
+  std::vector<LateEntries::Late> late = late_.Take();
+  for (const auto& count : unauthenticated_.Take(until)) record_count(kAuthRefused, count);
+  for (const auto& count : overloaded_.Take(until)) record_count(kCallsRefused, count);
+  for (const auto& count : disk_full_.Take(until)) record_count(kCallsRefused, count);
+  for (LateEntries::Late& one : late) {
+    if (!record(LateEntries::EntryOf(one), one.urgency)) late_.Add(std::move(one));
   }
 }
 
@@ -312,12 +323,15 @@ absl::Status Front::Begin(const Arrival& arrival, Call& call) {
 }
 
 void Front::RecordWhenPossible(Call& call, const absl::Status& outcome) {
-  if (absl::IsUnauthenticated(outcome)) {
+  if (absl::IsUnauthenticated(outcome) && !call.entry.has_intent()) {
     unauthenticated_.Add(KindOf(call), call.now);
     return;
   }
   NoteOutcome(call.entry, outcome);
-  late_.Add(call.entry, 1, FormatRfc3339(parts_.lockdown.SteadyTime()));
+  late_.Add({.entry = call.entry,
+             .urgency = outcome.ok() ? std::max(call.urgency, store::Urgency::kTrail)
+                                     : UrgencyOfRefusal(call.entry),
+             .answered = FormatRfc3339(parts_.lockdown.SteadyTime())});
 }
 
 absl::StatusOr<v1::AuditReceipt> Front::Conclude(Call& call, const absl::Status& outcome) {
@@ -328,7 +342,7 @@ absl::StatusOr<v1::AuditReceipt> Front::Conclude(Call& call, const absl::Status&
 
   if (!outcome.ok()) {
     call.discloses = false;
-    call.urgency = store::Urgency::kTrail;
+    call.urgency = UrgencyOfRefusal(entry);
   }
   const absl::StatusOr<Recorder::Recorded> recorded = RecordStep(
       call, entry, outcome.ok() ? std::move(call.mutations) : decltype(call.mutations)());
@@ -348,6 +362,13 @@ absl::StatusOr<v1::AuditReceipt> Front::Conclude(Call& call, const absl::Status&
   return receipt;
 }
 
+absl::Status Front::Refuse(Call& call, const absl::Status& why) {
+  const auto recorded = Conclude(call, why);
+  // Without room for its entry the refusal is counted.
+  return recorded.ok() || ReasonOf(recorded.status()) == reason::kDiskFull ? why
+                                                                           : recorded.status();
+}
+
 // What found no room was certainly not written: the refusal is on record, out of the space that is
 // kept for it, and where even that is used up as soon as there is room again. Writers come back all
 // the time: of theirs there is one entry a second.
@@ -360,7 +381,7 @@ void Front::RecordNoRoom(Call& call, const absl::Status& outcome, const absl::St
   NoteOutcome(call.entry, answered);
   // A refusal has had its try.
   if (outcome.ok() &&
-      parts_.recorder.Record(call.entry, {.urgency = store::Urgency::kTrail}).ok()) {
+      parts_.recorder.Record(call.entry, {.urgency = UrgencyOfRefusal(call.entry)}).ok()) {
     return;
   }
   RecordWhenPossible(call, answered);
@@ -438,9 +459,12 @@ absl::Status Front::FinishOutside(Call& call) {
   record::v1::AuditEntry entry = call.entry;
   entry.set_status(static_cast<int>(done.code()));
   entry.set_reason("NOT_CARRIED_OUT");
-  // The first entry says what was to happen; if this one cannot be written either, the journal has
-  // stopped and the next start says so.
-  (void)parts_.recorder.Record(std::move(entry), {.urgency = store::Urgency::kSecurity}).status();
+  // The first entry says what was to happen; this one must not be missing behind it.
+  if (!parts_.recorder.Record(entry, {.urgency = store::Urgency::kSecurity}).ok()) {
+    late_.Add({.entry = std::move(entry),
+               .urgency = store::Urgency::kSecurity,
+               .answered = FormatRfc3339(parts_.lockdown.SteadyTime())});
+  }
   return done;
 }
 

@@ -79,6 +79,10 @@ class Front {
   // call.trailing. `outcome` is the status the caller will see if recording works.
   absl::StatusOr<v1::AuditReceipt> Conclude(Call& call, const absl::Status& outcome);
 
+  // Concludes a call that is refused; what the caller is told: `why`, or that it could not be
+  // recorded.
+  absl::Status Refuse(Call& call, const absl::Status& why);
+
   // Records one step of the call: what is in `entry`, with `mutations`. For a call that discloses
   // the entry is refused under a stale lock epoch, after the gate was asked again.
   absl::StatusOr<Recorder::Recorded> RecordStep(Call& call, const record::v1::AuditEntry& entry,

@@ -5,45 +5,64 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace televault::service {
+#include "audit/entry.h"
+#include "vault/base/bytes.h"
 
-bool LateEntries::CarriedOut(const record::v1::AuditEntry& entry) {
-  return entry.verdict() == record::v1::VERDICT_ALLOW && entry.status() == 0;
+namespace televault::service {
+namespace {
+
+audit::Hash KeyOf(const LateEntries::Late& late) {
+  // Maps are text in key order.
+  return audit::Sha256(
+      {AsBytes(absl::StrCat(static_cast<int>(late.urgency), " ", late.entry.ShortDebugString()))});
 }
 
-void LateEntries::Add(record::v1::AuditEntry entry, uint64_t calls, const std::string& answered) {
+// As much as is told of those that there is no room to tell more of.
+record::v1::AuditEntry Bare(const record::v1::AuditEntry& entry) {
+  record::v1::AuditEntry bare;
+  bare.set_kind(entry.kind());
+  bare.set_method(entry.method());
+  bare.set_verdict(entry.verdict());
+  bare.set_status(entry.status());
+  if (!entry.principal().token().empty()) {
+    bare.mutable_principal()->set_person(entry.principal().person());
+    bare.mutable_principal()->set_token(entry.principal().token());
+  }
+  return bare;
+}
+
+}  // namespace
+
+LateEntries::Share& LateEntries::ShareOf(const Late& late) {
+  if (late.urgency == store::Urgency::kSecurity) return security_;
+  return late.entry.principal().token().empty() ? without_token_ : with_token_;
+}
+
+void LateEntries::Add(Late late) {
   // What differs from call to call and does not say what was done.
-  entry.clear_duration_us();
-  if (entry.kind() != record::v1::ENTRY_KIND_EVENT) entry.clear_peer();
-  const auto key_of = [](const record::v1::AuditEntry& keyed) {
-    // Maps are text in key order.
-    return keyed.ShortDebugString();
-  };
-  std::string key = key_of(entry);
+  late.entry.clear_duration_us();
+  if (late.entry.kind() != record::v1::ENTRY_KIND_EVENT) late.entry.clear_peer();
+  audit::BoundEntry(late.entry);
   const std::lock_guard lock(mu_);
+  audit::Hash key = KeyOf(late);
   auto found = late_.find(key);
-  if (found == late_.end()) {
-    const bool carried_out = CarriedOut(entry);
-    size_t& held = carried_out ? carried_out_ : refused_;
-    if (held >= (carried_out ? kMaxCarriedOut : kMaxRefused)) {
-      record::v1::AuditEntry bare;
-      bare.set_kind(entry.kind());
-      bare.set_method(entry.method());
-      bare.set_verdict(entry.verdict());
-      bare.set_status(entry.status());
-      entry = std::move(bare);
-      key = key_of(entry);
-      found = late_.find(key);
+  // The outcome of a stream is needed whole, and each had room for its intent.
+  if (found == late_.end() && !late.entry.has_intent()) {
+    Share& share = ShareOf(late);
+    if (share.held < share.most) {
+      ++share.held;
     } else {
-      ++held;
+      late.entry = Bare(late.entry);
+      key = KeyOf(late);
+      found = late_.find(key);
     }
   }
   if (found == late_.end()) {
-    late_.emplace(std::move(key), Late{std::move(entry), calls, answered});
+    late_.emplace(key, std::move(late));
     return;
   }
-  found->second.calls += calls;
-  found->second.answered = std::min(found->second.answered, answered);
+  found->second.calls += late.calls;
+  found->second.answered = std::min(found->second.answered, late.answered);
 }
 
 std::vector<LateEntries::Late> LateEntries::Take() {
@@ -52,7 +71,7 @@ std::vector<LateEntries::Late> LateEntries::Take() {
   taken.reserve(late_.size());
   for (auto& [key, late] : late_) taken.push_back(std::move(late));
   late_.clear();
-  carried_out_ = refused_ = 0;
+  for (Share* share : {&security_, &with_token_, &without_token_}) share->held = 0;
   return taken;
 }
 

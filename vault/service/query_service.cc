@@ -63,10 +63,7 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* QueryServiceImpl::Query(
 // Everything up to the plan may refuse; the refusal is recorded like an answer.
 absl::Status QueryServiceImpl::RunQuery(Call& call, const v1::QueryRequest& request,
                                         StreamWriter<v1::QueryResponse>& writer) {
-  const auto refuse = [&](const absl::Status& why) {
-    const auto recorded = serving_.front.Conclude(call, why);
-    return recorded.ok() ? why : recorded.status();
-  };
+  const auto refuse = [&](const absl::Status& why) { return serving_.front.Refuse(call, why); };
   const InFlight in_flight(running_, limits_.in_flight);
   if (!in_flight.admitted()) {
     return refuse(WithReason(

@@ -130,8 +130,7 @@ absl::Status ResultStream::Finish(const absl::Status& status, const query::ExecS
     window_.clear();
     window_bytes_ = window_rows_ = 0;
     NoteStats(stats);
-    const auto recorded = front_.Conclude(call_, status);
-    return recorded.ok() ? status : recorded.status();
+    return front_.Refuse(call_, status);
   }
   NoteStats(stats);
   TV_ASSIGN_OR_RETURN(const v1::AuditReceipt receipt, front_.Conclude(call_, status));

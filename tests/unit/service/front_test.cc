@@ -273,6 +273,21 @@ TEST_F(FrontTest, AnAnswerWithoutRoomForItsEntryIsARefusalOnRecord) {
   EXPECT_EQ(journal_.security_events(), 2u);
 }
 
+// Such calls, which every token may make, used up the room of lockdowns.
+TEST_F(FrontTest, AnAnswerThatGoesOutUnrecordedTakesNoRoomOfSecurityEvents) {
+  const auto status = [](Call& call) {
+    call.answer_unaudited = true;
+    return absl::OkStatus();
+  };
+  journal_.LeaveRoomFor(store::Urgency::kSecurity);
+  EXPECT_THAT(Run(std::chrono::seconds(60), status), IsOk());
+  front_->RecordRefusals();
+  EXPECT_EQ(journal_.security_events(), 0u);
+  journal_.LeaveRoomFor(store::Urgency::kOrdinary);
+  front_->RecordRefusals();
+  EXPECT_EQ(journal_.security_events(), 1u);
+}
+
 TEST_F(FrontTest, WhatALibraryThrowsIsAnErrorOfTheCallAndOnRecord) {
   const auto explode = []() -> absl::Status {
     (void)std::string("short").at(4711);

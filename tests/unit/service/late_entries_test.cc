@@ -1,6 +1,9 @@
 #include "vault/service/late_entries.h"
 
 #include <gtest/gtest.h>
+#include <utility>
+
+#include "audit/entry.h"
 
 namespace televault::service {
 namespace {
@@ -15,6 +18,11 @@ record::v1::AuditEntry EntryOf(record::v1::Verdict verdict, const std::string& l
   return entry;
 }
 
+LateEntries::Late LateOf(record::v1::AuditEntry entry, const std::string& answered,
+                         store::Urgency urgency = store::Urgency::kSecurity) {
+  return {.entry = std::move(entry), .urgency = urgency, .calls = 1, .answered = answered};
+}
+
 uint64_t CallsOf(const std::vector<LateEntries::Late>& entries) {
   uint64_t calls = 0;
   for (const auto& late : entries) calls += late.calls;
@@ -25,11 +33,12 @@ TEST(LateEntries, EqualCallsAreOneEntryWithTheirNumberAndTheFirstTime) {
   LateEntries late;
   record::v1::AuditEntry slow = EntryOf(record::v1::VERDICT_ALLOW, "ld-1");
   slow.set_duration_us(7);
-  late.Add(slow, 1, "2026-01-01T00:00:02Z");
-  late.Add(EntryOf(record::v1::VERDICT_ALLOW, "ld-1"), 1, "2026-01-01T00:00:01Z");
-  late.Add(EntryOf(record::v1::VERDICT_ALLOW, "ld-2"), 1, "2026-01-01T00:00:03Z");
-  const auto taken = late.Take();
+  late.Add(LateOf(slow, "2026-01-01T00:00:02Z"));
+  late.Add(LateOf(EntryOf(record::v1::VERDICT_ALLOW, "ld-1"), "2026-01-01T00:00:01Z"));
+  late.Add(LateOf(EntryOf(record::v1::VERDICT_ALLOW, "ld-2"), "2026-01-01T00:00:03Z"));
+  auto taken = late.Take();
   ASSERT_EQ(taken.size(), 2u);
+  if (taken[0].calls == 1) std::swap(taken[0], taken[1]);
   const record::v1::AuditEntry entry = LateEntries::EntryOf(taken[0]);
   EXPECT_EQ(entry.details().at("lockdown"), "ld-1");
   EXPECT_EQ(entry.details().at("calls"), "2");
@@ -40,10 +49,10 @@ TEST(LateEntries, EqualCallsAreOneEntryWithTheirNumberAndTheFirstTime) {
 
 TEST(LateEntries, WhatTheJournalDoesNotTakeComesAgainWithItsNumber) {
   LateEntries late;
-  late.Add(EntryOf(record::v1::VERDICT_ALLOW, "ld-1"), 1, "t1");
-  late.Add(EntryOf(record::v1::VERDICT_ALLOW, "ld-1"), 1, "t2");
-  for (const auto& again : late.Take()) late.Add(again.entry, again.calls, again.answered);
-  late.Add(EntryOf(record::v1::VERDICT_ALLOW, "ld-1"), 1, "t3");
+  late.Add(LateOf(EntryOf(record::v1::VERDICT_ALLOW, "ld-1"), "t1"));
+  late.Add(LateOf(EntryOf(record::v1::VERDICT_ALLOW, "ld-1"), "t2"));
+  for (const auto& again : late.Take()) late.Add(again);
+  late.Add(LateOf(EntryOf(record::v1::VERDICT_ALLOW, "ld-1"), "t3"));
   const auto taken = late.Take();
   ASSERT_EQ(taken.size(), 1u);
   EXPECT_EQ(taken[0].calls, 3u);
@@ -54,14 +63,41 @@ TEST(LateEntries, AFloodOfRefusedCallsIsCountedAndLeavesRoomForThoseCarriedOut) 
   LateEntries late;
   constexpr uint64_t kFlood = 5'000;
   for (uint64_t i = 0; i < kFlood; ++i) {
-    late.Add(EntryOf(record::v1::VERDICT_DENY, std::to_string(i)), 1, "t");
+    late.Add(
+        LateOf(EntryOf(record::v1::VERDICT_DENY, std::to_string(i)), "t", store::Urgency::kTrail));
   }
-  for (size_t i = 0; i < LateEntries::kMaxCarriedOut; ++i) {
-    late.Add(EntryOf(record::v1::VERDICT_ALLOW, std::to_string(i)), 1, "t");
+  for (size_t i = 0; i < LateEntries::kMaxSecurity; ++i) {
+    late.Add(LateOf(EntryOf(record::v1::VERDICT_ALLOW, std::to_string(i)), "t"));
   }
   const auto taken = late.Take();
-  EXPECT_EQ(taken.size(), LateEntries::kMaxRefused + 1 + LateEntries::kMaxCarriedOut);
-  EXPECT_EQ(CallsOf(taken), kFlood + LateEntries::kMaxCarriedOut);
+  EXPECT_EQ(taken.size(), LateEntries::kMaxOthers + 1 + LateEntries::kMaxSecurity);
+  EXPECT_EQ(CallsOf(taken), kFlood + LateEntries::kMaxSecurity);
+}
+
+TEST(LateEntries, WhoHasNoTokenCrowdsOutNobodyWhoHas) {
+  LateEntries late;
+  for (size_t i = 0; i < 2 * LateEntries::kMaxOthers; ++i) {
+    record::v1::AuditEntry stranger = EntryOf(record::v1::VERDICT_DENY, std::to_string(i));
+    stranger.clear_principal();
+    late.Add(LateOf(stranger, "t", store::Urgency::kTrail));
+  }
+  record::v1::AuditEntry known = EntryOf(record::v1::VERDICT_DENY, "one");
+  known.mutable_principal()->set_token("tva_1");
+  late.Add(LateOf(known, "t", store::Urgency::kTrail));
+  int whole = 0;
+  for (const auto& one : late.Take()) {
+    whole += one.entry.principal().token() == "tva_1" && one.entry.details().contains("lockdown");
+  }
+  EXPECT_EQ(whole, 1);
+}
+
+// Requests name things of any length; the table kept them as they came.
+TEST(LateEntries, AnEntryIsNoLargerThanInTheLog) {
+  LateEntries late;
+  record::v1::AuditEntry entry = EntryOf(record::v1::VERDICT_DENY, "");
+  entry.set_purpose(std::string(1'000'000, 'p'));
+  late.Add(LateOf(entry, "t", store::Urgency::kTrail));
+  EXPECT_LE(late.Take().at(0).entry.ByteSizeLong(), audit::kMaxEntryBytes);
 }
 
 }  // namespace
