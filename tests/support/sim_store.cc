@@ -145,8 +145,9 @@ CommitOutcome SimStore::Commit(StoreEpoch epoch, const store::CommitBatch& batch
   const std::lock_guard lock(disk_->mu_);
   if (!AliveLocked().ok()) return failed_ == CommitOutcome::kOk ? CommitOutcome::kUnknown : failed_;
   if (disk_->lease_ == 0 || epoch.value() != disk_->lease_) return CommitOutcome::kFenced;
-  if (batch.urgency == store::Urgency::kOrdinary && disk_->Chance(disk_->faults_.full))
+  if (batch.urgency < disk_->faults_.room_for && disk_->Chance(disk_->faults_.full)) {
     return CommitOutcome::kFull;
+  }
   if (disk_->Chance(disk_->faults_.unknown)) {
     if (disk_->Chance(0.5)) disk_->Apply(batch);
     return failed_ = CommitOutcome::kUnknown;

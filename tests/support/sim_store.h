@@ -16,7 +16,8 @@ namespace televault::testing {
 
 // How often a simulated store misbehaves; probabilities per call.
 struct SimFaults {
-  double full = 0;           // Commit and PutBlock: nothing written
+  double full = 0;                                   // Commit and PutBlock: nothing written
+  store::Urgency room_for = store::Urgency::kTrail;  // commits as urgent as this are not refused so
   double unknown = 0;        // Commit: applied or not, at random; the store stops
   double block_fails = 0;    // PutBlock: UNAVAILABLE; the block is there or not, at random
   double sync_is_a_lie = 0;  // Commit answers kOk, but a crash may still take it (a broken disk)

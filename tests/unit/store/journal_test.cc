@@ -171,6 +171,38 @@ TEST_F(JournalTest, AFullDiskRefusesOrdinaryUnitsAndStillTakesSecurityEvents) {
   EXPECT_EQ(Meta("k"), "absent");
 }
 
+// Of a group the least urgent are refused first, as long as the others still find no room.
+TEST_F(JournalTest, OfThreeUrgenciesTheDiskHasRoomForOne) {
+  std::promise<void> reached;
+  std::promise<void> release;
+  std::atomic<bool> first{true};
+  disk().set_faults({.full = 1, .room_for = Urgency::kSecurity, .before_commit = [&] {
+                       if (!first.exchange(false)) return;
+                       reached.set_value();
+                       release.get_future().wait();
+                     }});
+  const auto commit = [&](Urgency urgency) {
+    CommitUnit unit = Unit("leaf");
+    unit.urgency = urgency;
+    return journal().Commit(unit).status();
+  };
+  std::vector<std::jthread> callers;
+  callers.emplace_back([&] { EXPECT_THAT(commit(Urgency::kSecurity), IsOk()); });
+  reached.get_future().wait();
+  // While that one is being written these meet in one group, or in a few: the same is said.
+  for (int i = 0; i < 4; ++i) {
+    callers.emplace_back(
+        [&] { EXPECT_THAT(commit(Urgency::kOrdinary), HasReason(reason::kDiskFull)); });
+    callers.emplace_back(
+        [&] { EXPECT_THAT(commit(Urgency::kTrail), HasReason(reason::kDiskFull)); });
+    callers.emplace_back([&] { EXPECT_THAT(commit(Urgency::kSecurity), IsOk()); });
+  }
+  release.set_value();
+  callers.clear();
+  EXPECT_EQ(journal().Head().tree_size, 5u);
+  EXPECT_EQ(harness_.failures, 0);
+}
+
 TEST_F(JournalTest, AHeadThatCannotBeSignedIsNotHandedOut) {
   harness_.signer.fail = true;
   EXPECT_THAT(journal().Commit(Unit("a")), HasReason(reason::kOutcomeUnknown));
