@@ -10,14 +10,12 @@ namespace {
 
 using ::televault::v1::CAPABILITY_APPEND;
 using ::televault::v1::CAPABILITY_APPROVE_ACCESS;
-using ::televault::v1::CAPABILITY_AUTHENTICATED;
 using ::televault::v1::CAPABILITY_LOCKDOWN;
 using ::televault::v1::CAPABILITY_MANAGE_CATALOG;
 using ::televault::v1::CAPABILITY_MANAGE_PERSONS;
 using ::televault::v1::CAPABILITY_MANAGE_RETENTION;
 using ::televault::v1::CAPABILITY_MANAGE_TOKENS;
 using ::televault::v1::CAPABILITY_OPERATE;
-using ::televault::v1::CAPABILITY_PUBLIC;
 using ::televault::v1::CAPABILITY_QUERY;
 using ::televault::v1::CAPABILITY_READ_AUDIT;
 using ::televault::v1::CAPABILITY_READ_CATALOG;
@@ -139,7 +137,8 @@ absl::Status ValidateRoles(std::span<const std::string> roles) {
       return absl::InvalidArgumentError(
           absl::StrCat("role ", i + 1, " of the list is not known; known roles: ", known));
     }
-    if (std::find(roles.begin(), roles.begin() + i, roles[i]) != roles.begin() + i) {
+    const auto before = roles.first(i);
+    if (std::find(before.begin(), before.end(), roles[i]) != before.end()) {
       return absl::InvalidArgumentError(absl::StrCat("role ", roles[i], " is listed twice"));
     }
   }

@@ -65,7 +65,7 @@ class Importer {
   absl::Status Send(std::vector<NumberedBatch>&& batches);
   void TakeAnswer(const v1::AppendRequest& request,
                   const absl::StatusOr<v1::AppendResponse>& answer);
-  void Refuse(Refusal refusal) { callbacks_.on_refusal(refusal); }
+  void Refuse(const Refusal& refusal) { callbacks_.on_refusal(refusal); }
 
   const std::string dataset_;
   const mapping::Shape shape_;

@@ -13,8 +13,8 @@
 namespace televault::catalog {
 namespace {
 
-std::string Or(std::string text, std::string_view fallback) {
-  return text.empty() ? std::string(fallback) : text;
+std::string_view Or(std::string_view text, std::string_view fallback) {
+  return text.empty() ? fallback : text;
 }
 
 std::string DurationText(const std::optional<microseconds>& d) {
@@ -75,7 +75,7 @@ class Comparison {
     diff_.findings.push_back(
         {std::move(code), severity, at, std::move(path), std::move(message), std::move(fix)});
   }
-  void NeedsNotice(std::string path, std::string what) {
+  void NeedsNotice(std::string path, const std::string& what) {
     if (b_.opt.notice_version > a_.opt.notice_version) return;
     Find("E702", Severity::kError, std::move(path),
          what + " but people were not told: the notice has the old version",
@@ -97,8 +97,8 @@ class Comparison {
                std::string after) {
     if (before == after) return;
     Told(std::move(paths));
-    Say(absl::StrCat(std::string(what), " changes from ", Or(std::move(before), "nothing"), " to ",
-                     Or(std::move(after), "nothing"), "."));
+    Say(absl::StrCat(std::string(what), " changes from ", std::string(Or(before, "nothing")),
+                     " to ", std::string(Or(after, "nothing")), "."));
   }
 
   void Purposes() {

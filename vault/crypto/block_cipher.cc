@@ -16,7 +16,7 @@ namespace internal {
 class BlockKey {
  public:
   BlockKey(Algorithm algorithm, std::span<const uint8_t, 32> key) : memory_(sizeof(AeadKey)) {
-    static_assert(sizeof(AeadKey) % alignof(AeadKey) == 0);
+    // Aligned: guarded memory ends at a page, and a size is a multiple of its alignment.
     new (memory_.Write(MintSecretPass()).data()) AeadKey(algorithm, key);
   }
   ~BlockKey() { const_cast<AeadKey&>(key()).~AeadKey(); }

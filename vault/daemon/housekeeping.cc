@@ -23,7 +23,7 @@ std::string MessageOf(const absl::Status& status) { return std::string(status.me
 }  // namespace
 
 // A lockdown at level seal takes the keys out of memory, whatever housekeeping is busy with.
-void Vault::SealOnLockdown(std::stop_token stop) {
+void Vault::SealOnLockdown(const std::stop_token& stop) {
   LockEpoch seen = lockdown_->epoch();
   while (!stop.stop_requested()) {
     if (lockdown_->Status().level() == v1::LOCKDOWN_LEVEL_SEAL && !lockdown_->sealed()) {
@@ -36,8 +36,8 @@ void Vault::SealOnLockdown(std::stop_token stop) {
 }
 
 void Vault::StartHousekeeping() {
-  threads_.emplace_back([this](std::stop_token stop) { SealOnLockdown(stop); });
-  threads_.emplace_back([this](std::stop_token stop) { Housekeep(stop); });
+  threads_.emplace_back([this](const std::stop_token& stop) { SealOnLockdown(stop); });
+  threads_.emplace_back([this](const std::stop_token& stop) { Housekeep(stop); });
   threads_.push_back(Repeat(config_.retention_tick, [this](const auto&) {
     RunShredding();
     return true;
@@ -84,7 +84,7 @@ std::jthread Vault::Repeat(microseconds period, std::function<bool(const std::st
   });
 }
 
-void Vault::Housekeep(std::stop_token stop) {
+void Vault::Housekeep(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     if (const absl::Status status = lockdown_->Maintain(); !status.ok()) {
       Log(LogLevel::kError, "lock state or clock not on disk", {{"why", MessageOf(status)}});

@@ -114,11 +114,11 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   void Quarantine(partition::PartitionCatalog& catalog, PartitionId partition,
                   std::string_view why);
   absl::Status AwaitLastDataPlane();
-  void Housekeep(std::stop_token stop);
+  void Housekeep(const std::stop_token& stop);
   // Runs `work` now and then every `period`; every second as long as it answers that it cannot run
   // yet.
   std::jthread Repeat(microseconds period, std::function<bool(const std::stop_token&)> work);
-  void SealOnLockdown(std::stop_token stop);
+  void SealOnLockdown(const std::stop_token& stop);
   absl::Status ForgetOldBatches(service::DataPlane& data);
   absl::Status ForgetOldQueries(service::DataPlane& data);
   absl::Status StartEpochOfMonth();

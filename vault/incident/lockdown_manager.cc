@@ -541,7 +541,7 @@ LockdownManager::Subscription LockdownManager::Subscribe(std::function<void(Lock
   return Subscription(this, id);
 }
 
-LockEpoch LockdownManager::WaitForChange(LockEpoch seen, std::stop_token stop) const {
+LockEpoch LockdownManager::WaitForChange(LockEpoch seen, const std::stop_token& stop) const {
   std::unique_lock lock(mu_);
   changed_.wait(lock, stop, [&] { return epoch() != seen; });
   return epoch();

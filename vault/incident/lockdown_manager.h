@@ -188,7 +188,7 @@ class LockdownManager final : public Gate {
   Subscription Subscribe(std::function<void(LockEpoch)> listener);
 
   // Blocks until epoch() is no longer `seen`, or `stop`; returns the epoch then.
-  LockEpoch WaitForChange(LockEpoch seen, std::stop_token stop) const;
+  LockEpoch WaitForChange(LockEpoch seen, const std::stop_token& stop) const;
 
   // To be called every second: writes what is not on disk yet, and moves the persisted high-water.
   // UNAVAILABLE also where another write has hung for kAnswerWait.
