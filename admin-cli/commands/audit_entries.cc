@@ -93,12 +93,14 @@ const std::vector<ListColumn>& EntryColumns() {
 
 void PrintEntry(Context& context, const v1::IndexedEntry& entry) {
   const Json object = EntryJson(entry);
-  std::string line = Dump(object, -1);
   if (context.format() == OutputFormat::kTable) {
-    line = absl::StrCat(entry.index(), "  ", Printable(audit::Sentence(entry.entry())));
-    line = Toned(line, EntryTone(object), context.color());
+    const std::string line =
+        absl::StrCat(entry.index(), "  ", Printable(audit::Sentence(entry.entry())));
+    context.out() << Toned(line, EntryTone(object), context.color());
+  } else {
+    context.out() << Dump(object, -1);
   }
-  context.out() << line << '\n' << std::flush;
+  context.out() << '\n' << std::flush;
 }
 
 }  // namespace televault::cli
