@@ -23,7 +23,7 @@ struct EngineOptions {
   const CheckpointSigner& signer;
   // The lock epoch in force; called by the sequencer for every unit that permits disclosure.
   std::function<LockEpoch()> lock_epoch;
-  // Runs once, on the sequencer's thread, when the journal stops: close the data gate.
+  // Runs once, on the thread that commits, when the journal stops: close the data gate.
   std::function<void(std::string_view why)> on_failure;
   // What the keyring and the control file say, to be compared with the anchor.
   uint64_t keyring_generation = 0;

@@ -29,7 +29,7 @@ struct CommitUnit {
   // Set on every unit whose leaf permits disclosure: refused with STALE_LOCK_EPOCH unless it is
   // still the lock epoch in force when the sequencer takes the unit.
   std::optional<LockEpoch> disclosure_epoch;
-  // What is not ordinary overtakes what is, and has room when the disk is full.
+  // Security events overtake the rest, and have some room of their own in a full queue.
   Urgency urgency = Urgency::kOrdinary;
 
   size_t Bytes() const;
@@ -53,10 +53,11 @@ class CheckpointSigner {
                                                      const audit::Hash& root) const = 0;
 };
 
-// Orders everything that happens and makes it durable: one sequencer thread, one atomic synced
-// commit for many callers.
+// Orders everything that happens and makes it durable: one sequencer, one atomic synced commit for
+// many callers.
 // Refuses to decide what is worth recording, to open any value, to retry a failed sync.
-// Threads: any may Commit (blocks until durable); the sequencer is its own thread.
+// Threads: any may Commit (blocks until durable); commits are made one after the other, on a thread
+// of the sequencer's or, where it is idle, on the caller's.
 // Borrows: store, signer, anchor.
 // Invariants: (1) a leaf is durable before its receipt is handed out. (2) The tree only grows.
 // (3) State and audit record of a unit are durable together or not at all. (4) A unit with a stale

@@ -73,7 +73,7 @@ Sequencer::Sequencer(SequencerOptions options)
 Sequencer::~Sequencer() {
   thread_.request_stop();
   if (thread_.joinable()) thread_.join();
-  TV_CHECK(queue_.empty() && urgent_.empty());
+  TV_CHECK(queue_.empty() && security_events_.empty());
 }
 
 absl::StatusOr<CommitReceipt> Sequencer::Commit(CommitUnit unit) {
@@ -81,9 +81,9 @@ absl::StatusOr<CommitReceipt> Sequencer::Commit(CommitUnit unit) {
   Waiting waiting;
   waiting.bytes = unit.Bytes();
   waiting.unit = std::move(unit);
-  const bool urgent = waiting.unit.urgency != Urgency::kOrdinary;
+  const bool security = waiting.unit.urgency == Urgency::kSecurity;
   const size_t bound =
-      limits::kMaxJournalQueueBytes + (urgent ? limits::kJournalSecurityQueueBytes : 0);
+      limits::kMaxJournalQueueBytes + (security ? limits::kJournalSecurityQueueBytes : 0);
 
   std::unique_lock lock(mu_);
   if (!stopped_.empty()) return ControlMode(stopped_);
@@ -91,9 +91,19 @@ absl::StatusOr<CommitReceipt> Sequencer::Commit(CommitUnit unit) {
     return WithReason(absl::ResourceExhaustedError("the journal's queue is full; retry later"),
                       reason::kOverloaded);
   }
+  if (!busy_ && !AnybodyWaits()) {
+    // Alone: on this thread, which saves handing it over and back.
+    busy_ = true;
+    lock.unlock();
+    Process({&waiting});
+    lock.lock();
+    busy_ = false;
+    if (AnybodyWaits()) arrived_.notify_one();
+    return std::move(waiting.result);
+  }
   queued_bytes_ += waiting.bytes;
-  (urgent ? urgent_ : queue_).push_back(&waiting);
-  arrived_.notify_one();
+  (security ? security_events_ : queue_).push_back(&waiting);
+  if (!busy_) arrived_.notify_one();
   waiting.woken.wait(lock, [&] { return waiting.done; });
   return std::move(waiting.result);
 }
@@ -115,24 +125,29 @@ uint64_t Sequencer::NextUniqueId() {
 }
 
 void Sequencer::Run(const std::stop_token& stop) {
-  while (true) {
-    Group group;
-    {
-      std::unique_lock lock(mu_);
-      arrived_.wait(lock, stop, [this] { return !queue_.empty() || !urgent_.empty(); });
-      if (queue_.empty() && urgent_.empty()) return;
-      group = TakeGroupLocked();
-    }
-    RefuseStale(group);
-    if (!group.empty()) CommitGroup(std::move(group));
+  std::unique_lock lock(mu_);
+  while (arrived_.wait(lock, stop, [this] { return !busy_ && AnybodyWaits(); })) {
+    busy_ = true;
+    Group group = TakeGroupLocked();
+    lock.unlock();
+    Process(std::move(group));
+    lock.lock();
+    busy_ = false;
   }
+}
+
+bool Sequencer::AnybodyWaits() const { return !queue_.empty() || !security_events_.empty(); }
+
+void Sequencer::Process(Group group) {
+  RefuseStale(group);
+  if (!group.empty()) CommitGroup(std::move(group));
 }
 
 Sequencer::Group Sequencer::TakeGroupLocked() {
   Group group;
   size_t bytes = 0;
   size_t leaves = 0;
-  for (std::deque<Waiting*>* source : {&urgent_, &queue_}) {
+  for (std::deque<Waiting*>* source : {&security_events_, &queue_}) {
     while (!source->empty()) {
       Waiting* const next = source->front();
       bytes += next->bytes;
@@ -280,7 +295,7 @@ void Sequencer::Fail(const Group& group, std::string why) {
     const std::lock_guard lock(mu_);
     TV_CHECK(stopped_.empty());
     stopped_ = why;
-    for (std::deque<Waiting*>* source : {&urgent_, &queue_}) {
+    for (std::deque<Waiting*>* source : {&security_events_, &queue_}) {
       waiting_behind.insert(waiting_behind.end(), source->begin(), source->end());
       source->clear();
     }

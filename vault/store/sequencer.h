@@ -37,8 +37,9 @@ struct SequencerOptions {
   std::string quarantine;
 };
 
-// The journal. One thread takes what is waiting, makes one batch of it, commits, signs, records the
-// anchor and wakes the callers; what arrives meanwhile is the next batch.
+// The journal. Somebody takes what is waiting, makes one batch of it, commits, signs, records the
+// anchor and wakes the callers; what arrives meanwhile is the next batch. That is a thread of its
+// own, but for a caller who finds the journal idle and does it for itself.
 // Threads, invariants, failure: see Journal. Nobody may be inside Commit at destruction.
 class Sequencer final : public Journal {
  public:
@@ -83,7 +84,9 @@ class Sequencer final : public Journal {
   };
 
   void Run(const std::stop_token& stop);
+  bool AnybodyWaits() const;  // with mu_ held
   Group TakeGroupLocked();
+  void Process(Group group);
   void RefuseStale(Group& group);
   void CommitGroup(Group group);
   absl::StatusOr<Prepared> Prepare(const Group& group);
@@ -98,15 +101,16 @@ class Sequencer final : public Journal {
   AuditTree tree_;
   std::atomic<uint64_t> next_id_{1};
 
-  // Used by the sequencer thread only.
+  // Used by whoever set busy_.
   JournalHead head_;
   audit::TileBuilder builder_;
   std::string last_checkpoint_;
 
   mutable std::mutex mu_;  // guards everything below
   std::condition_variable_any arrived_;
-  std::deque<Waiting*> urgent_;  // security events
-  std::deque<Waiting*> queue_;
+  bool busy_ = false;                     // somebody commits
+  std::deque<Waiting*> security_events_;  // taken first
+  std::deque<Waiting*> queue_;            // everything else, as it came
   size_t queued_bytes_ = 0;
   std::string stopped_;  // why nothing is accepted any more; "" = accepting
   std::jthread thread_;

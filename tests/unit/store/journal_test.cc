@@ -258,10 +258,14 @@ TEST_F(JournalTest, AFullQueueRefusesOrdinaryUnitsAndTakesSecurityEvents) {
     });
   }
   one_refused.get_future().wait();
+  // Refusals, which any caller can cause, have no room of their own.
+  CommitUnit refusal = Unit("refusal", {{Family::kHot, "r", std::string(each - 9, 'x')}});
+  refusal.urgency = Urgency::kTrail;
+  EXPECT_THAT(journal().Commit(refusal), HasReason(reason::kOverloaded));
   callers.emplace_back([&] {
-    CommitUnit urgent = Unit("lockdown");
-    urgent.urgency = Urgency::kTrail;
-    EXPECT_THAT(journal().Commit(urgent), IsOk());
+    CommitUnit lockdown = Unit("lockdown");
+    lockdown.urgency = Urgency::kSecurity;
+    EXPECT_THAT(journal().Commit(lockdown), IsOk());
   });
   release.set_value();
   callers.clear();
