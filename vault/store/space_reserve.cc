@@ -15,9 +15,15 @@ constexpr size_t kReserveChunkBytes = size_t{1} << 20;
 }  // namespace
 
 SpaceReserve::SpaceReserve(FileSystem& fs, Options options)
-    : fs_(fs), options_(std::move(options)), held_(fs.Exists(options_.path)) {
+    : fs_(fs), options_(std::move(options)), held_(HoldsReserve()) {
   Refill();
   missing_ = !held_;
+}
+
+// One that was cut short while it was written is none.
+bool SpaceReserve::HoldsReserve() const {
+  const auto size = fs_.FileSize(options_.path);
+  return size.ok() && *size == options_.reserve;
 }
 
 bool SpaceReserve::HasRoom(uint64_t free) const {

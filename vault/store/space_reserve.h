@@ -34,6 +34,7 @@ class SpaceReserve {
   absl::Status Admit(uint64_t bytes, Urgency urgency);
 
  private:
+  bool HoldsReserve() const;
   absl::Status WriteReserve();
   // Whether there is room for the reserve and as much again.
   bool HasRoom(uint64_t free) const;

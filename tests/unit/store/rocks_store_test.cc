@@ -162,6 +162,20 @@ TEST_F(RocksStoreTest, AFullDiskRefusesOrdinaryWritesAndLeavesRoomForSecurityEve
   EXPECT_TRUE(disk.Exists(disk.reserve_path));
 }
 
+// A kill while it was written left a few bytes, which every later start took for the reserve.
+TEST_F(RocksStoreTest, AReserveThatWasCutShortIsTakenAgain) {
+  testing::SmallDisk& disk = harness_.disk();
+  const std::string path = harness_.data() + "/reserve";
+  TV_ASSERT_OK_AND_ASSIGN(const uint64_t whole, disk.FileSize(path));
+  store_.reset();
+  {
+    TV_ASSERT_OK_AND_ASSIGN(const auto torn, disk.OpenWritable(path, OpenMode::kTruncate, 0600));
+    ASSERT_THAT(torn->Append(AsBytes("torn")), IsOk());
+  }
+  TV_ASSERT_OK_AND_ASSIGN(store_, harness_.Open());
+  EXPECT_EQ(disk.FileSize(path).value_or(0), whole);
+}
+
 TEST_F(RocksStoreTest, AnErasedPartitionIsGoneFromEveryFile) {
   const std::string hot = "hot-marker-91c7", cold = "cold-marker-5e02", kept = "kept-marker-77";
   ASSERT_EQ(store_->Commit(epoch_, {{{Family::kHot, HotKey(kMonday, 1), hot},
