@@ -82,6 +82,7 @@ absl::Status CrashRecovery::CloseOpenIntents(const std::function<absl::Status()>
   const std::lock_guard lock(mu_);
   const Moment now = Now();
   OpenIntents open;
+  uint64_t unreadable = 0;
   uint64_t end = now.log_size;
   while (end > open.open_from) {
     TV_RETURN_IF_ERROR(go_on());
@@ -91,7 +92,11 @@ absl::Status CrashRecovery::CloseOpenIntents(const std::function<absl::Status()>
     for (uint64_t index = end; index-- > std::max(begin, open.open_from);) {
       TV_ASSIGN_OR_RETURN(const auto entry,
                           parts_.entries.Open(LeafIndex(index), leaves[index - begin]));
-      if (entry.has_value()) Note(index, *entry, open);
+      if (entry.has_value()) {
+        Note(index, *entry, open);
+      } else if (service::IsSealedEntry(leaves[index - begin])) {
+        ++unreadable;  // whatever it is, the vault has to be unsealed all the same
+      }
     }
     end = begin;
   }
@@ -110,6 +115,7 @@ absl::Status CrashRecovery::CloseOpenIntents(const std::function<absl::Status()>
   record::v1::AuditEntry recovered = service::EventEntry(kRecovered);
   auto& details = *recovered.mutable_details();
   details["unknown_outcomes"] = absl::StrCat(open.intents.size());
+  details["unreadable"] = absl::StrCat(unreadable);
   details["looked_at"] = absl::StrCat(now.log_size - open.open_from);
   return RecordMark(std::move(recovered), now, now);
 }

@@ -46,12 +46,6 @@ absl::StatusOr<SignedTree> NewestSigned(const store::Journal& journal) {
   return tree;
 }
 
-// An entry, not a key: one that nobody can open any more is still there.
-bool IsSealedEntry(const std::string& leaf) {
-  const auto view = audit::ParseLeaf(AsBytes(leaf));
-  return view.ok() && view->type == audit::LeafType::kEntry;
-}
-
 absl::StatusOr<uint64_t> ParseCursor(const std::string& token, uint64_t newest) {
   uint64_t end = newest;
   if (!token.empty() && !absl::SimpleAtoi(token, &end)) {

@@ -12,6 +12,10 @@ namespace {
 
 constexpr size_t kScanLeaves = 256;
 
+bool SaysNothing(const absl::Status& opening) {
+  return ReasonOf(opening) == reason::kExpired || absl::IsDataLoss(opening);
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<std::string>> ReadLeafRange(const store::Journal& journal,
@@ -27,6 +31,11 @@ absl::StatusOr<std::vector<std::string>> ReadLeafRange(const store::Journal& jou
     std::move(read.begin(), read.end(), std::back_inserter(leaves));
   }
   return leaves;
+}
+
+bool IsSealedEntry(const std::string& leaf) {
+  const auto view = audit::ParseLeaf(AsBytes(leaf));
+  return view.ok() && view->type == audit::LeafType::kEntry;
 }
 
 // A key's leaf stands before the first entry under it, at most an hour of entries back.
@@ -53,17 +62,15 @@ absl::StatusOr<std::optional<record::v1::AuditEntry>> EntryReader::Open(LeafInde
   auto opened = opener_.OpenLeaf(AsBytes(leaf));
   if (absl::IsFailedPrecondition(opened.status())) {
     const absl::Status found = FindKeyLeaf(index);
-    if (!found.ok() && ReasonOf(found) != reason::kExpired) return found;
+    if (!found.ok() && !SaysNothing(found)) return found;
+    if (absl::IsDataLoss(found)) return std::nullopt;
     opened = opener_.OpenLeaf(AsBytes(leaf));
   }
-  // Its epoch was destroyed: it proves what it proves, and says nothing any more.
-  if (ReasonOf(opened.status()) == reason::kExpired) return std::nullopt;
+  if (SaysNothing(opened.status())) return std::nullopt;
   TV_RETURN_IF_ERROR(opened.status());
   if (opened->kind == crypto::AuditOpener::LeafKind::kKey) return std::nullopt;
   record::v1::AuditEntry entry;
-  if (!entry.ParseFromString(opened->entry)) {
-    return absl::DataLossError("an audit entry opened but cannot be read");
-  }
+  if (!entry.ParseFromString(opened->entry)) return std::nullopt;
   return entry;
 }
 

@@ -19,16 +19,22 @@ namespace televault::service {
 absl::StatusOr<std::vector<std::string>> ReadLeafRange(const store::Journal& journal,
                                                        uint64_t begin, uint64_t end);
 
+// An entry, not a key: one that nobody can open any more is still there.
+bool IsSealedEntry(const std::string& leaf);
+
 // Opens entries of the log by index.
 // Refuses nothing of its own: who may read is decided before.
 // Threads: any. Borrows: journal, opener.
-// Failure: UNAVAILABLE/SEALED while the keys are away; DATA_LOSS for a leaf that does not open.
+// Failure: UNAVAILABLE/SEALED while the keys are away. A leaf that does not open with the keys that
+// are there (its epoch was destroyed, or is not in this copy of the keyring) is no failure: it says
+// nothing, and must not keep everything else from being read.
 class EntryReader {
  public:
   EntryReader(const store::Journal& journal, crypto::AuditOpener& opener)
       : journal_(journal), opener_(opener) {}
 
-  // The entry of `index`; nothing for a leaf that carries a key. `leaf` gets the stored bytes.
+  // The entry of `index`; nothing for a leaf that carries a key or does not open. `leaf` gets the
+  // stored bytes.
   absl::StatusOr<std::optional<record::v1::AuditEntry>> Read(LeafIndex index,
                                                              std::string* leaf = nullptr);
   // The entry in a leaf that was read already.

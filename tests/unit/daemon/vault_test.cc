@@ -9,93 +9,20 @@
 #include <optional>
 #include <thread>
 
-#include "absl/strings/numbers.h"
-
 #include "audit/proof_file.h"
 #include "audit/verifier.h"
-#include "tests/support/fake_clock.h"
 #include "tests/support/lossy_file_system.h"
-#include "tests/support/seeded_random.h"
 #include "tests/support/status_matchers.h"
-#include "tests/support/temp_directory.h"
 #include "tests/support/trail.h"
-#include "vault/crypto/unseal.h"
-#include "vault/daemon/crash_recovery.h"
-#include "vault/daemon/init.h"
-#include "vault/daemon/layout.h"
+#include "tests/unit/daemon/vault_fixture.h"
 
 namespace televault::daemon {
 namespace {
 
-using televault::testing::FakeClock;
 using televault::testing::HasReason;
 using televault::testing::IsOk;
-using televault::testing::SeededRandom;
 using televault::testing::StatusIs;
-using televault::testing::TempDirectory;
 using ::testing::HasSubstr;
-
-class VaultTest : public ::testing::Test {
- protected:
-  VaultTest() {
-    config_.data_dir = directory_.path() + "/vault";
-    layout_ = {config_.data_dir};
-    InitOptions options;
-    options.data_dir = config_.data_dir;
-    options.origin = "test.example/log";
-    options.operators = {"alice", "bob"};
-    options.token_dir = directory_.path() + "/tokens";
-    options.tls_hosts = {"localhost"};
-    auto made = InitVault(PosixFileSystem(), clock_, random_, options);
-    TV_CHECK(made.ok());
-    accessor_ = made->tokens.at(0).accessor;
-  }
-  std::unique_ptr<Vault> Open(const std::string& adopt_reason = "") {
-    config_.adopt_reason = adopt_reason;
-    auto vault = Vault::Open(config_, {PosixFileSystem(), clock_, random_});
-    TV_CHECK(vault.ok());
-    return *std::move(vault);
-  }
-  // The vault's keyring while no vault is open, settled and unsealed.
-  std::unique_ptr<crypto::Keyring> LoadKeyring() {
-    slots_.emplace(PosixFileSystem(), std::vector{layout_.slot_dir()});
-    auto keyring = crypto::Keyring::Load({.fs = PosixFileSystem(),
-                                          .slots = *slots_,
-                                          .random = random_,
-                                          .vault = ReadIdentity(PosixFileSystem(), layout_)->vault,
-                                          .directories = {layout_.keyring_dir()},
-                                          .on_new_generation = nullptr});
-    TV_CHECK(keyring.ok());
-    (*keyring)->Settle();
-    const auto root = crypto::ReadRootKeyFile(PosixFileSystem(), layout_.default_keyfile());
-    TV_CHECK(root.ok() && (*keyring)->Unseal(*root).ok());
-    return *std::move(keyring);
-  }
-  // What housekeeping does to the clock, for longer than it takes to pass `generation`.
-  void RunTheClock(Vault& vault, uint64_t generation) {
-    for (uint64_t i = 0; i < generation + 5; ++i) {
-      clock_.Advance(std::chrono::seconds(10));
-      EXPECT_THAT(vault.lockdown().Maintain(), IsOk());
-    }
-  }
-  std::string Copy(const std::string& path) {
-    const std::string copy = path + ".copy";
-    std::filesystem::copy(path, copy, std::filesystem::copy_options::recursive);
-    return copy;
-  }
-  static void PutBack(const std::string& path) {
-    std::filesystem::remove_all(path);
-    std::filesystem::copy(path + ".copy", path, std::filesystem::copy_options::recursive);
-  }
-
-  TempDirectory directory_;
-  FakeClock clock_;
-  SeededRandom random_{3};
-  Config config_;
-  Layout layout_;
-  std::optional<crypto::FileKeySlots> slots_;
-  std::string accessor_;  // alice's token
-};
 
 // The quarantine used to wear off: every write of the old copy raised its generation, until it
 // passed for the newest one, with the revoked token in force again.
@@ -371,115 +298,6 @@ TEST_F(VaultTest, AMonthHasAnEpochOfItsOwn) {
   };
   while (!there(televault::testing::EntriesOf(*vault))) std::this_thread::yield();
   EXPECT_EQ(vault->audit_keys().AuditEpochs().size(), 2u);
-}
-
-// What a start does about the run before it, which ends without a word.
-class CrashRecoveryTest : public VaultTest {
- protected:
-  void SetUp() override { Start(); }
-  void Start() {
-    vault_.reset();
-    vault_ = Open();
-    ASSERT_THAT(vault_->UnsealWithKeyfile(), IsOk());
-    recovery_.emplace(CrashRecovery::Parts{vault_->journal(), vault_->entries(), vault_->recorder(),
-                                           vault_->lockdown()});
-    ASSERT_THAT(recovery_->CloseOpenIntents([] { return absl::OkStatus(); }), IsOk());
-  }
-  uint64_t Record(record::v1::EntryKind kind, std::optional<uint64_t> intent = std::nullopt) {
-    record::v1::AuditEntry entry;
-    entry.set_kind(kind);
-    entry.set_has_intent(intent.has_value());
-    entry.set_intent_index(intent.value_or(0));
-    return vault_->recorder().Record(std::move(entry))->index.value();
-  }
-  void RecordEvents(int count) {
-    for (int i = 0; i < count; ++i) Record(record::v1::ENTRY_KIND_EVENT);
-  }
-  // Each after ten minutes, and something to mark.
-  void MarkTwice() {
-    for (int i = 0; i < 2; ++i) {
-      clock_.Advance(std::chrono::minutes(10));
-      RecordEvents(1);
-      ASSERT_THAT(recovery_->Mark(), IsOk());
-    }
-  }
-  std::vector<uint64_t> UnknownOutcomes() {
-    std::vector<uint64_t> intents;
-    for (const auto& entry : televault::testing::EntriesOf(*vault_)) {
-      if (entry.reason() == "UNKNOWN_CRASH") intents.push_back(entry.intent_index());
-    }
-    return intents;
-  }
-
-  std::unique_ptr<Vault> vault_;
-  std::optional<CrashRecovery> recovery_;
-};
-
-// A start opened every entry since the start of the run that was unsealed last: after weeks of
-// ingest it took longer than systemd waits.
-TEST_F(CrashRecoveryTest, TheLookBackEndsAtTheMarks) {
-  RecordEvents(1'000);
-  const uint64_t done = Record(record::v1::ENTRY_KIND_INTENT);
-  MarkTwice();
-  Record(record::v1::ENTRY_KIND_OUTCOME, done);
-  MarkTwice();
-  const uint64_t open = Record(record::v1::ENTRY_KIND_INTENT);
-  vault_.reset();
-  vault_ = Open();
-  ASSERT_THAT(vault_->UnsealWithKeyfile(), IsOk());
-  EXPECT_THAT(UnknownOutcomes(), ::testing::ElementsAre(open));
-  int looked_at = 0;
-  ASSERT_TRUE(absl::SimpleAtoi(
-      televault::testing::EntriesOf(*vault_).back().details().at("looked_at"), &looked_at));
-  EXPECT_LT(looked_at, 30);
-}
-
-TEST_F(CrashRecoveryTest, TheLookBackReachesAnIntentThatWasOpenAtEveryMark) {
-  const uint64_t open = Record(record::v1::ENTRY_KIND_INTENT);
-  MarkTwice();
-  MarkTwice();
-  Start();
-  EXPECT_THAT(UnknownOutcomes(), ::testing::ElementsAre(open));
-  Start();
-  EXPECT_THAT(UnknownOutcomes(), ::testing::ElementsAre(open)) << "once";
-}
-
-TEST_F(CrashRecoveryTest, ALockdownThatHadNoEntryYetAtTheLastMarkIsAGap) {
-  MarkTwice();
-  TV_ASSERT_OK_AND_ASSIGN(
-      const auto engaged,
-      vault_->lockdown().Engage(
-          {.level = v1::LOCKDOWN_LEVEL_ROWS, .reason = "suspected leak", .engaged_by = "gina"}));
-  RecordEvents(1);
-  ASSERT_THAT(recovery_->Mark(), IsOk());
-  Start();
-  int gaps = 0;
-  for (const auto& entry : televault::testing::EntriesOf(*vault_)) {
-    gaps +=
-        entry.method() == "audit.gap" && entry.details().at("lockdown") == engaged.lockdown.id();
-  }
-  EXPECT_EQ(gaps, 1);
-}
-
-TEST_F(CrashRecoveryTest, NothingIsMarkedTwiceNorBeforeTheLookBack) {
-  MarkTwice();
-  const uint64_t size = vault_->journal().Head().tree_size;
-  EXPECT_THAT(recovery_->Mark(), IsOk());
-  CrashRecovery early(
-      {vault_->journal(), vault_->entries(), vault_->recorder(), vault_->lockdown()});
-  EXPECT_THAT(early.Mark(), IsOk());
-  EXPECT_EQ(vault_->journal().Head().tree_size, size);
-}
-
-// A lockdown at level seal waited for the end of the look back, and so did revocations.
-TEST_F(CrashRecoveryTest, TheLookBackIsGivenUpOnRequest) {
-  RecordEvents(600);
-  int asked = 0;
-  EXPECT_THAT(recovery_->CloseOpenIntents([&] {
-    return ++asked == 2 ? absl::AbortedError("a lockdown came in") : absl::OkStatus();
-  }),
-              StatusIs(absl::StatusCode::kAborted));
-  EXPECT_EQ(asked, 2);
 }
 
 class KeyReplicaTest : public VaultTest {
