@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 
 #include "audit/encoding.h"
+#include "audit/peer.h"
 
 namespace televault::audit {
 namespace {
@@ -36,7 +37,8 @@ std::string TimeText(int64_t micros, const char* format = "%Y-%m-%dT%H:%M:%SZ") 
 
 std::string WhoOf(const AuditEntry& entry) {
   if (!entry.principal().person().empty()) return entry.principal().person();
-  return entry.peer().empty() ? "unauthenticated" : absl::StrCat("unauthenticated ", entry.peer());
+  return entry.peer().empty() ? "unauthenticated"
+                              : absl::StrCat("unauthenticated ", HostOfPeer(entry.peer()));
 }
 
 // One entry may speak for a flood of calls.

@@ -119,7 +119,7 @@ int Serve(const ServeFlags& flags) {
       announced = true;
       Announce((*served)->addresses());
     }
-    (*served)->Tick();
+    (*served)->UpdateHealth();
   }
   service::Log(service::LogLevel::kInfo, "stopping", {{"signal", signal}});
   NotifySystemd("STOPPING=1");

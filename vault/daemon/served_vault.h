@@ -29,8 +29,7 @@ class ServedVault {
   const std::vector<std::string>& addresses() const { return server_->addresses(); }
   // True once the unattended unseal has ended, well or not.
   bool ready() const { return ready_; }
-  // Server::Tick.
-  void Tick() { server_->Tick(); }
+  void UpdateHealth() { server_->UpdateHealth(); }
   // Drains the calls, then ends the vault's work. Idempotent.
   void Stop();
 

@@ -1,11 +1,16 @@
 #include "vault/daemon/server.h"
 
+#include <chrono>
+#include <condition_variable>
 #include <grpcpp/ext/health_check_service_server_builder_option.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/server_builder.h>
+#include <mutex>
+#include <stop_token>
 #include <sys/stat.h>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 
@@ -38,6 +43,7 @@ constexpr int kKeepaliveTimeoutMs = 20'000;
 constexpr int kMaxConnectionAgeMs = 3'600'000;
 constexpr size_t kTransportMemoryBytes = size_t{512} << 20;
 constexpr int kSocketMode = 0660;
+constexpr auto kRefusalsTick = std::chrono::milliseconds(250);
 constexpr size_t kMaxPemBytes = 1 << 20;
 
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> TlsCredentials(const TlsConfig& tls) {
@@ -154,6 +160,7 @@ struct Server::Parts {
   service::OperatorServiceImpl operations;
   std::vector<std::string> addresses;
   std::unique_ptr<grpc::Server> server;
+  std::jthread counted;  // records refusals that were counted; waits for the disk
 };
 
 Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -199,17 +206,21 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, Vaul
     }
     parts->addresses.push_back(std::move(address));
   }
+  parts->counted = std::jthread([&front = parts->front](const std::stop_token& stop) {
+    std::mutex mu;
+    std::condition_variable_any never;
+    while (!stop.stop_requested()) {
+      front.RecordRefusals();
+      std::unique_lock lock(mu);
+      never.wait_for(lock, stop, kRefusalsTick, [] { return false; });
+    }
+  });
   std::unique_ptr<Server> server(new Server(std::move(parts)));
   server->UpdateHealth();
   return server;
 }
 
 const std::vector<std::string>& Server::addresses() const { return parts_->addresses; }
-
-void Server::Tick() {
-  parts_->front.RecordRefusals();
-  UpdateHealth();
-}
 
 void Server::UpdateHealth() {
   grpc::HealthCheckServiceInterface* health = parts_->server->GetHealthCheckService();
@@ -233,6 +244,7 @@ void Server::Shutdown(microseconds drain) {
       gpr_time_add(gpr_now(GPR_CLOCK_REALTIME), gpr_time_from_micros(drain.count(), GPR_TIMESPAN)));
   parts_->server->Wait();
   parts_->FinishPools();
+  parts_->counted = std::jthread();
   parts_->front.RecordLastRefusals();
 }
 

@@ -22,9 +22,9 @@ class Server {
 
   // What READY announces: unix:PATH or HOST:PORT with the port that was bound.
   const std::vector<std::string>& addresses() const;
-  // Records what was counted and brings health in line with seal, lockdown and control mode; to be
-  // called a few times a second.
-  void Tick();
+  // Brings health in line with seal, lockdown and control mode; to be called a few times a second.
+  // Waits for nothing.
+  void UpdateHealth();
   // Stops accepting, waits at most `drain` for calls, then cancels them. Records what was answered
   // or counted and is not in the log yet.
   void Shutdown(microseconds drain);
@@ -32,7 +32,6 @@ class Server {
  private:
   struct Parts;
   explicit Server(std::unique_ptr<Parts> parts);
-  void UpdateHealth();
   std::unique_ptr<Parts> parts_;
 };
 

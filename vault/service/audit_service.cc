@@ -46,6 +46,10 @@ absl::StatusOr<SignedTree> NewestSigned(const store::Journal& journal) {
   return tree;
 }
 
+void Note(Call& call, const char* what, uint64_t number) {
+  (*call.entry.mutable_details())[what] = std::to_string(number);
+}
+
 absl::StatusOr<uint64_t> ParseCursor(const std::string& token, uint64_t newest) {
   uint64_t end = newest;
   if (!token.empty() && !absl::SimpleAtoi(token, &end)) {
@@ -171,7 +175,10 @@ grpc::ServerUnaryReactor* AuditServiceImpl::ListEntries(grpc::CallbackServerCont
       [this](Call& call, const auto& in, auto& out) {
         call.urgency = store::Urgency::kTrail;  // the trail can be reviewed with a full disk
         if (!in.literal().empty()) (*call.entry.mutable_details())["searched"] = "literal";
-        return List(log_.journal, log_.entries, log_.literals, in, out);
+        TV_RETURN_IF_ERROR(List(log_.journal, log_.entries, log_.literals, in, out));
+        Note(call, "entries", static_cast<uint64_t>(out.entries_size()));
+        call.on_withheld = [&call] { call.entry.mutable_details()->erase("entries"); };
+        return absl::OkStatus();
       });
 }
 
@@ -182,7 +189,7 @@ grpc::ServerUnaryReactor* AuditServiceImpl::GetEntry(grpc::CallbackServerContext
       serving_, context, "/televault.v1.AuditService/GetEntry", request, response,
       [this](Call& call, const auto& in, auto& out) {
         call.urgency = store::Urgency::kTrail;
-        (*call.entry.mutable_details())["index"] = std::to_string(in.index());
+        Note(call, "index", in.index());
         return Get(log_.journal, log_.entries, in, out);
       });
 }
@@ -242,10 +249,12 @@ absl::Status AuditServiceImpl::Tail(Call& call, const v1::TailEntriesRequest& re
   absl::Status may = slot.status();
   if (may.ok()) may = audit::CheckFilter(request.filter());
   if (!may.ok()) return serving_.front.Refuse(call, may);
-  TV_RETURN_IF_ERROR(serving_.front.Conclude(call, may).status());
-  writer.SetCheck([&] { return serving_.front.StillValid(call); });
   const uint64_t head = log_.journal.Head().tree_size;
   uint64_t next = std::min(request.start_index(), head);
+  Note(call, "from", next);
+  if (request.stop_at_head()) Note(call, "to", head);
+  TV_RETURN_IF_ERROR(serving_.front.Conclude(call, may).status());
+  writer.SetCheck([&] { return serving_.front.StillValid(call); });
   while (!(request.stop_at_head() && next >= head) && !call.cancelled() &&
          serving_.front.clock().Mono() < call.deadline) {
     // Also where nothing is written: a tail must not outlive its token.
@@ -292,6 +301,10 @@ absl::Status AuditServiceImpl::Export(Call& call, const v1::ExportLeavesRequest&
   if (range.ok() && (request.first_index() > size || size > newest)) {
     range = absl::InvalidArgumentError("first_index is at most size, size at most " +
                                        std::to_string(newest));
+  }
+  if (range.ok()) {
+    Note(call, "from", request.first_index());
+    Note(call, "to", size);
   }
   const auto recorded = serving_.front.Conclude(call, range);
   if (!recorded.ok() && !call.answer_unaudited) return recorded.status();

@@ -55,6 +55,9 @@ struct Call {
   // The answer goes out even if its entry cannot be written (lockdown, status).
   bool answer_unaudited = false;
   store::Urgency urgency = store::Urgency::kOrdinary;
+  // Takes out of `entry` and digest what was to leave with the outcome and does not, because that
+  // could not be recorded; set by handlers whose call discloses.
+  std::function<void()> on_withheld;
   // Salted digest of what was disclosed, for the entry; filled by handlers that disclose.
   std::string response_digest;
 

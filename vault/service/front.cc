@@ -4,10 +4,12 @@
 #include <google/protobuf/message.h>
 #include <limits>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 
+#include "audit/peer.h"
 #include "auth/token.h"
 #include "vault/base/check.h"
 #include "vault/service/log.h"
@@ -79,6 +81,12 @@ store::Urgency UrgencyOfRefusal(const record::v1::AuditEntry& entry) {
   return entry.has_intent() ? store::Urgency::kSecurity : store::Urgency::kTrail;
 }
 
+// Whether a recording that failed has certainly left nothing behind, and others may succeed.
+bool NothingWasWritten(const absl::Status& recorded) {
+  const std::string why = ReasonOf(recorded);
+  return !recorded.ok() && why != reason::kOutcomeUnknown && why != reason::kControlMode;
+}
+
 constexpr char kAuthRefused[] = "auth.refused";
 constexpr char kCallsRefused[] = "calls.refused";
 
@@ -106,7 +114,7 @@ record::v1::AuditEntry EntryOf(const char* method, const RefusalCounts::Count& c
 
 // Where telemetry comes from is told nobody, but which token was tried.
 RefusalCounts::Kind KindOf(const Call& call) {
-  return {.peer = IsIngest(call.policy) ? "ingest" : call.peer,
+  return {.peer = IsIngest(call.policy) ? "ingest" : audit::HostOfPeer(call.peer),
           .reason = call.entry.reason(),
           .person = call.entry.principal().person(),
           .token = call.entry.principal().token()};
@@ -256,9 +264,9 @@ absl::Status Front::Admit(const Arrival& arrival, Call& call) {
 void Front::CountOverload(std::string_view method, std::string_view peer) {
   const v1::Policy* policy = parts_.policies.Find(method);
   const bool ingest = policy != nullptr && IsIngest(*policy);
-  overloaded_.Add(
-      {.peer = ingest ? "ingest" : std::string(peer), .reason = std::string(reason::kOverloaded)},
-      parts_.lockdown.SteadyTime());
+  turned_away_.Add({.peer = ingest ? "ingest" : audit::HostOfPeer(peer),
+                    .reason = std::string(reason::kOverloaded)},
+                   parts_.lockdown.SteadyTime());
 }
 
 void Front::RecordRefusals() { RecordCounted(parts_.lockdown.SteadyTime()); }
@@ -279,25 +287,26 @@ void Front::RecordLastRefusals() {
 
 void Front::RecordCounted(WallTime until) {
   std::optional<store::Urgency> full;  // the most urgent that found no room
-  const auto record = [&](record::v1::AuditEntry entry, store::Urgency urgency) {
-    if (full.has_value() && urgency <= *full) return false;
-    if (parts_.recorder.Record(std::move(entry), {.urgency = urgency}).ok()) return true;
-    full = urgency;
-    return false;
-  };
-  // Those of one kind meet in one entry while there is no room for it.
-  const auto record_count = [&](const char* method, const RefusalCounts::Count& count) {
-    if (record(EntryOf(method, count), store::Urgency::kTrail)) return;
-    late_.Add({.entry = EntryOf(method, count.kind),
-               .calls = count.calls,
-               .answered = FormatRfc3339({count.second * 1'000'000})});
-  };
-  std::vector<LateEntries::Late> late = late_.Take();
-  for (const auto& count : unauthenticated_.Take(until)) record_count(kAuthRefused, count);
-  for (const auto& count : overloaded_.Take(until)) record_count(kCallsRefused, count);
-  for (const auto& count : disk_full_.Take(until)) record_count(kCallsRefused, count);
-  for (LateEntries::Late& one : late) {
-    if (!record(LateEntries::EntryOf(one), one.urgency)) late_.Add(std::move(one));
+  for (LateEntries::Late& one : late_.Take()) {
+    if (full.has_value() && one.urgency <= *full) {
+      late_.Add(std::move(one));
+      continue;
+    }
+    if (parts_.recorder.Record(LateEntries::EntryOf(one), {.urgency = one.urgency}).ok()) continue;
+    full = one.urgency;
+    late_.Add(std::move(one));
+  }
+  for (const auto& [method, counts] : {std::pair(kAuthRefused, unauthenticated_.Take(until)),
+                                       std::pair(kCallsRefused, turned_away_.Take(until))}) {
+    std::vector<record::v1::AuditEntry> entries;
+    for (const RefusalCounts::Count& count : counts) entries.push_back(EntryOf(method, count));
+    const size_t done = parts_.recorder.RecordEvents(std::move(entries), store::Urgency::kTrail);
+    // Those of one kind meet in one entry while there is no room for it.
+    for (const RefusalCounts::Count& count : std::span(counts).subspan(done)) {
+      late_.Add({.entry = EntryOf(method, count.kind),
+                 .calls = count.calls,
+                 .answered = FormatRfc3339({count.second * 1'000'000})});
+    }
   }
 }
 
@@ -317,8 +326,8 @@ absl::Status Front::Begin(const Arrival& arrival, Call& call) {
   const absl::Status admitted = Admit(arrival, call);
   if (admitted.ok()) return admitted;
   const absl::Status recorded = RecordRefused(call, admitted);
-  // Without room for its entry the refusal is counted.
-  const bool known = recorded.ok() || ReasonOf(recorded) == reason::kDiskFull;
+  // A refusal that finds no room for its entry is kept for later.
+  const bool known = recorded.ok() || NothingWasWritten(recorded);
   return known || call.answer_unaudited ? admitted : recorded;
 }
 
@@ -347,9 +356,7 @@ absl::StatusOr<v1::AuditReceipt> Front::Conclude(Call& call, const absl::Status&
   const absl::StatusOr<Recorder::Recorded> recorded = RecordStep(
       call, entry, outcome.ok() ? std::move(call.mutations) : decltype(call.mutations)());
   if (!recorded.ok()) {
-    if (ReasonOf(recorded.status()) == reason::kDiskFull) {
-      RecordNoRoom(call, outcome, recorded.status());
-    }
+    if (NothingWasWritten(recorded.status())) RecordWithheld(call, outcome, recorded.status());
     return recorded.status();
   }
   if (outcome.ok()) {
@@ -364,21 +371,22 @@ absl::StatusOr<v1::AuditReceipt> Front::Conclude(Call& call, const absl::Status&
 
 absl::Status Front::Refuse(Call& call, const absl::Status& why) {
   const auto recorded = Conclude(call, why);
-  // Without room for its entry the refusal is counted.
-  return recorded.ok() || ReasonOf(recorded.status()) == reason::kDiskFull ? why
-                                                                           : recorded.status();
+  // A refusal that finds no room for its entry is kept for later.
+  return recorded.ok() || NothingWasWritten(recorded.status()) ? why : recorded.status();
 }
 
-// What found no room was certainly not written: the refusal is on record, out of the space that is
-// kept for it, and where even that is used up as soon as there is room again. Writers come back all
-// the time: of theirs there is one entry a second.
-void Front::RecordNoRoom(Call& call, const absl::Status& outcome, const absl::Status& why) {
+// What is withheld because of its entry (no room, a lockdown in between) is a refusal, and on
+// record: out of the space that is kept for it, and where even that is used up as soon as there is
+// room again. Writers come back all the time: of theirs there is one entry a second.
+void Front::RecordWithheld(Call& call, const absl::Status& outcome, const absl::Status& why) {
   if (outcome.ok() && IsIngest(call.policy)) {
-    disk_full_.Add({.peer = "ingest", .reason = std::string(reason::kDiskFull)}, call.now);
+    turned_away_.Add({.peer = "ingest", .reason = ReasonOf(why)}, call.now);
     return;
   }
   const absl::Status answered = outcome.ok() && !call.answer_unaudited ? why : outcome;
+  if (outcome.ok() && !call.answer_unaudited && call.on_withheld) call.on_withheld();
   NoteOutcome(call.entry, answered);
+  call.entry.set_response_digest(call.response_digest);
   // A refusal has had its try.
   if (outcome.ok() &&
       parts_.recorder.Record(call.entry, {.urgency = UrgencyOfRefusal(call.entry)}).ok()) {

@@ -125,13 +125,12 @@ class Front {
   // Waits for the exclusive lane, and decides again.
   absl::Status EnterAlone(Call& call, std::unique_lock<std::timed_mutex>& alone);
   void RefuseUnauthenticated(Call& call, const absl::Status& why);
-  void RecordNoRoom(Call& call, const absl::Status& outcome, const absl::Status& why);
+  void RecordWithheld(Call& call, const absl::Status& outcome, const absl::Status& why);
 
   Parts parts_;
   RequestMemory request_memory_{limits::kMaxParsedBytesInFlight};
   RefusalCounts unauthenticated_;
-  RefusalCounts overloaded_;
-  RefusalCounts disk_full_;
+  RefusalCounts turned_away_;  // before they were run, and batches that found no room
   LateEntries late_;
   std::timed_mutex exclusive_;  // held from run to commit by calls whose policy says so
 };

@@ -5,6 +5,7 @@
 
 #include "audit/entry.h"
 #include "audit/proof_file.h"
+#include "vault/base/limits.h"
 
 namespace televault::service {
 
@@ -64,6 +65,33 @@ absl::StatusOr<Recorder::Recorded> Recorder::Record(record::v1::AuditEntry entry
   if (opens) open_intents_.Stands(announced, index.value());
   if (closes.has_value()) open_intents_.Close(*closes);
   return Recorded{index, *std::move(receipt)};
+}
+
+size_t Recorder::RecordEvents(std::vector<record::v1::AuditEntry> events, store::Urgency urgency) {
+  size_t durable = 0;
+  std::vector<store::AuditLeaf> leaves;
+  size_t bytes = 0;
+  const auto commit = [&] {
+    const size_t count = leaves.size();
+    store::CommitUnit unit;
+    unit.leaves = std::exchange(leaves, {});
+    unit.urgency = urgency;
+    bytes = 0;
+    if (count == 0 || !journal_.Commit(std::move(unit)).ok()) return false;
+    durable += count;
+    return true;
+  };
+  for (record::v1::AuditEntry& event : events) {
+    absl::StatusOr<store::AuditLeaf> leaf = Seal(std::move(event));
+    if (!leaf.ok()) break;
+    const bool fits = leaves.size() < limits::kMaxLeavesPerCommit &&
+                      bytes + leaf->data.size() <= limits::kMaxUnitBytes;
+    if (!fits && !commit()) return durable;
+    bytes += leaf->data.size();
+    leaves.push_back(*std::move(leaf));
+  }
+  (void)commit();
+  return durable;
 }
 
 absl::StatusOr<v1::AuditReceipt> Recorder::ReceiptFor(const Recorded& recorded) const {

@@ -56,6 +56,10 @@ class Recorder {
   // Durable when OK; errors are those of Journal::Commit.
   absl::StatusOr<Recorded> Record(record::v1::AuditEntry entry, Recording recording = {});
 
+  // Events that change nothing, in one commit or as few as hold them. How many, from the front, are
+  // durable: fewer than all where the journal takes no more.
+  size_t RecordEvents(std::vector<record::v1::AuditEntry> events, store::Urgency urgency);
+
   // Every intent of this run before this index has its outcome in the log.
   LeafIndex OldestOpenIntent() const { return LeafIndex(open_intents_.Oldest()); }
 

@@ -24,11 +24,22 @@ RefusalCounts::Count& RefusalCounts::CountOf(const Kind& kind, WallTime now, boo
   const int64_t second = SecondOf(now);
   fresh = count.second != second;
   if (fresh) {
-    if (count.calls > 0) finished_.push_back(count);
+    Finish(count);
     count.calls = 0;
     count.second = second;
   }
   return count;
+}
+
+void RefusalCounts::Finish(const Count& count) {
+  if (count.calls == 0) return;
+  if (finished_.size() < kMaxFinished) {
+    finished_.push_back(count);
+    return;
+  }
+  const std::string& why = count.kind.reason;
+  const Count none{{"others", why, "", ""}, 0, count.second};
+  rest_.try_emplace(why, none).first->second.calls += count.calls;
 }
 
 bool RefusalCounts::Note(const Kind& kind, WallTime now) {
@@ -48,6 +59,7 @@ void RefusalCounts::Add(const Kind& kind, WallTime now) {
 std::vector<RefusalCounts::Count> RefusalCounts::Take(WallTime now) {
   const std::lock_guard lock(mu_);
   std::vector<Count> taken = std::exchange(finished_, {});
+  for (auto& [reason, rest] : std::exchange(rest_, {})) taken.push_back(std::move(rest));
   for (auto it = counts_.begin(); it != counts_.end();) {
     if (it->second.second >= SecondOf(now)) {
       ++it;

@@ -17,15 +17,18 @@ namespace televault::service {
 // Refuses to forget a count: what is taken must be recorded by the caller.
 // Threads: any.
 // Invariants: (1) the sum of all counts handed out equals the calls noted. (2) At most kMaxKinds
-// kinds are told apart, and as many of calls with a known token; further ones are counted by reason
-// under the peer "others". (3) Calls without a known token never take the room of those with one.
+// kinds are told apart in a second, and as many of calls with a known token; further ones are
+// counted by reason under the peer "others". (3) Calls without a known token never take the room of
+// those with one. (4) While nobody takes them, at most kMaxFinished counts wait; further ones
+// become one for each reason.
 class RefusalCounts {
  public:
-  static constexpr size_t kMaxKinds = 1'024;
+  static constexpr size_t kMaxKinds = 256;
+  static constexpr size_t kMaxFinished = 4 * kMaxKinds;
 
   // What one entry can speak for.
   struct Kind {
-    std::string peer;
+    std::string peer;    // audit::HostOfPeer: who opens many connections is one
     std::string reason;  // one of a few
     // Of a token that is known and was refused; else "".
     std::string person;
@@ -52,10 +55,13 @@ class RefusalCounts {
   // The count of `kind` for the second of `now`, which may be new: 0 calls then.
   Count& CountOf(const Kind& kind, WallTime now, bool& fresh);
 
+  void Finish(const Count& count);
+
   std::mutex mu_;  // guards all below
   std::map<Kind, Count> counts_;
   size_t with_token_ = 0;  // of them
   std::vector<Count> finished_;
+  std::map<std::string, Count> rest_;  // by reason
 };
 
 }  // namespace televault::service

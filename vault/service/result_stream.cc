@@ -46,8 +46,8 @@ ResultStream::ResultStream(Front& front, Call& call, StreamWriter<v1::QueryRespo
       call_(call),
       writer_(writer),
       rows_mode_(call.decision.mode == auth::AccessMode::kRows),
-      digest_(kSaltBytes, '\0') {
-  random.Fill({reinterpret_cast<uint8_t*>(digest_.data()), digest_.size()});
+      running_digest_(kSaltBytes, '\0') {
+  random.Fill({reinterpret_cast<uint8_t*>(running_digest_.data()), running_digest_.size()});
   for (const query::OutputColumn& column : plan.output()) {
     auto& out = *header_.add_columns();
     out.set_name(column.name);
@@ -57,12 +57,12 @@ ResultStream::ResultStream(Front& front, Call& call, StreamWriter<v1::QueryRespo
 
 absl::Status ResultStream::Add(v1::QueryBatch batch) {
   const std::string bytes = batch.SerializeAsString();
-  const audit::Hash hash = audit::LeafHash(AsBytes(digest_ + bytes));
-  digest_.resize(kSaltBytes);
-  digest_.append(reinterpret_cast<const char*>(hash.data()), hash.size());
+  const audit::Hash hash = audit::LeafHash(AsBytes(running_digest_ + bytes));
+  running_digest_.resize(kSaltBytes);
+  running_digest_.append(reinterpret_cast<const char*>(hash.data()), hash.size());
   window_bytes_ += bytes.size();
   window_rows_ += batch.rows();
-  window_.push_back(std::move(batch));
+  window_.push_back({std::move(batch), running_digest_});
   if (window_bytes_ <= (header_sent_ ? kWindowBytes : kFirstWindowBytes)) return absl::OkStatus();
   return FlushWindow();
 }
@@ -90,19 +90,24 @@ absl::Status ResultStream::WriteHeader() {
 }
 
 absl::Status ResultStream::WriteWindow() {
-  for (v1::QueryBatch& batch : window_) {
-    const uint64_t rows = batch.rows();
-    const uint64_t bytes = batch.ByteSizeLong();
+  for (Held& held : window_) {
+    const uint64_t rows = held.batch.rows();
+    const uint64_t bytes = held.batch.ByteSizeLong();
     v1::QueryResponse response;
-    response.mutable_batch()->Swap(&batch);
+    response.mutable_batch()->Swap(&held.batch);
     TV_RETURN_IF_ERROR(writer_.Write(std::move(response)));
     // One by one: a stream that is cut inside a window still says how much of it has left.
     rows_ += rows;
     bytes_ += bytes;
+    digest_ = std::move(held.digest);
   }
+  DropWindow();
+  return absl::OkStatus();
+}
+
+void ResultStream::DropWindow() {
   window_.clear();
   window_bytes_ = window_rows_ = 0;
-  return absl::OkStatus();
 }
 
 absl::Status ResultStream::FlushWindow() {
@@ -112,7 +117,7 @@ absl::Status ResultStream::FlushWindow() {
   return WriteWindow();
 }
 
-void ResultStream::NoteStats(const query::ExecStats& stats) {
+void ResultStream::NoteAnswer(const query::ExecStats& stats) {
   record::v1::AuditEntry& entry = call_.entry;
   const uint64_t rows = rows_ + window_rows_;
   entry.set_rows_scanned(stats.rows_scanned);
@@ -121,27 +126,32 @@ void ResultStream::NoteStats(const query::ExecStats& stats) {
   entry.set_cells_returned(rows * static_cast<uint64_t>(header_.columns_size()));
   entry.set_suppressed(stats.suppressed_groups + stats.suppressed_cells);
   entry.set_bytes_returned(bytes_ + window_bytes_);
-  call_.response_digest = digest_;
+  call_.response_digest = window_.empty() ? digest_ : running_digest_;
 }
 
 absl::Status ResultStream::Finish(const absl::Status& status, const query::ExecStats& stats) {
   if (!status.ok()) {
     // What has left is recorded; what is still here never leaves.
-    window_.clear();
-    window_bytes_ = window_rows_ = 0;
-    NoteStats(stats);
+    DropWindow();
+    NoteAnswer(stats);
     return front_.Refuse(call_, status);
   }
-  NoteStats(stats);
-  TV_ASSIGN_OR_RETURN(const v1::AuditReceipt receipt, front_.Conclude(call_, status));
-  header_.set_audit_intent_index(receipt.intent_index());
+  NoteAnswer(stats);
+  call_.on_withheld = [this, &stats] {
+    DropWindow();
+    NoteAnswer(stats);
+  };
+  const absl::StatusOr<v1::AuditReceipt> receipt = front_.Conclude(call_, status);
+  call_.on_withheld = nullptr;
+  TV_RETURN_IF_ERROR(receipt.status());
+  header_.set_audit_intent_index(receipt->intent_index());
   TV_RETURN_IF_ERROR(WriteHeader());
   TV_RETURN_IF_ERROR(WriteWindow());
 
   v1::QueryResponse last;
   v1::QueryTrailer& trailer = *last.mutable_trailer();
   trailer = TrailerFor(call_.decision.mode, stats, rows_, call_.entry.duration_us());
-  *trailer.mutable_receipt() = receipt;
+  *trailer.mutable_receipt() = *receipt;
   return writer_.Write(std::move(last));
 }
 

@@ -43,7 +43,9 @@ class ResultStream {
   absl::Status RecordIntent(uint64_t rows);
   absl::Status WriteHeader();
   absl::Status WriteWindow();
-  void NoteStats(const query::ExecStats& stats);
+  void DropWindow();
+  // Puts into the entry what has left and what the window will let out.
+  void NoteAnswer(const query::ExecStats& stats);
 
   Front& front_;
   Call& call_;
@@ -51,12 +53,18 @@ class ResultStream {
   v1::QueryHeader header_;
   const bool rows_mode_;
   bool header_sent_ = false;
-  std::vector<v1::QueryBatch> window_;
+  struct Held {
+    v1::QueryBatch batch;
+    std::string digest;  // of the answer up to this batch
+  };
+  std::vector<Held> window_;
   size_t window_bytes_ = 0;
   uint64_t window_rows_ = 0;
+  // What has left.
   uint64_t rows_ = 0;
   uint64_t bytes_ = 0;
-  std::string digest_;  // 16 bytes of salt, then the running hash
+  std::string digest_;          // "" before the first batch
+  std::string running_digest_;  // of all batches taken: 16 bytes of salt, then the hash
 };
 
 }  // namespace televault::service

@@ -275,19 +275,26 @@ TEST_F(LockdownRaceTest, NoAnswerIsGivenUnderALockdownAndNoEntryOfOneIsAccepted)
   askers.clear();
   EXPECT_EQ(answered_under_lockdown, 0u);
   EXPECT_GT(refused, 100u);
+  uint64_t recorded = 0;
   uint64_t disclosed = 0;
   bool locked = false;
   for (const record::v1::AuditEntry& entry : EntriesOf(*vault_)) {
     if (entry.method().starts_with("test.")) locked = entry.method() == "test.locked";
-    if (!entry.method().ends_with("/Query") || entry.verdict() != record::v1::VERDICT_ALLOW ||
-        entry.status() != 0) {
+    if (!entry.method().ends_with("/Query")) continue;
+    ++recorded;
+    if (entry.status() != 0) {
+      EXPECT_EQ(entry.groups_returned() + entry.bytes_returned(), 0u);
+      EXPECT_EQ(entry.response_digest(), "");
       continue;
     }
+    EXPECT_EQ(entry.verdict(), record::v1::VERDICT_ALLOW);
     ++disclosed;
     EXPECT_FALSE(locked) << "accepted after the lockdown, whatever its epoch";
     EXPECT_FALSE(locked_epochs.contains(entry.lock_epoch())) << entry.lock_epoch();
   }
   EXPECT_GE(disclosed, 100u);
+  // Answers that a lockdown overtook while their entry was on its way had none at all.
+  EXPECT_EQ(recorded, answered + refused);
 }
 
 }  // namespace

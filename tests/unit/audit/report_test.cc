@@ -127,9 +127,9 @@ TEST(Reports, CountRefusalsAndFloodsExactly) {
   const std::string query = "/televault.v1.QueryService/Query";
   EXPECT_EQ(report.refusals.at({"ann", query, "PURPOSE"}).calls, 2u);
   EXPECT_EQ(report.refusals.at({"ann", query, "ROLE"}).calls, 1u);
-  EXPECT_EQ(report.refusals.at({"unauthenticated ipv4:10.0.0.1:1", "auth.refused", "TOKEN_UNKNOWN"})
-                .calls,
-            5'000u);
+  EXPECT_EQ(
+      report.refusals.at({"unauthenticated ipv4:10.0.0.1", "auth.refused", "TOKEN_UNKNOWN"}).calls,
+      5'000u);
   EXPECT_THAT(Kinds(report), ::testing::ElementsAre("many_refusals"));
 }
 

@@ -32,10 +32,10 @@ class CountingJournal final : public store::Journal {
   absl::StatusOr<store::CommitReceipt> Commit(store::CommitUnit unit) override {
     const std::lock_guard lock(mu_);
     if (unit.urgency < room_for_) {
-      return WithReason(absl::ResourceExhaustedError("full"), reason::kDiskFull);
+      return WithReason(absl::ResourceExhaustedError("full"), full_because_);
     }
     leaves_ += unit.leaves.size();
-    security_events_ += unit.urgency != store::Urgency::kOrdinary ? 1 : 0;
+    urgent_entries_ += unit.urgency != store::Urgency::kOrdinary ? 1 : 0;
     return store::CommitReceipt{LeafIndex(leaves_ - 1), leaves_, {}, "checkpoint"};
   }
   store::CommitReceipt Head() const override { return {}; }
@@ -51,25 +51,27 @@ class CountingJournal final : public store::Journal {
   }
   uint64_t NextUniqueId() override { return 0; }
 
-  size_t security_events() const {
+  size_t urgent_entries() const {
     const std::lock_guard lock(mu_);
-    return security_events_;
+    return urgent_entries_;
   }
-  // What is less urgent finds the disk full.
-  void LeaveRoomFor(store::Urgency least) {
+  // What is less urgent is refused: the disk is full, or the queue.
+  void LeaveRoomFor(store::Urgency least, std::string_view because = reason::kDiskFull) {
     const std::lock_guard lock(mu_);
     room_for_ = least;
+    full_because_ = because;
   }
   void StartCounting() {
     const std::lock_guard lock(mu_);
-    security_events_ = 0;
+    urgent_entries_ = 0;
   }
 
  private:
   mutable std::mutex mu_;  // guards what follows
   size_t leaves_ = 0;
-  size_t security_events_ = 0;
+  size_t urgent_entries_ = 0;
   store::Urgency room_for_ = store::Urgency::kOrdinary;
+  std::string_view full_because_;
 };
 
 class MemoryLockStore final : public incident::LockStateStore {
@@ -204,9 +206,9 @@ TEST_F(FrontTest, WhoWaitsForTheExclusiveLaneIsRefusedWithinItsDeadline) {
   });
   EXPECT_THAT(refused, HasReason(reason::kOverloaded));
   EXPECT_FALSE(ran);
-  EXPECT_EQ(journal_.security_events(), 1u) << "the refusal is on record while the other one works";
+  EXPECT_EQ(journal_.urgent_entries(), 1u) << "the refusal is on record while the other one works";
   EXPECT_THAT(occupant.Leave(), StatusIs(absl::StatusCode::kFailedPrecondition));
-  EXPECT_EQ(journal_.security_events(), 2u);
+  EXPECT_EQ(journal_.urgent_entries(), 2u);
 }
 
 // Who was admitted before the wait is asked for its token again after it.
@@ -240,7 +242,7 @@ TEST_F(FrontTest, RefusalsLeaveTheLastRoomToSecurityEventsAndAreRecordedLater) {
   journal_.LeaveRoomFor(store::Urgency::kTrail);
   EXPECT_THAT(Run(std::chrono::seconds(60), refuse),
               StatusIs(absl::StatusCode::kFailedPrecondition));
-  EXPECT_EQ(journal_.security_events(), 1u);
+  EXPECT_EQ(journal_.urgent_entries(), 1u);
 
   journal_.LeaveRoomFor(store::Urgency::kSecurity);
   for (int i = 0; i < 3; ++i) {
@@ -248,15 +250,15 @@ TEST_F(FrontTest, RefusalsLeaveTheLastRoomToSecurityEventsAndAreRecordedLater) {
                 StatusIs(absl::StatusCode::kFailedPrecondition));
   }
   EXPECT_THAT(Run(std::chrono::seconds(60), vote), IsOk());
-  EXPECT_EQ(journal_.security_events(), 2u);
+  EXPECT_EQ(journal_.urgent_entries(), 2u);
   front_->RecordRefusals();
-  EXPECT_EQ(journal_.security_events(), 2u);
+  EXPECT_EQ(journal_.urgent_entries(), 2u);
 
   journal_.LeaveRoomFor(store::Urgency::kOrdinary);
   front_->RecordRefusals();
-  EXPECT_EQ(journal_.security_events(), 3u) << "one entry for the three";
+  EXPECT_EQ(journal_.urgent_entries(), 3u) << "one entry for the three";
   front_->RecordRefusals();
-  EXPECT_EQ(journal_.security_events(), 3u);
+  EXPECT_EQ(journal_.urgent_entries(), 3u);
 }
 
 // What could not be recorded is not answered, and its refusal is on record.
@@ -264,13 +266,27 @@ TEST_F(FrontTest, AnAnswerWithoutRoomForItsEntryIsARefusalOnRecord) {
   const auto answer = [](Call&) { return absl::OkStatus(); };
   journal_.LeaveRoomFor(store::Urgency::kTrail);
   EXPECT_THAT(Run(std::chrono::seconds(60), answer), HasReason(reason::kDiskFull));
-  EXPECT_EQ(journal_.security_events(), 1u);
+  EXPECT_EQ(journal_.urgent_entries(), 1u);
   journal_.LeaveRoomFor(store::Urgency::kSecurity);
   EXPECT_THAT(Run(std::chrono::seconds(60), answer), HasReason(reason::kDiskFull));
-  EXPECT_EQ(journal_.security_events(), 1u);
+  EXPECT_EQ(journal_.urgent_entries(), 1u);
   journal_.LeaveRoomFor(store::Urgency::kOrdinary);
   front_->RecordRefusals();
-  EXPECT_EQ(journal_.security_events(), 2u);
+  EXPECT_EQ(journal_.urgent_entries(), 2u);
+}
+
+// Behind a full queue as behind a full disk: calls used to be refused without a trace.
+TEST_F(FrontTest, WhatAFullQueueTurnsAwayIsOnRecordLater) {
+  journal_.LeaveRoomFor(store::Urgency::kSecurity, reason::kOverloaded);
+  EXPECT_THAT(Run(std::chrono::seconds(60), [](Call&) { return absl::OkStatus(); }),
+              HasReason(reason::kOverloaded));
+  EXPECT_THAT(Run(std::chrono::seconds(60),
+                  [](Call&) { return absl::FailedPreconditionError("no such person"); }),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_EQ(journal_.urgent_entries(), 0u);
+  journal_.LeaveRoomFor(store::Urgency::kOrdinary);
+  front_->RecordRefusals();
+  EXPECT_EQ(journal_.urgent_entries(), 2u);
 }
 
 // Such calls, which every token may make, used up the room of lockdowns.
@@ -282,10 +298,10 @@ TEST_F(FrontTest, AnAnswerThatGoesOutUnrecordedTakesNoRoomOfSecurityEvents) {
   journal_.LeaveRoomFor(store::Urgency::kSecurity);
   EXPECT_THAT(Run(std::chrono::seconds(60), status), IsOk());
   front_->RecordRefusals();
-  EXPECT_EQ(journal_.security_events(), 0u);
+  EXPECT_EQ(journal_.urgent_entries(), 0u);
   journal_.LeaveRoomFor(store::Urgency::kOrdinary);
   front_->RecordRefusals();
-  EXPECT_EQ(journal_.security_events(), 1u);
+  EXPECT_EQ(journal_.urgent_entries(), 1u);
 }
 
 TEST_F(FrontTest, WhatALibraryThrowsIsAnErrorOfTheCallAndOnRecord) {
@@ -295,16 +311,16 @@ TEST_F(FrontTest, WhatALibraryThrowsIsAnErrorOfTheCallAndOnRecord) {
   };
   const absl::Status unary = Run(std::chrono::seconds(60), [&](Call&) { return Guarded(explode); });
   EXPECT_THAT(unary, StatusIs(absl::StatusCode::kInternal, ::testing::Not(HasSubstr("4711"))));
-  EXPECT_EQ(journal_.security_events(), 1u);
+  EXPECT_EQ(journal_.urgent_entries(), 1u);
   Call call;
   ASSERT_THAT(front_->Begin(ArrivalWith(std::chrono::seconds(60)), call), IsOk());
   EXPECT_THAT(ConcludeIfThrown(*front_, call, explode), StatusIs(absl::StatusCode::kInternal));
-  EXPECT_EQ(journal_.security_events(), 2u) << "a stream that threw was not recorded by itself";
+  EXPECT_EQ(journal_.urgent_entries(), 2u) << "a stream that threw was not recorded by itself";
   Call quiet;
   ASSERT_THAT(front_->Begin(ArrivalWith(std::chrono::seconds(60)), quiet), IsOk());
   EXPECT_THAT(ConcludeIfThrown(*front_, quiet, [] { return absl::NotFoundError("gone"); }),
               StatusIs(absl::StatusCode::kNotFound));
-  EXPECT_EQ(journal_.security_events(), 2u) << "it records its outcome by itself";
+  EXPECT_EQ(journal_.urgent_entries(), 2u) << "it records its outcome by itself";
 }
 
 }  // namespace

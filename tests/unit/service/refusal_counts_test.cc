@@ -56,6 +56,22 @@ TEST(RefusalCounts, EveryCallIsEitherRecordedOrCountedHoweverManyPeers) {
   EXPECT_EQ(recorded + counted, 2 * peers);
 }
 
+// While the journal is stuck nobody takes them.
+TEST(RefusalCounts, WhatNobodyTakesStaysSmallAndComplete) {
+  RefusalCounts log;
+  constexpr int64_t kSeconds = 3 * RefusalCounts::kMaxFinished;
+  for (int64_t second = 1; second <= kSeconds; ++second) {
+    log.Add(Of("a", second % 2 == 0 ? "OVERLOADED" : "DISK_FULL"), At(second));
+    log.Add(Of("b", "OVERLOADED"), At(second));
+  }
+  const auto counts = log.Take(At(kSeconds + 1));
+  EXPECT_LE(counts.size(), RefusalCounts::kMaxFinished + 2 + 3);
+  int64_t calls = 0;
+  for (const auto& count : counts) calls += static_cast<int64_t>(count.calls);
+  EXPECT_EQ(calls, 2 * kSeconds);
+  EXPECT_TRUE(log.Take(At(kSeconds + 2)).empty());
+}
+
 // Behind a malformed token from the same socket the use of a revoked one was a number without a
 // name.
 TEST(RefusalCounts, ARefusalNeverHidesAnotherReasonOrToken) {
