@@ -20,8 +20,10 @@ namespace {
 
 constexpr std::string_view kHeader = "televault-pin/v1\n";
 constexpr std::string_view kAddressHeader = "televault-address/v1\n";
-// No origin's file: PinFileName writes capitals behind '%'.
+// No origin's file: those end in kPinSuffix.
 constexpr std::string_view kAddressFolder = "/%addresses";
+constexpr std::string_view kPinSuffix = ".pin";
+constexpr std::string_view kAddressSuffix = ".address";
 constexpr size_t kMaxAddressBytes = 4096;
 constexpr size_t kMaxPinBytes = 512 * 1024;
 constexpr int kFileMode = 0600;
@@ -63,7 +65,8 @@ std::string PlainAddress(const std::string& address) {
 }
 
 std::string AddressFile(const std::string& directory, const std::string& address) {
-  return absl::StrCat(directory, std::string(kAddressFolder), "/", PinFileName(address));
+  return absl::StrCat(directory, std::string(kAddressFolder), "/",
+                      FileNameOf(address, kAddressSuffix));
 }
 
 absl::StatusOr<std::string> OriginAt(const std::string& directory, const std::string& address) {
@@ -106,9 +109,9 @@ absl::StatusOr<Pin> ParsePin(std::string_view text) {
   return pin;
 }
 
-std::string PinFileName(std::string_view origin) {
+std::string FileNameOf(std::string_view subject, std::string_view suffix) {
   std::string name;
-  for (const char c : origin) {
+  for (const char c : subject) {
     const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                        c == '-' || c == '_' || (c == '.' && !name.empty());
     if (plain) {
@@ -117,6 +120,7 @@ std::string PinFileName(std::string_view origin) {
       absl::StrAppendFormat(&name, "%%%02X", static_cast<unsigned char>(c));
     }
   }
+  name += suffix;
   return name;
 }
 
@@ -134,7 +138,7 @@ absl::StatusOr<std::string> PinDirectory() {
 absl::StatusOr<std::unique_ptr<PinFile>> PinFile::Open(const std::string& directory,
                                                        std::string_view origin) {
   TV_RETURN_IF_ERROR(CreateDirectories(directory));
-  const std::string path = absl::StrCat(directory, "/", PinFileName(origin));
+  const std::string path = absl::StrCat(directory, "/", FileNameOf(origin, kPinSuffix));
   const std::string lock_path = path + ".lock";
   const int lock = open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kFileMode);
   if (lock < 0) return absl::ErrnoToStatus(errno, lock_path);

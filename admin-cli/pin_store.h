@@ -21,9 +21,11 @@ std::string FormatPin(const Pin& pin);
 // INVALID_ARGUMENT where the text is no pin of this version.
 absl::StatusOr<Pin> ParsePin(std::string_view text);
 
-// Name of the pin file of `origin`: everything but letters, digits, '.', '-' and '_' as %XX, so
-// that no origin leaves the directory or meets another's file.
-std::string PinFileName(std::string_view origin);
+// Name of the file of kind `suffix` (".pin") about the log or address `subject`: everything but
+// letters, digits, '.', '-' and '_' as %XX, so that no subject leaves the directory or meets
+// another's file. Names of one kind all end alike, and so never like what stands beside them for a
+// while (".new", ".lock"), whatever the subject ends in.
+std::string FileNameOf(std::string_view subject, std::string_view suffix);
 
 // $XDG_STATE_HOME/televault or ~/.local/state/televault. NOT_FOUND where neither is set.
 absl::StatusOr<std::string> PinDirectory();

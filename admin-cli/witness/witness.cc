@@ -21,8 +21,8 @@ namespace {
 constexpr std::string_view kHeader = "televault-witness/v1\n";
 constexpr std::string_view kKeyFile = "/witness.key";
 constexpr std::string_view kLockFile = "/lock";
-// No origin's file is called like one of the above: it has this in front.
-constexpr std::string_view kLogPrefix = "/log.";
+// No log's file is called like one of the above: it ends in this.
+constexpr std::string_view kLogSuffix = ".log";
 constexpr int kDirectoryMode = 0700;
 constexpr int kSecretMode = 0600;
 constexpr size_t kMaxStateBytes = audit::kMaxNoteBytes + 1'024;
@@ -127,7 +127,7 @@ absl::Status Witness::AddLog(const std::string& directory, const audit::Verifier
   if (key.type() != audit::KeyType::kEd25519) {
     return absl::InvalidArgumentError(key.name() + ": a log's key must be of type 01");
   }
-  Log log{key, absl::StrCat(directory, audit::AsAbsl(kLogPrefix), PinFileName(key.name())), {}};
+  Log log{key, absl::StrCat(directory, "/", FileNameOf(key.name(), kLogSuffix)), {}};
   // Not Exists: that is false also where it cannot be found out.
   const auto text = around_.fs.ReadFile(log.path, kMaxStateBytes);
   if (text.ok()) {

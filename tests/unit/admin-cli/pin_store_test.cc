@@ -13,10 +13,35 @@ using televault::testing::IsOk;
 using televault::testing::StatusIs;
 
 TEST(PinStoreTest, AnOriginNeverLeavesTheDirectory) {
-  EXPECT_EQ(PinFileName("vault.example.org/televault"), "vault.example.org%2Ftelevault");
-  EXPECT_EQ(PinFileName("../../etc/passwd"), "%2E.%2F..%2Fetc%2Fpasswd");
-  EXPECT_EQ(PinFileName(".hidden"), "%2Ehidden");
-  EXPECT_EQ(PinFileName("a%2Fb"), "a%252Fb");
+  EXPECT_EQ(FileNameOf("vault.example.org/televault", ".pin"), "vault.example.org%2Ftelevault.pin");
+  EXPECT_EQ(FileNameOf("../../etc/passwd", ".pin"), "%2E.%2F..%2Fetc%2Fpasswd.pin");
+  EXPECT_EQ(FileNameOf(".hidden", ".pin"), "%2Ehidden.pin");
+  EXPECT_EQ(FileNameOf("a%2Fb", ".pin"), "a%252Fb.pin");
+}
+
+// The pin of "a.new" was overwritten by every write of the pin of "a", and that of "a.lock" was
+// its lock.
+TEST(PinStoreTest, AnOriginThatEndsLikeATemporaryKeepsAPinOfItsOwn) {
+  Harness harness;
+  const std::vector<std::string> origins = {"a.new", "a.lock", "a.pin", "a.pin.new", "a"};
+  const auto checkpoint_of = [](const std::string& origin) {
+    FakeLog log(1, origin);
+    log.Grow(1);
+    return log.Checkpoint(1);
+  };
+  const std::string vkey = FakeLog(1).key().Text();
+  for (const std::string& origin : origins) {
+    TV_ASSERT_OK_AND_ASSIGN(const auto file, PinFile::Open(harness.directory, origin));
+    ASSERT_THAT(file->Store({vkey, checkpoint_of(origin)}), IsOk());
+    ASSERT_THAT(RememberOrigin(harness.directory, origin, origin), IsOk());
+  }
+  for (const std::string& origin : origins) {
+    TV_ASSERT_OK_AND_ASSIGN(const auto file, PinFile::Open(harness.directory, origin));
+    ASSERT_TRUE(file->pin().has_value()) << origin;
+    EXPECT_EQ(file->pin()->checkpoint, checkpoint_of(origin));
+    TV_ASSERT_OK_AND_ASSIGN(const std::string known, OriginAt(harness.directory, origin));
+    EXPECT_EQ(known, origin);
+  }
 }
 
 TEST(PinStoreTest, KeepsWhatWasStoredForItsOwnerOnly) {
@@ -39,18 +64,18 @@ TEST(PinStoreTest, KeepsWhatWasStoredForItsOwnerOnly) {
 
 TEST(PinStoreTest, ADamagedPinIsNeverAFirstUse) {
   Harness harness;
-  std::ofstream(harness.directory + "/o") << "garbage";
+  std::ofstream(harness.directory + "/o.pin") << "garbage";
   EXPECT_THAT(PinFile::Open(harness.directory, "o"), StatusIs(absl::StatusCode::kInvalidArgument));
-  std::ofstream(harness.directory + "/p") << "televault-pin/v1\nno-key\n";
+  std::ofstream(harness.directory + "/p.pin") << "televault-pin/v1\nno-key\n";
   EXPECT_THAT(PinFile::Open(harness.directory, "p"), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 // access() says no for a path it cannot look at, too.
 TEST(PinStoreTest, APinThatCannotBeLookedAtIsNeverAFirstUse) {
   Harness harness;
-  std::filesystem::create_symlink("loop", harness.directory + "/loop");
+  std::filesystem::create_symlink("loop.pin", harness.directory + "/loop.pin");
   EXPECT_FALSE(PinFile::Open(harness.directory, "loop").ok());
-  std::filesystem::create_symlink("nowhere", harness.directory + "/dangling");
+  std::filesystem::create_symlink("nowhere", harness.directory + "/dangling.pin");
   EXPECT_FALSE(PinFile::Open(harness.directory, "dangling").ok());
 }
 

@@ -118,6 +118,24 @@ TEST_F(WitnessTest, RemembersOverARestartUnderItsOwnKey) {
   EXPECT_EQ(witness->AddCheckpoint(log_.Request(7, 9)).http_status, 200);
 }
 
+// What is written first for one log was the state of the other: the next start took it for new, and
+// another history of it was cosigned.
+TEST_F(WitnessTest, ALogThatIsNamedLikeATemporaryIsNotForgotten) {
+  const Log other(log_.key().name() + ".new");
+  const Witness::Options options{
+      .directory = directory(), .name = "w.example/1", .logs = {log_.key(), other.key()}};
+  {
+    TV_ASSERT_OK_AND_ASSIGN(const auto witness,
+                            Witness::Open(options, {PosixFileSystem(), clock_, random_}));
+    ASSERT_EQ(witness->AddCheckpoint(other.Request(0, 9)).http_status, 200);
+    ASSERT_EQ(witness->AddCheckpoint(log_.Request(0, 4)).http_status, 200);
+  }
+  TV_ASSERT_OK_AND_ASSIGN(const auto witness,
+                          Witness::Open(options, {PosixFileSystem(), clock_, random_}));
+  EXPECT_EQ(witness->AddCheckpoint(other.Request(0, 6, "other ")).http_status, 409);
+  EXPECT_EQ(witness->AddCheckpoint(other.Request(9, 12)).http_status, 200);
+}
+
 TEST_F(WitnessTest, ItsKeyIsForItsOwnerOnly) {
   ASSERT_THAT(Open(), IsOk());
   struct stat found {};
@@ -161,7 +179,7 @@ TEST_F(WitnessTest, AStateThatCannotBeReadIsNeverAFirstUse) {
     TV_ASSERT_OK_AND_ASSIGN(const auto witness, Open());
     EXPECT_EQ(witness->AddCheckpoint(log_.Request(0, 4)).http_status, 200);
   }
-  const std::string path = directory() + "/log.vault.example%2Flog";
+  const std::string path = directory() + "/vault.example%2Flog.log";
   std::ifstream in(path);
   const std::string good{std::istreambuf_iterator<char>(in), {}};
   ASSERT_THAT(good, HasSubstr("televault-witness/v1"));
@@ -181,7 +199,7 @@ TEST_F(WitnessTest, WhatCannotBeKeptIsNotCosigned) {
   {
     TV_ASSERT_OK_AND_ASSIGN(const auto witness, Open(fs));
     ASSERT_EQ(witness->AddCheckpoint(log_.Request(0, 4)).http_status, 200);
-    fs.Fill("log.");
+    fs.Fill(".log");
     EXPECT_EQ(witness->AddCheckpoint(log_.Request(4, 9)).http_status, 500);
     fs.Fill("");
     EXPECT_EQ(witness->AddCheckpoint(log_.Request(4, 9)).http_status, 500);
