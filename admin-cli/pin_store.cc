@@ -52,6 +52,10 @@ absl::StatusOr<std::optional<std::string>> ReadIfThere(const std::string& path, 
   return std::optional<std::string>(std::move(text));
 }
 
+std::string PinPath(const std::string& directory, std::string_view origin) {
+  return absl::StrCat(directory, "/", FileNameOf(origin, kPinSuffix));
+}
+
 }  // namespace
 
 std::string PlainAddress(const std::string& address) {
@@ -135,10 +139,19 @@ absl::StatusOr<std::string> PinDirectory() {
       "neither XDG_STATE_HOME nor HOME is set, so there is no place to pin checkpoints");
 }
 
+absl::StatusOr<std::optional<Pin>> ReadPin(const std::string& directory, std::string_view origin) {
+  const std::string path = PinPath(directory, origin);
+  TV_ASSIGN_OR_RETURN(const auto text, ReadIfThere(path, kMaxPinBytes));
+  if (!text.has_value()) return std::nullopt;
+  auto pin = ParsePin(*text);
+  if (!pin.ok()) return Annotate(pin.status(), path);
+  return *std::move(pin);
+}
+
 absl::StatusOr<std::unique_ptr<PinFile>> PinFile::Open(const std::string& directory,
                                                        std::string_view origin) {
   TV_RETURN_IF_ERROR(CreateDirectories(directory));
-  const std::string path = absl::StrCat(directory, "/", FileNameOf(origin, kPinSuffix));
+  const std::string path = PinPath(directory, origin);
   const std::string lock_path = path + ".lock";
   const int lock = open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kFileMode);
   if (lock < 0) return absl::ErrnoToStatus(errno, lock_path);
@@ -146,12 +159,7 @@ absl::StatusOr<std::unique_ptr<PinFile>> PinFile::Open(const std::string& direct
   while (flock(lock, LOCK_EX) != 0) {
     if (errno != EINTR) return absl::ErrnoToStatus(errno, lock_path);
   }
-  TV_ASSIGN_OR_RETURN(const auto text, ReadIfThere(path, kMaxPinBytes));
-  if (text.has_value()) {
-    auto pin = ParsePin(*text);
-    if (!pin.ok()) return Annotate(pin.status(), path);
-    file->pin_ = *std::move(pin);
-  }
+  TV_ASSIGN_OR_RETURN(file->pin_, ReadPin(directory, origin));
   return file;
 }
 

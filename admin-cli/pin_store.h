@@ -43,6 +43,11 @@ absl::Status RememberOrigin(const std::string& directory, const std::string& add
 // Path of that record, for messages.
 std::string AddressFile(const std::string& directory, const std::string& address);
 
+// The pin of `origin`, absent where there is no such file. Makes nothing, so it is for commands
+// that only look; a pin is replaced in one step, so it needs no lock. Failure: a pin that cannot be
+// read is an error, never absent.
+absl::StatusOr<std::optional<Pin>> ReadPin(const std::string& directory, std::string_view origin);
+
 // The pin of one log, held under an exclusive lock from Open to destruction, so that two commands
 // at once cannot move it backwards.
 // Threads: one.  Borrows: nothing.

@@ -178,11 +178,11 @@ std::string OriginOf(std::string_view note) {
 absl::StatusOr<VerifierKey> KnownLogKey(const Context& context, std::string_view origin) {
   if (!context.options().log_key.empty()) return VerifierKey::Parse(context.options().log_key);
   TV_ASSIGN_OR_RETURN(const std::string directory, PinDirectory());
-  TV_ASSIGN_OR_RETURN(const auto file, PinFile::Open(directory, origin));
-  if (!file->pin().has_value()) {
+  TV_ASSIGN_OR_RETURN(const auto pin, ReadPin(directory, origin));
+  if (!pin.has_value()) {
     return absl::NotFoundError("this log's key is not pinned here yet: give it with --log-key");
   }
-  return VerifierKey::Parse(file->pin()->vkey);
+  return VerifierKey::Parse(pin->vkey);
 }
 
 }  // namespace televault::cli

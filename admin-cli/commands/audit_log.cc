@@ -72,14 +72,25 @@ absl::StatusOr<Json> CheckWitnesses(std::string_view note, const audit::Policy& 
                                          policy.witnesses().size(), ", which is no quorum"));
 }
 
-// The pinned head of the log `key`, where this machine has one for this very key.
+// The pinned head of the log `key`; absent only where this machine has seen nothing of that log.
+// VERIFICATION_FAILED where it has pinned another key for it.
 absl::StatusOr<std::optional<audit::Checkpoint>> PinnedHead(const audit::VerifierKey& key) {
-  TV_ASSIGN_OR_RETURN(const std::string directory, PinDirectory());
-  TV_ASSIGN_OR_RETURN(const auto file, PinFile::Open(directory, key.name()));
-  if (!file->pin().has_value() || file->pin()->vkey != key.Text()) return std::nullopt;
-  TV_ASSIGN_OR_RETURN(const audit::LogPin pin, audit::LogPin::Parse(file->pin()->checkpoint, key));
-  if (!pin.pinned().has_value() || pin.pinned()->size == 0) return std::nullopt;
-  return pin.pinned();
+  const auto directory = PinDirectory();
+  if (absl::IsNotFound(directory.status())) return std::nullopt;
+  TV_RETURN_IF_ERROR(directory.status());
+  TV_ASSIGN_OR_RETURN(const auto kept, ReadPin(*directory, key.name()));
+  if (!kept.has_value()) return std::nullopt;
+  if (kept->vkey != key.Text()) {
+    return VerificationFailed(absl::StrCat("this machine has pinned another key for the log ",
+                                           key.name(), ": ", kept->vkey));
+  }
+  if (kept->checkpoint.empty()) return std::nullopt;
+  const auto pin = audit::LogPin::Parse(kept->checkpoint, key);
+  if (!pin.ok()) {
+    return Annotate(pin.status(), absl::StrCat("the pin of the log ", key.name()));
+  }
+  if (!pin->pinned().has_value() || pin->pinned()->size == 0) return std::nullopt;
+  return pin->pinned();
 }
 
 absl::StatusOr<audit::VerifierKey> OfflineKey(const Context& context, const VerifyArgs& args) {
@@ -124,9 +135,9 @@ absl::StatusOr<ExitCode> VerifyDirectory(Context& context, const VerifyArgs& arg
                       ReadLogFile(args.directory, std::string(audit::kCheckpointPath)));
   // A pin that is newer than the export says nothing about it; an older one must be a part of it.
   const auto checkpoint = audit::OpenCheckpoint(note, key);
-  if (const auto pinned = PinnedHead(key); pinned.ok() && pinned->has_value() && checkpoint.ok() &&
-                                           (*pinned)->size <= checkpoint->size) {
-    options.pinned = **pinned;
+  TV_ASSIGN_OR_RETURN(const auto pinned, PinnedHead(key));
+  if (pinned.has_value() && checkpoint.ok() && pinned->size <= checkpoint->size) {
+    options.pinned = pinned;
   }
   TV_ASSIGN_OR_RETURN(const audit::VerifyReport report, Verify(args.directory, options));
   Json result{{"origin", key.name()},      {"verified", true},
@@ -184,6 +195,7 @@ absl::StatusOr<audit::VerifierKey> PinnedKey(Context& context) {
 // very tree the receipt was given for.
 absl::StatusOr<ExitCode> VerifyReceiptOffline(Context& context, const VerifyArgs& args) {
   TV_ASSIGN_OR_RETURN(const audit::VerifierKey key, OfflineKey(context, args));
+  TV_RETURN_IF_ERROR(PinnedHead(key).status());
   TV_ASSIGN_OR_RETURN(const audit::ProofFile proof, ReadProof(args.receipt));
   TV_ASSIGN_OR_RETURN(const std::string note,
                       ReadLogFile(args.directory, std::string(audit::kCheckpointPath)));

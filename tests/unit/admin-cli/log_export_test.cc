@@ -16,16 +16,6 @@ namespace {
 using televault::testing::HasReason;
 using televault::testing::IsOk;
 
-absl::Status ExportTo(const std::string& directory, const FakeLog& log, uint64_t size,
-                      FileSystem& fs = PosixFileSystem()) {
-  auto exporter = LogExporter::Open(fs, directory, log.key());
-  if (!exporter.ok()) return exporter.status();
-  for (uint64_t i = (*exporter)->next_index(); i < size; ++i) {
-    TV_RETURN_IF_ERROR((*exporter)->Append(AsBytes(log.leaves()[i])));
-  }
-  return (*exporter)->Finish(log.Checkpoint(size));
-}
-
 std::set<std::string> NamesIn(const std::string& directory) {
   std::set<std::string> found;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {

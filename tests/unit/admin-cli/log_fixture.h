@@ -5,12 +5,14 @@
 #include <string>
 #include <vector>
 
+#include "admin-cli/log_export.h"
 #include "audit/checkpoint.h"
 #include "audit/merkle.h"
 #include "audit/note.h"
 #include "audit/tiles.h"
 #include "tests/support/status_matchers.h"
 #include "vault/base/bytes.h"
+#include "vault/base/file_system.h"
 
 namespace televault::cli {
 
@@ -25,6 +27,7 @@ class FakeLog {
       leaves_.push_back(flavour + std::to_string(leaves_.size()));
     }
   }
+  void Add(std::string leaf) { leaves_.push_back(std::move(leaf)); }
   const std::vector<std::string>& leaves() const { return leaves_; }
   const audit::VerifierKey& key() const { return key_; }
 
@@ -70,5 +73,15 @@ class FakeLog {
   const audit::VerifierKey key_;
   std::vector<std::string> leaves_;
 };
+
+// A directory as `audit export` leaves it: the first `size` leaves, behind what is there already.
+inline absl::Status ExportTo(const std::string& directory, const FakeLog& log, uint64_t size,
+                             FileSystem& fs = PosixFileSystem()) {
+  TV_ASSIGN_OR_RETURN(const auto exporter, LogExporter::Open(fs, directory, log.key()));
+  for (uint64_t i = exporter->next_index(); i < size; ++i) {
+    TV_RETURN_IF_ERROR(exporter->Append(AsBytes(log.leaves()[i])));
+  }
+  return exporter->Finish(log.Checkpoint(size));
+}
 
 }  // namespace televault::cli

@@ -1,0 +1,104 @@
+// `televault audit …` against a vault that answers as the test says, and without one.
+#include <fstream>
+
+#include "admin-cli/app.h"
+#include "admin-cli/pin_store.h"
+#include "audit/leaf.h"
+#include "tests/unit/admin-cli/cli_harness.h"
+#include "tests/unit/admin-cli/log_fixture.h"
+
+namespace televault::cli {
+namespace {
+
+using televault::testing::IsOk;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// A leaf as the format has it; nobody can open it.
+std::string FramedLeaf(const std::string& body) {
+  const auto leaf = audit::EncodeLeaf({audit::LeafType::kEntry, {7}, AsBytes(body)});
+  EXPECT_THAT(leaf, IsOk());
+  return leaf.value_or("");
+}
+
+class AuditCommandsTest : public ::testing::Test {
+ protected:
+  static constexpr uint64_t kLeaves = 20;
+  struct Outcome {
+    int code = 0;
+    std::string out;
+    std::string err;
+  };
+
+  AuditCommandsTest() {
+    for (uint64_t i = 0; i < kLeaves; ++i) log_.Add(FramedLeaf(std::to_string(i)));
+    setenv("XDG_STATE_HOME", Path("state").c_str(), 1);
+  }
+  ~AuditCommandsTest() override { unsetenv("XDG_STATE_HOME"); }
+
+  Outcome Run(std::vector<std::string> words) {
+    words.insert(words.begin(), {"televault", "--addr", "unix:" + Path("socket"), "audit"});
+    std::vector<const char*> arguments;
+    for (const std::string& word : words) arguments.push_back(word.c_str());
+    std::ostringstream out;
+    std::ostringstream err;
+    const int code = RunApp(static_cast<int>(arguments.size()), arguments.data(),
+                            {.in = harness_.in, .out = out, .err = err});
+    return {code, out.str(), err.str()};
+  }
+  std::string Path(const std::string& name) const { return harness_.directory + "/" + name; }
+  std::string PinPath() const {
+    return Path("state/televault/") + FileNameOf(log_.key().name(), ".pin");
+  }
+
+  Harness harness_;
+  FakeLog log_{1};
+};
+
+class OfflineVerifyTest : public AuditCommandsTest {
+ protected:
+  void SetUp() override { ASSERT_THAT(ExportTo(Path("log"), log_, kLeaves), IsOk()); }
+  Outcome Verify() {
+    return Run({"verify", "--dir", Path("log"), "--key", log_.key().Text(), "-o", "json"});
+  }
+  void Pin(const FakeLog& log, uint64_t size) {
+    TV_ASSERT_OK_AND_ASSIGN(const auto file,
+                            PinFile::Open(Path("state/televault"), log.key().name()));
+    ASSERT_THAT(file->Store({log.key().Text(), log.Checkpoint(size)}), IsOk());
+  }
+};
+
+TEST_F(OfflineVerifyTest, TakesAPinThatThereIsAndMissesNoneThatThereIsNot) {
+  Outcome verified = Verify();
+  EXPECT_EQ(verified.code, 0) << verified.err;
+  EXPECT_THAT(verified.out, HasSubstr("\"extends_pin\": false"));
+  EXPECT_FALSE(std::filesystem::exists(Path("state"))) << "made by a command that only looks";
+  Pin(log_, kLeaves / 2);
+  verified = Verify();
+  EXPECT_EQ(verified.code, 0) << verified.err;
+  EXPECT_THAT(verified.out, HasSubstr("\"extends_pin\": true"));
+}
+
+// Each was taken for no pin at all, and the log was called verified.
+TEST_F(OfflineVerifyTest, ADamagedPinIsAnErrorAndNotNone) {
+  Pin(log_, kLeaves / 2);
+  const std::string good = FormatPin({log_.key().Text(), log_.Checkpoint(kLeaves / 2)});
+  for (const std::string& bad :
+       {std::string("garbage"), good.substr(0, good.size() - 9), good.substr(1)}) {
+    std::ofstream(PinPath(), std::ios::trunc) << bad;
+    const Outcome outcome = Verify();
+    EXPECT_EQ(outcome.code, 1) << bad << outcome.err;
+    EXPECT_THAT(outcome.out, Not(HasSubstr("verified")));
+  }
+}
+
+TEST_F(OfflineVerifyTest, AnotherKeyThanThePinnedIsAFailedVerification) {
+  const FakeLog other(2);
+  Pin(other, 0);
+  const Outcome outcome = Verify();
+  EXPECT_EQ(outcome.code, 3) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr(other.key().Text()));
+}
+
+}  // namespace
+}  // namespace televault::cli
