@@ -181,14 +181,25 @@ absl::StatusOr<std::string> Export(
   return checkpoint;
 }
 
+// The log as the vault has it, once it was held against the pin.
+struct PinnedLog {
+  audit::VerifierKey key;
+  uint64_t size = 0;
+  std::string cosigned;  // the newest checkpoint that witnesses cosigned, "" = none
+};
+
 // Pins on first use, so that there is a key and a head to hold the log against.
-absl::StatusOr<audit::VerifierKey> PinnedKey(Context& context) {
+absl::StatusOr<PinnedLog> AskForLog(Context& context) {
   TV_ASSIGN_OR_RETURN(client::Vault* const vault, context.Connect());
   client::Call call = context.NewCall();
   TV_ASSIGN_OR_RETURN(const auto head, vault->GetCheckpoint({}, call));
   context.Observe(head.checkpoint());
   TV_RETURN_IF_ERROR(CheckPins(context));
-  return KnownLogKey(context, OriginOf(head.checkpoint()));
+  TV_ASSIGN_OR_RETURN(const audit::VerifierKey key,
+                      KnownLogKey(context, OriginOf(head.checkpoint())));
+  const auto checkpoint = audit::OpenCheckpoint(head.checkpoint(), key);
+  if (!checkpoint.ok()) return VerificationFailed(checkpoint.status());
+  return PinnedLog{key, checkpoint->size, head.cosigned()};
 }
 
 // The receipt of a call against an exported log: its proof, and that the export goes on from the
@@ -220,7 +231,8 @@ absl::StatusOr<ExitCode> VerifyReceiptOffline(Context& context, const VerifyArgs
 
 absl::StatusOr<ExitCode> VerifyReceiptOnline(Context& context, const VerifyArgs& args) {
   TV_ASSIGN_OR_RETURN(const audit::ProofFile proof, ReadProof(args.receipt));
-  TV_ASSIGN_OR_RETURN(const audit::VerifierKey key, PinnedKey(context));
+  TV_ASSIGN_OR_RETURN(const PinnedLog log, AskForLog(context));
+  const audit::VerifierKey& key = log.key;
   TV_ASSIGN_OR_RETURN(client::Vault* const vault, context.Connect());
   v1::GetInclusionProofRequest request;
   request.set_index(proof.index);
@@ -249,8 +261,8 @@ absl::StatusOr<ExitCode> VerifyOnline(Context& context, const VerifyArgs& args) 
   if (!args.policy.empty()) {
     TV_ASSIGN_OR_RETURN(policy, ReadPolicy(args.policy));
   }
-  // What was seen before this command: PinnedKey moves the pin to the newest.
-  TV_ASSIGN_OR_RETURN(const audit::VerifierKey key, PinnedKey(context));
+  TV_ASSIGN_OR_RETURN(const PinnedLog log, AskForLog(context));
+  const audit::VerifierKey& key = log.key;
   TV_ASSIGN_OR_RETURN(const auto pinned, PinnedHead(key));
   std::optional<audit::TreeHead> head;
   // What witnesses cosigned is older than the pin; the two are compared when the command ends.
@@ -336,22 +348,51 @@ absl::Status ExportKeys(Context& context, const ExportArgs& args) {
   return file->WriteBytes(keys.Format());
 }
 
-absl::StatusOr<ExitCode> RunExport(Context& context, const ExportArgs& args) {
-  TV_ASSIGN_OR_RETURN(const audit::VerifierKey key, PinnedKey(context));
-  TV_ASSIGN_OR_RETURN(const auto exporter,
-                      LogExporter::Open(PosixFileSystem(), args.directory, key));
-  const uint64_t first = exporter->next_index();
+// Whether the directory holds more entries than witnesses have cosigned: there is nothing to add
+// then. Both are held against the pin, and so against each other.
+absl::StatusOr<bool> AheadOfWitnesses(Context& context, const PinnedLog& log,
+                                      const std::string& directory, uint64_t exported) {
+  if (log.cosigned.empty()) return false;  // the vault says so better
+  const auto cosigned = audit::OpenCheckpoint(log.cosigned, log.key);
+  if (!cosigned.ok()) return VerificationFailed(cosigned.status());
+  if (exported <= cosigned->size) return false;
   TV_ASSIGN_OR_RETURN(const std::string note,
-                      Export(context, first, args.cosigned, [&](std::span<const uint8_t> leaf) {
-                        return exporter->Append(leaf);
-                      }));
-  TV_RETURN_IF_ERROR(exporter->Finish(note));
+                      ReadLogFile(directory, std::string(audit::kCheckpointPath)));
+  context.Observe(note);
+  context.Observe(log.cosigned);
+  TV_RETURN_IF_ERROR(CheckPins(context));
+  context.Note(absl::StrCat("Nothing new: witnesses have cosigned ", cosigned->size,
+                            " entries, and ", directory, " holds ", exported, "."));
+  return true;
+}
+
+absl::StatusOr<ExitCode> RunExport(Context& context, const ExportArgs& args) {
+  TV_ASSIGN_OR_RETURN(const PinnedLog log, AskForLog(context));
+  TV_ASSIGN_OR_RETURN(const auto exporter,
+                      LogExporter::Open(PosixFileSystem(), args.directory, log.key));
+  const uint64_t first = exporter->next_index();
+  if (first > log.size) {
+    return VerificationFailed(absl::StrCat(
+        args.directory, " holds ", first, " entries of the log \"", log.key.name(),
+        "\" and the vault has only ", log.size, ": it was rolled back behind this export"));
+  }
+  bool ahead = false;
+  if (args.cosigned) {
+    TV_ASSIGN_OR_RETURN(ahead, AheadOfWitnesses(context, log, args.directory, first));
+  }
+  if (!ahead) {
+    TV_ASSIGN_OR_RETURN(const std::string note,
+                        Export(context, first, args.cosigned, [&](std::span<const uint8_t> leaf) {
+                          return exporter->Append(leaf);
+                        }));
+    TV_RETURN_IF_ERROR(exporter->Finish(note));
+  }
   if (!args.key_file.empty()) TV_RETURN_IF_ERROR(ExportKeys(context, args));
-  EmitObject(context, Json{{"origin", key.name()},
+  EmitObject(context, Json{{"origin", log.key.name()},
                            {"directory", args.directory},
                            {"entries", exporter->next_index()},
                            {"new_entries", exporter->next_index() - first},
-                           {"vkey", key.Text()}});
+                           {"vkey", log.key.Text()}});
   return ExitCode::kOk;
 }
 

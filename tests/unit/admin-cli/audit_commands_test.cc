@@ -5,6 +5,7 @@
 #include "admin-cli/pin_store.h"
 #include "audit/leaf.h"
 #include "tests/unit/admin-cli/cli_harness.h"
+#include "tests/unit/admin-cli/fake_vault.h"
 #include "tests/unit/admin-cli/log_fixture.h"
 
 namespace televault::cli {
@@ -98,6 +99,52 @@ TEST_F(OfflineVerifyTest, AnotherKeyThanThePinnedIsAFailedVerification) {
   const Outcome outcome = Verify();
   EXPECT_EQ(outcome.code, 3) << outcome.err;
   EXPECT_THAT(outcome.err, HasSubstr(other.key().Text()));
+}
+
+class VaultCommandsTest : public AuditCommandsTest {
+ protected:
+  VaultCommandsTest() { vault_.size = kLeaves; }
+  Outcome Export(std::vector<std::string> flags = {}) {
+    flags.insert(flags.begin(), {"export", Path("log"), "-o", "json"});
+    return Run(flags);
+  }
+
+  FakeVault vault_{log_, Path("socket")};
+};
+
+// It was the vault's INVALID_ARGUMENT, exit code 1: as if the caller had asked for something wrong.
+TEST_F(VaultCommandsTest, AVaultThatHasLessThanAnExportWasRolledBack) {
+  ASSERT_THAT(ExportTo(Path("log"), log_, 10), IsOk());
+  vault_.size = vault_.cosigned_size = 6;
+  for (const bool cosigned : {false, true}) {
+    const Outcome outcome = cosigned ? Export({"--cosigned"}) : Export();
+    EXPECT_EQ(outcome.code, 3) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr("holds 10 entries"));
+    EXPECT_THAT(outcome.err, HasSubstr("has only 6"));
+  }
+}
+
+TEST_F(VaultCommandsTest, AnExportAheadOfTheWitnessesHasNothingToAdd) {
+  ASSERT_THAT(ExportTo(Path("log"), log_, 10), IsOk());
+  vault_.cosigned_size = 6;
+  Outcome outcome = Export({"--cosigned"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("cosigned 6 entries"));
+  EXPECT_THAT(outcome.out, HasSubstr("\"new_entries\": 0"));
+  EXPECT_EQ(vault_.streams, 0);
+  vault_.cosigned_size = 12;
+  outcome = Export({"--cosigned"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("\"new_entries\": 2"));
+}
+
+// The vault has as many entries, and others: nothing of that is cosigned, and all of it a fork.
+TEST_F(VaultCommandsTest, AnExportOfAnotherHistoryIsNotJustAheadOfTheWitnesses) {
+  FakeLog other(1);
+  for (uint64_t i = 0; i < kLeaves; ++i) other.Add(FramedLeaf("other"));
+  ASSERT_THAT(ExportTo(Path("log"), other, 10), IsOk());
+  vault_.cosigned_size = 6;
+  EXPECT_EQ(Export({"--cosigned"}).code, 3);
 }
 
 }  // namespace

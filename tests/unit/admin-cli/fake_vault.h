@@ -1,0 +1,78 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <grpcpp/grpcpp.h>
+#include <memory>
+#include <string>
+
+#include "televault/v1/audit_service.grpc.pb.h"
+#include "tests/unit/admin-cli/log_fixture.h"
+
+namespace televault::cli {
+
+// The audit service of a vault over a FakeLog, on a UNIX socket. What it answers is set between
+// calls of the command line; it can be told to behave as no vault should.
+class FakeVault final : public v1::AuditService::Service {
+ public:
+  FakeVault(const FakeLog& log, const std::string& socket) : log_(log) {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("unix:" + socket, grpc::InsecureServerCredentials());
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+    EXPECT_NE(server_, nullptr);
+  }
+  ~FakeVault() override { server_->Shutdown(); }
+
+  uint64_t size = 0;           // of the log, as it is shown
+  uint64_t exported_size = 0;  // of the log when it is exported; 0: the same
+  uint64_t cosigned_size = 0;  // 0: nothing was
+  // What one stream brings before it is cut, and what the cut looks like.
+  uint64_t per_stream = UINT64_MAX;
+  grpc::Status cut{grpc::StatusCode::DEADLINE_EXCEEDED, "took too long"};
+  bool proves = true;  // that it only grew
+  std::atomic<int> streams{0};
+
+  grpc::Status GetCheckpoint(grpc::ServerContext*, const v1::GetCheckpointRequest*,
+                             v1::GetCheckpointResponse* response) override {
+    response->set_checkpoint(log_.Checkpoint(size));
+    response->set_vkey(log_.key().Text());
+    if (cosigned_size > 0) response->set_cosigned(log_.Checkpoint(cosigned_size));
+    return grpc::Status::OK;
+  }
+  grpc::Status GetConsistencyProof(grpc::ServerContext*, const v1::GetConsistencyProofRequest* in,
+                                   v1::GetConsistencyProofResponse* response) override {
+    if (in->new_size() > Exported()) return {grpc::StatusCode::INVALID_ARGUMENT, "new_size"};
+    if (!proves) return {grpc::StatusCode::INTERNAL, "no proof"};
+    for (const audit::Hash& hash : log_.Consistency(in->old_size(), in->new_size())) {
+      response->add_hashes(hash.data(), hash.size());
+    }
+    return grpc::Status::OK;
+  }
+  grpc::Status ExportLeaves(grpc::ServerContext*, const v1::ExportLeavesRequest* in,
+                            grpc::ServerWriter<v1::ExportLeavesResponse>* writer) override {
+    ++streams;
+    const uint64_t end = in->cosigned() ? cosigned_size : Exported();
+    if (in->first_index() > end) return {grpc::StatusCode::INVALID_ARGUMENT, "first_index"};
+    for (uint64_t next = in->first_index(), sent = 0; next < end; ++next, ++sent) {
+      if (sent == per_stream) return cut;
+      v1::ExportLeavesResponse part;
+      part.set_first_index(next);
+      part.add_leaves(log_.leaves()[next]);
+      writer->Write(part);
+    }
+    v1::ExportLeavesResponse last;
+    last.set_first_index(end);
+    last.set_checkpoint(log_.Checkpoint(end));
+    writer->Write(last);
+    return grpc::Status::OK;
+  }
+
+ private:
+  uint64_t Exported() const { return exported_size > 0 ? exported_size : size; }
+
+  const FakeLog& log_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace televault::cli
