@@ -14,6 +14,8 @@ using audit::TileId;
 
 constexpr int kFileMode = 0644;
 constexpr int kDirectoryMode = 0755;
+// No path of the format, so whoever reads the log never asks for it.
+constexpr std::string_view kLockFile = "/.lock";
 // The largest file of the format: a bundle of 256 entries of 65,535 bytes.
 constexpr size_t kMaxFileBytes = 256 * (2 + 65'535);
 
@@ -63,7 +65,10 @@ absl::StatusOr<std::unique_ptr<LogExporter>> LogExporter::Open(FileSystem& fs,
                                                                const std::string& directory,
                                                                const audit::VerifierKey& key) {
   TV_RETURN_IF_ERROR(MakeDirectory(fs, directory));
-  std::unique_ptr<LogExporter> exporter(new LogExporter(fs, directory, key));
+  TV_ASSIGN_OR_RETURN(
+      FileLock lock, FileLock::Try(absl::StrCat(directory, audit::AsAbsl(kLockFile)), kFileMode,
+                                   absl::StrCat("another export to ", directory, " is under way")));
+  std::unique_ptr<LogExporter> exporter(new LogExporter(fs, directory, key, std::move(lock)));
   const auto note = ReadLogFile(directory, std::string(audit::kCheckpointPath));
   if (note.ok()) {
     if (const absl::Status status = exporter->Resume(*note); !status.ok()) {

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "admin-cli/file_lock.h"
 #include "audit/checkpoint.h"
 #include "audit/tiles.h"
 #include "vault/base/file_system.h"
@@ -26,6 +27,8 @@ absl::StatusOr<std::string> ReadExportedLeaf(const std::string& directory, uint6
 
 // Writes the audit log as a tlog-tiles directory, from where an earlier export stopped.
 // Refuses to trust what lies there: the earlier part must give the root of its signed checkpoint.
+// Refuses to write beside another exporter: the directory is locked (`.lock`) for as long as this
+// lives.
 // Threads: one.  Borrows: the file system.
 // Invariants: (1) `checkpoint` is written last, so that a directory always holds every file its
 // checkpoint covers, after a power cut too. (2) A checkpoint is written only where the leaves give
@@ -33,7 +36,8 @@ absl::StatusOr<std::string> ReadExportedLeaf(const std::string& directory, uint6
 // next run.
 class LogExporter {
  public:
-  // Errors: VERIFICATION_FAILED (earlier export damaged or of another log), file errors.
+  // Errors: VERIFICATION_FAILED (earlier export damaged or of another log), FAILED_PRECONDITION
+  // (another export to this directory is under way), file errors.
   static absl::StatusOr<std::unique_ptr<LogExporter>> Open(FileSystem& fs,
                                                            const std::string& directory,
                                                            const audit::VerifierKey& key);
@@ -46,8 +50,8 @@ class LogExporter {
   absl::Status Finish(std::string_view note);
 
  private:
-  LogExporter(FileSystem& fs, std::string directory, audit::VerifierKey key)
-      : fs_(fs), directory_(std::move(directory)), key_(std::move(key)) {}
+  LogExporter(FileSystem& fs, std::string directory, audit::VerifierKey key, FileLock lock)
+      : fs_(fs), directory_(std::move(directory)), key_(std::move(key)), lock_(std::move(lock)) {}
   absl::Status Resume(std::string_view note);
   absl::StatusOr<std::vector<std::string>> ReadPartialBundle(uint64_t size) const;
   absl::Status Write(const std::string& path, std::string_view content);
@@ -58,6 +62,7 @@ class LogExporter {
   FileSystem& fs_;
   const std::string directory_;
   const audit::VerifierKey key_;
+  const FileLock lock_;
   audit::TileBuilder builder_;
   std::vector<std::string> bundle_;  // entries of the last, partial bundle
 };

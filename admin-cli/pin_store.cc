@@ -2,11 +2,8 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <fcntl.h>
 #include <filesystem>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -152,18 +149,11 @@ absl::StatusOr<std::unique_ptr<PinFile>> PinFile::Open(const std::string& direct
                                                        std::string_view origin) {
   TV_RETURN_IF_ERROR(CreateDirectories(directory));
   const std::string path = PinPath(directory, origin);
-  const std::string lock_path = path + ".lock";
-  const int lock = open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kFileMode);
-  if (lock < 0) return absl::ErrnoToStatus(errno, lock_path);
-  std::unique_ptr<PinFile> file(new PinFile(path, lock));
-  while (flock(lock, LOCK_EX) != 0) {
-    if (errno != EINTR) return absl::ErrnoToStatus(errno, lock_path);
-  }
+  TV_ASSIGN_OR_RETURN(FileLock lock, FileLock::Wait(path + ".lock", kFileMode));
+  std::unique_ptr<PinFile> file(new PinFile(path, std::move(lock)));
   TV_ASSIGN_OR_RETURN(file->pin_, ReadPin(directory, origin));
   return file;
 }
-
-PinFile::~PinFile() { close(lock_); }
 
 absl::Status PinFile::Store(const Pin& pin) {
   const std::string text = FormatPin(pin);

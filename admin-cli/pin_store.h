@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "admin-cli/file_lock.h"
 #include "audit/verifier.h"
 #include "vault/base/status.h"
 
@@ -57,10 +58,6 @@ class PinFile {
   // Creates the directory (0700) where it is missing.
   static absl::StatusOr<std::unique_ptr<PinFile>> Open(const std::string& directory,
                                                        std::string_view origin);
-  ~PinFile();
-  PinFile(const PinFile&) = delete;
-  PinFile& operator=(const PinFile&) = delete;
-
   // Absent on first use.
   const std::optional<Pin>& pin() const { return pin_; }
   const std::string& path() const { return path_; }
@@ -68,10 +65,10 @@ class PinFile {
   absl::Status Store(const Pin& pin);
 
  private:
-  PinFile(std::string path, int lock) : path_(std::move(path)), lock_(lock) {}
+  PinFile(std::string path, FileLock lock) : path_(std::move(path)), lock_(std::move(lock)) {}
 
   const std::string path_;
-  const int lock_;
+  const FileLock lock_;
   std::optional<Pin> pin_;
 };
 

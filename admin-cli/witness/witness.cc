@@ -1,10 +1,6 @@
 #include "admin-cli/witness/witness.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -27,17 +23,6 @@ constexpr int kDirectoryMode = 0700;
 constexpr int kSecretMode = 0600;
 constexpr size_t kMaxStateBytes = audit::kMaxNoteBytes + 1'024;
 constexpr int kInternalError = 500;
-
-// Held until the descriptor is closed.
-absl::StatusOr<int> Lock(const std::string& directory) {
-  const std::string path = absl::StrCat(directory, audit::AsAbsl(kLockFile));
-  const int lock = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, kSecretMode);
-  if (lock < 0) return absl::ErrnoToStatus(errno, path);
-  if (flock(lock, LOCK_EX | LOCK_NB) == 0) return lock;
-  close(lock);
-  return absl::FailedPreconditionError(
-      absl::StrCat("another witness serves from ", directory, "; two would cosign two histories"));
-}
 
 absl::Status MakeKey(const std::string& path, const std::string& name,
                      const Witness::Surroundings& around) {
@@ -93,7 +78,11 @@ absl::StatusOr<std::unique_ptr<Witness>> Witness::Open(const Options& options,
                                                        const Surroundings& surroundings) {
   TV_RETURN_IF_ERROR(surroundings.fs.CreateDirectory(options.directory, kDirectoryMode));
   TV_RETURN_IF_ERROR(surroundings.fs.SyncDirectory(ParentOf(options.directory)));
-  TV_ASSIGN_OR_RETURN(const int lock, Lock(options.directory));
+  TV_ASSIGN_OR_RETURN(
+      FileLock lock,
+      FileLock::Try(absl::StrCat(options.directory, audit::AsAbsl(kLockFile)), kSecretMode,
+                    absl::StrCat("another witness serves from ", options.directory,
+                                 "; two would cosign two histories")));
   const std::string key_path = absl::StrCat(options.directory, audit::AsAbsl(kKeyFile));
   auto loaded = LoadKey(key_path, surroundings);
   // Only where there certainly is none: a key that cannot be read now is not replaced.
@@ -105,12 +94,9 @@ absl::StatusOr<std::unique_ptr<Witness>> Witness::Open(const Options& options,
             : MakeKey(key_path, options.name, surroundings);
     loaded = made.ok() ? LoadKey(key_path, surroundings) : absl::StatusOr<LoadedKey>(made);
   }
-  if (!loaded.ok()) {
-    close(lock);
-    return loaded.status();
-  }
-  std::unique_ptr<Witness> witness(
-      new Witness(surroundings, lock, std::move(loaded->key), std::move(loaded->secret)));
+  TV_RETURN_IF_ERROR(loaded.status());
+  std::unique_ptr<Witness> witness(new Witness(surroundings, std::move(lock),
+                                               std::move(loaded->key), std::move(loaded->secret)));
   if (!options.name.empty() && options.name != witness->key_.name()) {
     return absl::InvalidArgumentError(
         absl::StrCat("the witness in ", options.directory, " is called ", witness->key_.name()));
@@ -120,8 +106,6 @@ absl::StatusOr<std::unique_ptr<Witness>> Witness::Open(const Options& options,
   }
   return witness;
 }
-
-Witness::~Witness() { close(lock_); }
 
 absl::Status Witness::AddLog(const std::string& directory, const audit::VerifierKey& key) {
   if (key.type() != audit::KeyType::kEd25519) {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "admin-cli/file_lock.h"
 #include "audit/merkle.h"
 #include "audit/note.h"
 #include "vault/base/clock.h"
@@ -49,9 +50,6 @@ class Witness {
   // a log's key is not the one it had), DATA_LOSS (key or state damaged), file errors.
   static absl::StatusOr<std::unique_ptr<Witness>> Open(const Options& options,
                                                        const Surroundings& surroundings);
-  ~Witness();
-  Witness(const Witness&) = delete;
-  Witness& operator=(const Witness&) = delete;
 
   const audit::VerifierKey& key() const { return key_; }
 
@@ -71,12 +69,16 @@ class Witness {
     bool unknown = false;  // what is on disk, after a write that failed
   };
 
-  Witness(const Surroundings& surroundings, int lock, audit::VerifierKey key, WipedBuffer secret)
-      : around_(surroundings), lock_(lock), key_(std::move(key)), secret_(std::move(secret)) {}
+  Witness(const Surroundings& surroundings, FileLock lock, audit::VerifierKey key,
+          WipedBuffer secret)
+      : around_(surroundings),
+        lock_(std::move(lock)),
+        key_(std::move(key)),
+        secret_(std::move(secret)) {}
   absl::Status AddLog(const std::string& directory, const audit::VerifierKey& key);
 
   const Surroundings around_;
-  const int lock_;
+  const FileLock lock_;
   const audit::VerifierKey key_;
   const WipedBuffer secret_;
   std::mutex mu_;                    // guards logs_; held from a decision until it is durable

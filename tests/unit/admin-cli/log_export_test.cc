@@ -15,6 +15,8 @@ namespace {
 
 using televault::testing::HasReason;
 using televault::testing::IsOk;
+using televault::testing::StatusIs;
+using ::testing::HasSubstr;
 
 std::set<std::string> NamesIn(const std::string& directory) {
   std::set<std::string> found;
@@ -79,6 +81,24 @@ TEST(LogExportTest, APowerCutAtAnyStepLeavesAnExportThatHoldsAndGoesOn) {
     if (whole && step % 2 == 1) break;  // the longer of the two
   }
   EXPECT_EQ(sizes, (std::set<uint64_t>{0, kBefore, kAfter}));
+}
+
+// The partial bundle of the one went with the cleaning up of the other.
+TEST(LogExportTest, TwoDoNotExportToOneDirectoryAtATime) {
+  Harness harness;
+  FakeLog log(1);
+  log.Grow(300);
+  {
+    TV_ASSERT_OK_AND_ASSIGN(const auto first,
+                            LogExporter::Open(PosixFileSystem(), harness.directory, log.key()));
+    ASSERT_THAT(first->Append(AsBytes(log.leaves()[0])), IsOk());
+    EXPECT_THAT(ExportTo(harness.directory, log, 300),
+                StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("another export")));
+    EXPECT_THAT(first->Finish(log.Checkpoint(1)), IsOk());
+  }
+  EXPECT_THAT(ExportTo(harness.directory, log, 300), IsOk());
+  EXPECT_TRUE(std::filesystem::exists(harness.directory + "/.lock"));
+  EXPECT_THAT(Verify(harness.directory, log).status, IsOk());
 }
 
 TEST(LogExportTest, LeavesThatDoNotGiveTheSignedRootAreNotPublished) {
