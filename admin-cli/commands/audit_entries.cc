@@ -91,6 +91,14 @@ const std::vector<ListColumn>& EntryColumns() {
   return columns;
 }
 
+absl::Status ReadThrough(const std::function<absl::Status(bool& progress)>& read) {
+  for (;;) {
+    bool progress = false;
+    const absl::Status status = read(progress);
+    if (!progress || !absl::IsDeadlineExceeded(status)) return status;
+  }
+}
+
 void PrintEntry(Context& context, const v1::IndexedEntry& entry) {
   const Json object = EntryJson(entry);
   if (context.format() == OutputFormat::kTable) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,12 @@ Json EntryJson(const v1::IndexedEntry& entry);
 const std::vector<ListColumn>& EntryColumns();
 // Of such an object: refusals stand out, events do not.
 Tone EntryTone(const Json& entry);
+
+// Reads a stream that may take more than one call: the vault ends each after an hour, and --timeout
+// may do so before. `read` reads as far as one call gets, from where the last one ended, and sets
+// `progress` where that brought anything. It is repeated while calls run out of time
+// (DEADLINE_EXCEEDED) and make progress; each is an entry of its own.
+absl::Status ReadThrough(const std::function<absl::Status(bool& progress)>& read);
 
 // A sentence on a terminal, one JSON object a line elsewhere.
 void PrintEntry(Context& context, const v1::IndexedEntry& entry);

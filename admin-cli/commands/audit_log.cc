@@ -25,7 +25,7 @@
 namespace televault::cli {
 namespace {
 
-// Half an hour of leaves; a longer log is exported in steps, which is what export does anyway.
+// Of one call: a log that does not pass within it takes several.
 constexpr client::milliseconds kExportTimeout{30 * 60'000};
 
 struct VerifyArgs {
@@ -151,18 +151,18 @@ absl::StatusOr<ExitCode> VerifyDirectory(Context& context, const VerifyArgs& arg
   return ExitCode::kOk;
 }
 
-// Hands every leaf from `first` on to `take`; answers the checkpoint that covers them.
-absl::StatusOr<std::string> Export(
-    Context& context, uint64_t first, bool cosigned,
-    const std::function<absl::Status(std::span<const uint8_t>)>& take) {
+using TakeLeaf = std::function<absl::Status(std::span<const uint8_t>)>;
+
+// Hands the leaves that one call brings to `take` and counts `next` on. `checkpoint` gets the one
+// that covers them; a stream that ends in order without it was cut.
+absl::Status ExportOnce(Context& context, bool cosigned, const TakeLeaf& take, uint64_t& next,
+                        std::string& checkpoint) {
   TV_ASSIGN_OR_RETURN(client::Vault* const vault, context.Connect());
   v1::ExportLeavesRequest request;
-  request.set_first_index(first);
+  request.set_first_index(next);
   request.set_cosigned(cosigned);
   client::Call call = context.NewCall(kExportTimeout);
   TV_ASSIGN_OR_RETURN(const auto stream, vault->ExportLeaves(request, call));
-  uint64_t next = first;
-  std::string checkpoint;
   v1::ExportLeavesResponse part;
   for (;;) {
     TV_ASSIGN_OR_RETURN(const bool more, stream->Next(part));
@@ -176,7 +176,24 @@ absl::StatusOr<std::string> Export(
     }
     if (!part.checkpoint().empty()) checkpoint = part.checkpoint();
   }
-  if (checkpoint.empty()) return VerificationFailed("the export ended without a checkpoint");
+  if (!checkpoint.empty()) return absl::OkStatus();
+  if (next == request.first_index()) {
+    return VerificationFailed("the export ended without a checkpoint");
+  }
+  return absl::DeadlineExceededError("the vault ended the export before its last entry");
+}
+
+// Hands every leaf from `first` on to `take`; answers the checkpoint that covers them.
+absl::StatusOr<std::string> Export(Context& context, uint64_t first, bool cosigned,
+                                   const TakeLeaf& take) {
+  uint64_t next = first;
+  std::string checkpoint;
+  TV_RETURN_IF_ERROR(ReadThrough([&](bool& progress) {
+    const uint64_t before = next;
+    const absl::Status status = ExportOnce(context, cosigned, take, next, checkpoint);
+    progress = next > before;
+    return status;
+  }));
   context.Observe(checkpoint);
   return checkpoint;
 }

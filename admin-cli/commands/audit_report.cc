@@ -10,6 +10,7 @@
 namespace televault::cli {
 namespace {
 
+// Of one call.
 constexpr client::milliseconds kReportTimeout{30 * 60'000};
 
 struct ReportArgs {
@@ -79,6 +80,31 @@ Json ReportJson(const audit::TrailReport& report) {
   return object;
 }
 
+// Every entry that matches, over as many calls as that takes.
+absl::Status ReadEntries(Context& context, const v1::EntryFilter& filter,
+                         audit::ReportBuilder& builder) {
+  TV_ASSIGN_OR_RETURN(client::Vault* const vault, context.Connect());
+  v1::TailEntriesRequest request;
+  *request.mutable_filter() = filter;
+  request.set_stop_at_head(true);
+  return ReadThrough([&](bool& progress) -> absl::Status {
+    client::Call call = context.NewCall(kReportTimeout);
+    TV_ASSIGN_OR_RETURN(const auto stream, vault->TailEntries(request, call));
+    v1::TailEntriesResponse response;
+    for (;;) {
+      TV_ASSIGN_OR_RETURN(const bool more, stream->Next(response));
+      if (!more) return absl::OkStatus();
+      if (response.entry().has_entry()) {
+        builder.Add(response.entry().index(), response.entry().entry());
+      } else {
+        builder.AddUnreadable();
+      }
+      request.set_start_index(response.entry().index() + 1);
+      progress = true;
+    }
+  });
+}
+
 absl::StatusOr<ExitCode> RunReport(Context& context, const ReportArgs& args) {
   if (context.format() == OutputFormat::kCsv) {
     return absl::InvalidArgumentError(
@@ -87,23 +113,9 @@ absl::StatusOr<ExitCode> RunReport(Context& context, const ReportArgs& args) {
   FilterArgs filter;
   filter.since = args.since;
   filter.until = args.until;
-  v1::TailEntriesRequest request;
-  TV_ASSIGN_OR_RETURN(*request.mutable_filter(), ToFilter(filter));
-  request.set_stop_at_head(true);
-  TV_ASSIGN_OR_RETURN(client::Vault* const vault, context.Connect());
-  client::Call call = context.NewCall(kReportTimeout);
-  TV_ASSIGN_OR_RETURN(const auto stream, vault->TailEntries(request, call));
+  TV_ASSIGN_OR_RETURN(const v1::EntryFilter wanted, ToFilter(filter));
   audit::ReportBuilder builder;
-  v1::TailEntriesResponse response;
-  for (;;) {
-    TV_ASSIGN_OR_RETURN(const bool more, stream->Next(response));
-    if (!more) break;
-    if (response.entry().has_entry()) {
-      builder.Add(response.entry().index(), response.entry().entry());
-    } else {
-      builder.AddUnreadable();
-    }
-  }
+  TV_RETURN_IF_ERROR(ReadEntries(context, wanted, builder));
   const audit::TrailReport report = std::move(builder).Finish();
   switch (context.format()) {
     case OutputFormat::kTable:

@@ -147,5 +147,49 @@ TEST_F(VaultCommandsTest, AnExportOfAnotherHistoryIsNotJustAheadOfTheWitnesses) 
   EXPECT_EQ(Export({"--cosigned"}).code, 3);
 }
 
+// The end of a stream that took too long, as the vault says it and as it may seem.
+class CutStreamsTest : public VaultCommandsTest, public ::testing::WithParamInterface<bool> {
+ protected:
+  CutStreamsTest() {
+    vault_.per_stream = 6;  // so that kLeaves take four streams
+    if (GetParam()) vault_.cut = grpc::Status::OK;
+  }
+};
+
+TEST_P(CutStreamsTest, AnExportGoesOnWithinTheSameRun) {
+  const Outcome exported = Export();
+  EXPECT_EQ(exported.code, 0) << exported.err;
+  EXPECT_THAT(exported.out, HasSubstr("\"new_entries\": 20"));
+  EXPECT_EQ(vault_.streams, 4);
+  const Outcome verified = Run({"verify", "--dir", Path("log")});
+  EXPECT_EQ(verified.code, 0) << verified.err;
+}
+
+TEST_P(CutStreamsTest, AVerificationGoesOn) {
+  const Outcome verified = Run({"verify", "-o", "json"});
+  EXPECT_EQ(verified.code, 0) << verified.err;
+  EXPECT_THAT(verified.out, HasSubstr("\"entries\": 20"));
+}
+
+TEST_P(CutStreamsTest, AnExportThatGetsNoFurtherEnds) {
+  vault_.on_stream = [this](int stream) {
+    if (stream == 3) vault_.per_stream = 0;
+  };
+  EXPECT_NE(Export().code, 0);
+  EXPECT_EQ(vault_.streams, 3);
+}
+
+INSTANTIATE_TEST_SUITE_P(Ends, CutStreamsTest, ::testing::Bool());
+
+TEST_F(VaultCommandsTest, AReportGoesOnWhereItsStreamWasCut) {
+  vault_.per_stream = 6;
+  const Outcome report = Run({"report", "-o", "json"});
+  EXPECT_EQ(report.code, 0) << report.err;
+  EXPECT_THAT(report.out, HasSubstr("\"entries\": 20"));
+  for (uint64_t i = 0; i < kLeaves; ++i) {
+    EXPECT_THAT(report.out, HasSubstr("number." + std::to_string(i) + "\""));
+  }
+}
+
 }  // namespace
 }  // namespace televault::cli

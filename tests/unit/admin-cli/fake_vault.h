@@ -33,6 +33,9 @@ class FakeVault final : public v1::AuditService::Service {
   bool proves = true;  // that it only grew
   std::atomic<int> streams{0};
 
+  // Called when a stream begins, with its number from 1.
+  std::function<void(int stream)> on_stream = [](int) {};
+
   grpc::Status GetCheckpoint(grpc::ServerContext*, const v1::GetCheckpointRequest*,
                              v1::GetCheckpointResponse* response) override {
     response->set_checkpoint(log_.Checkpoint(size));
@@ -51,7 +54,7 @@ class FakeVault final : public v1::AuditService::Service {
   }
   grpc::Status ExportLeaves(grpc::ServerContext*, const v1::ExportLeavesRequest* in,
                             grpc::ServerWriter<v1::ExportLeavesResponse>* writer) override {
-    ++streams;
+    on_stream(++streams);
     const uint64_t end = in->cosigned() ? cosigned_size : Exported();
     if (in->first_index() > end) return {grpc::StatusCode::INVALID_ARGUMENT, "first_index"};
     for (uint64_t next = in->first_index(), sent = 0; next < end; ++next, ++sent) {
@@ -66,6 +69,21 @@ class FakeVault final : public v1::AuditService::Service {
     last.set_checkpoint(log_.Checkpoint(end));
     writer->Write(last);
     return grpc::Status::OK;
+  }
+
+  // Entries that say no more than their index; a tail that does not stop at the head is cut there.
+  grpc::Status TailEntries(grpc::ServerContext*, const v1::TailEntriesRequest* in,
+                           grpc::ServerWriter<v1::TailEntriesResponse>* writer) override {
+    on_stream(++streams);
+    for (uint64_t next = in->start_index(), sent = 0; next < size; ++next, ++sent) {
+      if (sent == per_stream) return cut;
+      v1::TailEntriesResponse part;
+      part.mutable_entry()->set_index(next);
+      part.mutable_entry()->mutable_entry()->set_kind(record::v1::ENTRY_KIND_EVENT);
+      part.mutable_entry()->mutable_entry()->set_method("number." + std::to_string(next));
+      writer->Write(part);
+    }
+    return in->stop_at_head() ? grpc::Status::OK : cut;
   }
 
  private:
