@@ -17,6 +17,7 @@
 namespace televault::audit {
 namespace {
 
+constexpr absl::Duration kTimeSlack = absl::Seconds(kTimeSlackSeconds);
 constexpr char kTruncatedDetail[] = "truncated";
 constexpr size_t kTextFields = 11;
 constexpr size_t kFieldOverhead = 8;  // tag and length
@@ -243,6 +244,8 @@ absl::Time ToTime(const google::protobuf::Timestamp& time) {
   return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
 }
 
+absl::Time TimeOf(const AuditEntry& entry) { return absl::FromUnixMicros(entry.time_us()); }
+
 bool IsTimestamp(const google::protobuf::Timestamp& time) {
   constexpr int64_t kYear1 = -62'135'596'800;
   constexpr int64_t kYear10000 = 253'402'300'800;
@@ -324,7 +327,7 @@ absl::Status CheckFilter(const v1::EntryFilter& filter) {
 }
 
 bool Matches(const v1::EntryFilter& filter, const AuditEntry& entry) {
-  const absl::Time time = absl::FromUnixMicros(entry.time_us());
+  const absl::Time time = TimeOf(entry);
   if (filter.has_since() && time < ToTime(filter.since())) return false;
   if (filter.has_until() && time >= ToTime(filter.until())) return false;
   if (!filter.method().empty() && filter.method() != entry.method() &&
@@ -337,6 +340,56 @@ bool Matches(const v1::EntryFilter& filter, const AuditEntry& entry) {
          (filter.verdict() == record::v1::VERDICT_UNSPECIFIED ||
           filter.verdict() == entry.verdict()) &&
          (filter.kind() == record::v1::ENTRY_KIND_UNSPECIFIED || filter.kind() == entry.kind());
+}
+
+bool EndsBefore(const v1::EntryFilter& filter, const AuditEntry& entry) {
+  return filter.has_since() && TimeOf(entry) < ToTime(filter.since()) - kTimeSlack;
+}
+
+absl::StatusOr<LeafSpan> SpanOf(const v1::EntryFilter& filter, uint64_t size, EntryOfLeaf read) {
+  // Bounds where the leaves end for which `before` certainly holds.
+  const auto bisect =
+      [&](uint64_t begin,
+          absl::FunctionRef<bool(const AuditEntry&)> before) -> absl::StatusOr<uint64_t> {
+    uint64_t end = size;
+    while (begin < end) {
+      const uint64_t middle = begin + (end - begin) / 2;
+      std::optional<AuditEntry> entry;
+      uint64_t at = middle;
+      for (; at < end && !entry.has_value(); ++at) {
+        auto found = read(at);
+        if (!found.ok()) return found.status();
+        entry = *std::move(found);
+      }
+      if (entry.has_value() && before(*entry)) {
+        begin = at;
+      } else {
+        end = middle;
+      }
+    }
+    return begin;
+  };
+  LeafSpan span{0, size};
+  if (filter.has_since()) {
+    const auto begin =
+        bisect(0, [&](const AuditEntry& entry) { return EndsBefore(filter, entry); });
+    if (!begin.ok()) return begin.status();
+    span.begin = *begin;
+  }
+  if (filter.has_until()) {
+    const auto end = bisect(span.begin, [&](const AuditEntry& entry) {
+      return TimeOf(entry) < ToTime(filter.until()) + kTimeSlack;
+    });
+    if (!end.ok()) return end.status();
+    span.end = *end;
+  }
+  // What says no time may belong to what stands before it.
+  for (; span.end < size; ++span.end) {
+    const auto entry = read(span.end);
+    if (!entry.ok()) return entry.status();
+    if (entry->has_value()) break;
+  }
+  return span;
 }
 
 }  // namespace televault::audit

@@ -1,10 +1,14 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 
 #include "televault/record/v1/audit.pb.h"
 #include "televault/v1/audit_service.pb.h"
@@ -45,5 +49,22 @@ std::string EscapedForTerminal(std::string_view text);
 absl::Status CheckFilter(const v1::EntryFilter& filter);
 // True where every member of `filter` that is set matches.
 bool Matches(const v1::EntryFilter& filter, const AuditEntry& entry);
+
+// How much earlier than one before it in the log an entry may be: it is stamped before it is
+// committed, and urgent ones overtake.
+inline constexpr int64_t kTimeSlackSeconds = 300;
+// True where neither `entry` nor any before it in the log can be as late as `filter.since`.
+bool EndsBefore(const v1::EntryFilter& filter, const AuditEntry& entry);
+
+// Leaves [begin, end) of the log.
+struct LeafSpan {
+  uint64_t begin = 0;
+  uint64_t end = 0;
+};
+// The entry of a leaf; nothing where it says none: a key, or an entry whose epoch was destroyed.
+using EntryOfLeaf = absl::FunctionRef<absl::StatusOr<std::optional<AuditEntry>>(uint64_t index)>;
+// Outside of it no entry of a log of `size` leaves can match the times of `filter`. Found by
+// bisection: reads few leaves, more where many in a row say nothing. Errors: those of `read`.
+absl::StatusOr<LeafSpan> SpanOf(const v1::EntryFilter& filter, uint64_t size, EntryOfLeaf read);
 
 }  // namespace televault::audit

@@ -71,6 +71,7 @@ absl::Status List(store::Journal& journal, EntryReader& entries, const LiteralHa
     for (uint64_t index = end; index-- > begin;) {
       ++scanned;
       TV_ASSIGN_OR_RETURN(const auto entry, entries.Open(LeafIndex(index), leaves[index - begin]));
+      if (entry.has_value() && audit::EndsBefore(request.filter(), *entry)) return absl::OkStatus();
       if (!entry.has_value() || !audit::Matches(request.filter(), *entry)) continue;
       if (!request.literal().empty() && !wanted.In(*entry)) continue;
       auto& out = *response.add_entries();
@@ -248,9 +249,16 @@ absl::Status AuditServiceImpl::Tail(Call& call, const v1::TailEntriesRequest& re
   const auto slot = slots_.Take(call.principal.accessor);
   absl::Status may = slot.status();
   if (may.ok()) may = audit::CheckFilter(request.filter());
+  const uint64_t size = log_.journal.Head().tree_size;
+  absl::StatusOr<audit::LeafSpan> span = audit::LeafSpan{};
+  if (may.ok()) {
+    span = audit::SpanOf(request.filter(), size,
+                         [&](uint64_t index) { return log_.entries.Read(LeafIndex(index)); });
+    may = span.status();
+  }
   if (!may.ok()) return serving_.front.Refuse(call, may);
-  const uint64_t head = log_.journal.Head().tree_size;
-  uint64_t next = std::min(request.start_index(), head);
+  const uint64_t head = span->end;
+  uint64_t next = std::max(std::min(request.start_index(), size), span->begin);
   Note(call, "from", next);
   if (request.stop_at_head()) Note(call, "to", head);
   TV_RETURN_IF_ERROR(serving_.front.Conclude(call, may).status());

@@ -213,5 +213,95 @@ TEST(EntryFilters, OnesThatCanMatchNothingAreRefused) {
   EXPECT_THAT(CheckFilter(filter), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
+// A log as its times, in minutes; -1: a leaf that says no time.
+class SpanTest : public ::testing::Test {
+ protected:
+  // Everything that matches lies in it; how many leaves were read is in reads_.
+  LeafSpan Span(const std::vector<int>& minutes, int since, int until) {
+    v1::EntryFilter filter;
+    if (since > 0) filter.mutable_since()->set_seconds(since * 60);
+    if (until > 0) filter.mutable_until()->set_seconds(until * 60);
+    reads_ = 0;
+    const auto entry_at = [&](uint64_t index) -> absl::StatusOr<std::optional<AuditEntry>> {
+      ++reads_;
+      if (minutes[index] < 0) return std::nullopt;
+      AuditEntry entry;
+      entry.set_time_us(int64_t{minutes[index]} * 60'000'000);
+      return entry;
+    };
+    const auto span = SpanOf(filter, minutes.size(), entry_at);
+    EXPECT_THAT(span, IsOk());
+    if (!span.ok()) return {};
+    for (uint64_t i = 0; i < minutes.size(); ++i) {
+      const auto entry = entry_at(i);
+      if (!entry->has_value() || !Matches(filter, **entry)) continue;
+      EXPECT_LE(span->begin, i) << since;
+      EXPECT_GT(span->end, i) << until;
+    }
+    reads_ -= minutes.size();
+    return *span;
+  }
+  size_t reads_ = 0;
+};
+
+TEST_F(SpanTest, IsFoundWithFewReads) {
+  std::vector<int> minutes;
+  for (int i = 0; i < 100'000; ++i) minutes.push_back(i);
+  LeafSpan span = Span(minutes, 90'000, 90'100);
+  EXPECT_EQ(span.begin, 90'000u - 5);
+  EXPECT_EQ(span.end, 90'100u + 5);
+  EXPECT_LT(reads_, 40u);
+  span = Span(minutes, 0, 0);
+  EXPECT_EQ(span.begin, 0u);
+  EXPECT_EQ(span.end, minutes.size());
+  EXPECT_EQ(reads_, 0u);
+  EXPECT_EQ(Span(minutes, 200'000, 0).begin, minutes.size());
+  EXPECT_EQ(Span(minutes, 0, 1).end, 6u);
+  EXPECT_EQ(Span({}, 5, 6).end, 0u);
+}
+
+// Stamped in one order, committed in another: none that matches is left out, at whatever place.
+TEST_F(SpanTest, HoldsWhatWasOvertakenWithinTheSlack) {
+  std::vector<int> minutes;
+  for (int i = 0; i < 200; ++i) {
+    minutes.push_back(100 + i + (i % 7 == 3 ? -3 : 0) + (i % 11 == 5 ? 2 : 0));
+    if (i % 5 == 0) minutes.push_back(-1);
+  }
+  for (int since = 90; since < 310; ++since) {
+    const LeafSpan span = Span(minutes, since, since + 8);
+    EXPECT_LE(span.end - span.begin, 50u) << since;
+  }
+}
+
+TEST_F(SpanTest, KeepsLeavesThatSayNoTimeWhereTheyMayBelong) {
+  EXPECT_EQ(Span({10, 20, -1, -1, -1, -1, 60, 70}, 50, 0).begin, 2u);
+  EXPECT_EQ(Span({10, 20, -1, -1, -1, 60, 70}, 0, 20).end, 5u);
+  const LeafSpan unknown = Span({-1, -1, -1, -1}, 50, 60);
+  EXPECT_EQ(unknown.begin, 0u);
+  EXPECT_EQ(unknown.end, 4u);
+  EXPECT_EQ(Span({-1, -1, -1, 20, 30}, 28, 0).begin, 4u);
+}
+
+TEST_F(SpanTest, AnErrorOfReadingIsPassedOn) {
+  v1::EntryFilter filter;
+  filter.mutable_since()->set_seconds(1);
+  EXPECT_THAT(SpanOf(filter, 3,
+                     [](uint64_t) -> absl::StatusOr<std::optional<AuditEntry>> {
+                       return absl::UnavailableError("sealed");
+                     }),
+              StatusIs(absl::StatusCode::kUnavailable));
+}
+
+TEST(EntryFilters, WhatEndsBeforeIsOlderByTheSlack) {
+  AuditEntry entry;
+  entry.set_time_us(1'000 * 1'000'000LL - 1);
+  v1::EntryFilter filter;
+  EXPECT_FALSE(EndsBefore(filter, entry));
+  filter.mutable_since()->set_seconds(1'000 + kTimeSlackSeconds);
+  EXPECT_TRUE(EndsBefore(filter, entry));
+  entry.set_time_us(1'000 * 1'000'000LL);
+  EXPECT_FALSE(EndsBefore(filter, entry));
+}
+
 }  // namespace
 }  // namespace televault::audit
