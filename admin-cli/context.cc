@@ -110,6 +110,10 @@ client::Call Context::NewCall(client::milliseconds usual) const {
   return call;
 }
 
+void Context::ForgetCompared() {
+  if (checkpoints_.size() > 1) checkpoints_.erase(checkpoints_.begin(), checkpoints_.end() - 1);
+}
+
 void Context::Observe(std::string_view checkpoint) {
   if (checkpoint.empty()) return;
   if (checkpoints_.size() == kMaxCheckpoints) checkpoints_.erase(checkpoints_.begin());

@@ -79,6 +79,9 @@ class Context {
   void Observe(std::string_view checkpoint);
   void Observe(const v1::AuditReceipt& receipt) { Observe(receipt.checkpoint()); }
   const std::vector<std::string>& checkpoints() const { return checkpoints_; }
+  // They hold: only the last one is compared again, so that a long tail does not ask for proofs of
+  // the same ones every hour.
+  void ForgetCompared();
 
   // What the command did must be reported as done, also where the history could not be compared for
   // a reason of this machine.

@@ -156,7 +156,9 @@ absl::Status CheckPins(Context& context) {
   if (context.checkpoints().empty()) return absl::OkStatus();
   const std::string origin = OriginOf(context.checkpoints().front());
   if (origin.empty()) return VerificationFailed("the vault sent a checkpoint without a log's name");
-  return CheckLog(context, *vault, origin, context.checkpoints());
+  TV_RETURN_IF_ERROR(CheckLog(context, *vault, origin, context.checkpoints()));
+  context.ForgetCompared();
+  return absl::OkStatus();
 }
 
 absl::Status CheckOrigin(const std::string& directory, const std::string& address,

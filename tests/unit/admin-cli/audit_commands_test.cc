@@ -48,6 +48,11 @@ class AuditCommandsTest : public ::testing::Test {
     return {code, out.str(), err.str()};
   }
   std::string Path(const std::string& name) const { return harness_.directory + "/" + name; }
+  void Pin(const FakeLog& log, uint64_t size) {
+    TV_ASSERT_OK_AND_ASSIGN(const auto file,
+                            PinFile::Open(Path("state/televault"), log.key().name()));
+    ASSERT_THAT(file->Store({log.key().Text(), log.Checkpoint(size)}), IsOk());
+  }
   std::string PinPath() const {
     return Path("state/televault/") + FileNameOf(log_.key().name(), ".pin");
   }
@@ -61,11 +66,6 @@ class OfflineVerifyTest : public AuditCommandsTest {
   void SetUp() override { ASSERT_THAT(ExportTo(Path("log"), log_, kLeaves), IsOk()); }
   Outcome Verify() {
     return Run({"verify", "--dir", Path("log"), "--key", log_.key().Text(), "-o", "json"});
-  }
-  void Pin(const FakeLog& log, uint64_t size) {
-    TV_ASSERT_OK_AND_ASSIGN(const auto file,
-                            PinFile::Open(Path("state/televault"), log.key().name()));
-    ASSERT_THAT(file->Store({log.key().Text(), log.Checkpoint(size)}), IsOk());
   }
 };
 
@@ -189,6 +189,32 @@ TEST_F(VaultCommandsTest, AReportGoesOnWhereItsStreamWasCut) {
   for (uint64_t i = 0; i < kLeaves; ++i) {
     EXPECT_THAT(report.out, HasSubstr("number." + std::to_string(i) + "\""));
   }
+}
+
+// A tail that was quiet for ten hours gave up: each hour's end counted as a failure.
+TEST_F(VaultCommandsTest, ATailOutlivesStreamsThatEndInOrder) {
+  vault_.cut = grpc::Status::OK;
+  vault_.on_stream = [this](int stream) {
+    if (stream == 13) vault_.cut = {grpc::StatusCode::PERMISSION_DENIED, "enough"};
+  };
+  EXPECT_EQ(Run({"tail", "-f", "-n", "0"}).code, 4);
+  EXPECT_EQ(vault_.streams, 13);
+}
+
+// Whoever follows ends the process, and with it the comparison at the end of the command.
+TEST_F(VaultCommandsTest, ATailHoldsTheLogAgainstThePinBeforeAndBehindEachStream) {
+  vault_.cut = grpc::Status::OK;
+  vault_.on_stream = [this](int stream) {
+    if (stream == 2) vault_.size = kLeaves / 2;
+    if (stream == 4) vault_.cut = {grpc::StatusCode::PERMISSION_DENIED, "enough"};
+  };
+  Outcome outcome = Run({"tail", "-f", "-n", "0"});
+  EXPECT_EQ(outcome.code, 3) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("rolled back"));
+  EXPECT_EQ(vault_.streams, 2);
+  outcome = Run({"tail", "-f", "-n", "0"});
+  EXPECT_EQ(outcome.code, 3) << outcome.err;
+  EXPECT_EQ(vault_.streams, 2);
 }
 
 }  // namespace
