@@ -436,6 +436,7 @@ absl::StatusOr<crypto::ExportedAuditKeys> ReadKeyFile(const std::string& path) {
 }
 
 // Reads what it is given: whether the log is whole is for `audit verify` to say.
+// VERIFICATION_FAILED, after all that can be read, where an entry has lost the leaf of its key.
 absl::StatusOr<ExitCode> RunDecrypt(Context& context, const DecryptArgs& args) {
   TV_ASSIGN_OR_RETURN(const v1::EntryFilter filter, ToFilter(args.filter));
   TV_RETURN_IF_ERROR(audit::CheckFilter(filter));
@@ -445,14 +446,19 @@ absl::StatusOr<ExitCode> RunDecrypt(Context& context, const DecryptArgs& args) {
   TV_ASSIGN_OR_RETURN(const audit::Checkpoint checkpoint, audit::ReadUnverified(note));
   crypto::AuditOpener opener(keys.vault(), keys);
   uint64_t unreadable = 0;
+  uint64_t keyless = 0;
+  uint64_t first_keyless = 0;
   for (uint64_t first = 0; first < checkpoint.size; first += audit::kTileWidth) {
     TV_ASSIGN_OR_RETURN(const std::vector<std::string> leaves,
                         ReadExportedLeaves(args.directory, first, checkpoint.size));
     for (size_t i = 0; i < leaves.size(); ++i) {
       const auto opened = opener.OpenLeaf(televault::AsBytes(leaves[i]));
-      if (ReasonOf(opened.status()) == reason::kExpired ||
-          absl::IsFailedPrecondition(opened.status())) {
+      if (ReasonOf(opened.status()) == reason::kExpired) {
         ++unreadable;
+        continue;
+      }
+      if (absl::IsFailedPrecondition(opened.status())) {
+        if (keyless++ == 0) first_keyless = first + i;
         continue;
       }
       if (!opened.ok()) {
@@ -471,6 +477,13 @@ absl::StatusOr<ExitCode> RunDecrypt(Context& context, const DecryptArgs& args) {
   }
   if (unreadable > 0) {
     context.Note(absl::StrCat(unreadable, " leaves are sealed to audit epochs without a key here"));
+  }
+  // The vault commits the leaf with a key before any entry under it.
+  if (keyless > 0) {
+    return VerificationFailed(absl::StrCat(
+        keyless, " entries cannot be read, the first of them ", first_keyless,
+        ": its key leaf is not before it. Verify the export: `televault audit verify --dir ",
+        args.directory, "`"));
   }
   return ExitCode::kOk;
 }

@@ -19,8 +19,9 @@ namespace {
 static_assert(audit::kKeyLeafBodyBytes == kKeyBytes + crypto_box_SEALBYTES);
 static_assert(audit::kMaxLeafBytes == limits::kMaxAuditLeafBytes);
 
-// Entry keys that were read are kept open; beyond that many they are opened again from their key
-// leaf.
+// Entry keys that were read are kept open, the last half of that many at least; others are opened
+// again from their key leaf. Entries follow their key closely: who reads the log from the front
+// needs no other.
 constexpr size_t kMaxOpenEntryKeys = 4'096;
 
 constexpr int64_t kMicrosPerHour = kMicrosPerDay / 24;
@@ -126,34 +127,49 @@ absl::StatusOr<SecretBytes> AuditOpener::OpenKeyLeaf(Bytes body) const {
   return absl::DataLossError("does not open");
 }
 
+const SecretBytes* AuditOpener::FindLocked(const std::array<uint8_t, 16>& key_id) const {
+  for (const Keys* const keys : {&keys_, &older_}) {
+    if (const auto found = keys->find(key_id); found != keys->end()) return &found->second;
+  }
+  return nullptr;
+}
+
+void AuditOpener::KeepLocked(const std::array<uint8_t, 16>& key_id, SecretBytes key) {
+  if (keys_.size() >= kMaxOpenEntryKeys / 2) {
+    older_ = std::move(keys_);
+    keys_.clear();
+  }
+  keys_.emplace(key_id, std::move(key));
+}
+
 absl::StatusOr<AuditOpener::Opened> AuditOpener::OpenLeaf(Bytes leaf) {
   TV_ASSIGN_OR_RETURN(const audit::LeafView view, audit::ParseLeaf(leaf));
   const std::lock_guard lock(mu_);
-  auto known = keys_.find(view.key_id);
   if (view.type == audit::LeafType::kKey) {
-    if (known == keys_.end()) {
+    if (FindLocked(view.key_id) == nullptr) {
       TV_ASSIGN_OR_RETURN(SecretBytes key, OpenKeyLeaf(view.body));
-      if (keys_.size() >= kMaxOpenEntryKeys) keys_.clear();
-      known = keys_.emplace(view.key_id, std::move(key)).first;
+      KeepLocked(view.key_id, std::move(key));
     }
-    if (known->second.empty()) return Destroyed();
+    if (FindLocked(view.key_id)->empty()) return Destroyed();
     return Opened{LeafKind::kKey, {}};
   }
   // A vault that was sealed reads nothing, even before what is open here was forgotten.
   TV_RETURN_IF_ERROR(epochs_.CheckUnsealed());
-  if (known == keys_.end()) {
+  const SecretBytes* const known = FindLocked(view.key_id);
+  if (known == nullptr) {
     return absl::FailedPreconditionError("the key leaf of this entry was not read yet");
   }
-  if (known->second.empty()) return Destroyed();
+  if (known->empty()) return Destroyed();
   const std::string header = audit::LeafHeader(audit::LeafType::kEntry, view.key_id);
   TV_ASSIGN_OR_RETURN(const WipedBuffer plain,
-                      Open(known->second, Use::kAuditEntry, AsBytes(header), view.body, vault_));
+                      Open(*known, Use::kAuditEntry, AsBytes(header), view.body, vault_));
   return Opened{LeafKind::kEntry, std::string(AsText(plain))};
 }
 
 void AuditOpener::Forget() {
   const std::lock_guard lock(mu_);
   keys_.clear();
+  older_.clear();
 }
 
 }  // namespace televault::crypto

@@ -84,9 +84,14 @@ class AuditOpener {
 
   const VaultId vault_;
   const AuditEpochKeys& epochs_;
-  std::mutex mu_;  // guards keys_
   // Empty: the epoch was destroyed. So its entries are not looked for again and again.
-  std::map<std::array<uint8_t, 16>, SecretBytes> keys_;
+  using Keys = std::map<std::array<uint8_t, 16>, SecretBytes>;
+  const SecretBytes* FindLocked(const std::array<uint8_t, 16>& key_id) const;
+  void KeepLocked(const std::array<uint8_t, 16>& key_id, SecretBytes key);
+
+  std::mutex mu_;  // guards all below
+  Keys keys_;
+  Keys older_;  // what keys_ held when it was last full
 };
 
 }  // namespace televault::crypto

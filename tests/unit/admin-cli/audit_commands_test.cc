@@ -1,12 +1,17 @@
 // `televault audit …` against a vault that answers as the test says, and without one.
 #include <fstream>
+#include <iterator>
 
 #include "admin-cli/app.h"
 #include "admin-cli/pin_store.h"
 #include "audit/leaf.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/seeded_random.h"
 #include "tests/unit/admin-cli/cli_harness.h"
 #include "tests/unit/admin-cli/fake_vault.h"
 #include "tests/unit/admin-cli/log_fixture.h"
+#include "vault/crypto/audit_key_file.h"
+#include "vault/crypto/audit_sealer.h"
 
 namespace televault::cli {
 namespace {
@@ -99,6 +104,67 @@ TEST_F(OfflineVerifyTest, AnotherKeyThanThePinnedIsAFailedVerification) {
   const Outcome outcome = Verify();
   EXPECT_EQ(outcome.code, 3) << outcome.err;
   EXPECT_THAT(outcome.err, HasSubstr(other.key().Text()));
+}
+
+// An export of three hours, each under a key of its own, read with a key file.
+class DecryptTest : public AuditCommandsTest {
+ protected:
+  static constexpr char kKeyFile[] = "tests/golden/audit/audit-keys-v1.txt";
+
+  void SetUp() override {
+    std::ifstream file(kKeyFile);
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    TV_ASSERT_OK_AND_ASSIGN(const auto keys, crypto::ExportedAuditKeys::Parse(text));
+    const crypto::AuditEpochInfo epoch = keys.AuditEpochs().front();
+    crypto::AuditSealer sealer(keys.vault(), epoch.epoch, epoch.public_key, clock_, random_);
+    for (const char* const method : {"hour.one", "hour.two", "hour.three"}) {
+      record::v1::AuditEntry entry;
+      entry.set_method(method);
+      TV_ASSERT_OK_AND_ASSIGN(const auto leaves,
+                              sealer.SealEntry(AsBytes(entry.SerializeAsString())));
+      ASSERT_EQ(leaves.size(), 2u);
+      for (const crypto::SealedLeaf& leaf : leaves) leaves_.push_back(leaf.data);
+      clock_.Advance(std::chrono::hours(1));
+    }
+    // Of an epoch whose key is not in the file.
+    const crypto::AuditKeyRecipient nobody(random_);
+    sealer.UseEpoch(99, nobody.public_key());
+    TV_ASSERT_OK_AND_ASSIGN(const auto leaves, sealer.SealEntry(AsBytes("")));
+    for (const crypto::SealedLeaf& leaf : leaves) leaves_.push_back(leaf.data);
+  }
+  Outcome Decrypt() {
+    FakeLog log(1);
+    for (const std::string& leaf : leaves_) log.Add(leaf);
+    EXPECT_THAT(ExportTo(Path("log"), log, leaves_.size()), IsOk());
+    return Run({"decrypt", "--dir", Path("log"), "--key-file", kKeyFile, "-o", "jsonl"});
+  }
+
+  testing::FakeClock clock_;
+  testing::SeededRandom random_{4};
+  std::vector<std::string> leaves_;
+};
+
+TEST_F(DecryptTest, ReadsWhatTheKeysAreForAndCountsTheRest) {
+  const Outcome outcome = Decrypt();
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  for (const char* const method : {"hour.one", "hour.two", "hour.three"}) {
+    EXPECT_THAT(outcome.out, HasSubstr(method));
+  }
+  EXPECT_THAT(outcome.err, HasSubstr("2 leaves are sealed to audit epochs without a key"));
+}
+
+// Whoever cut out a key leaf made its entries look like those of an epoch without a key here.
+TEST_F(DecryptTest, AnEntryWhoseKeyLeafWasCutOutIsAFailedVerification) {
+  leaves_.erase(leaves_.begin() + 2);
+  const Outcome outcome = Decrypt();
+  EXPECT_EQ(outcome.code, 3) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("hour.one"));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("hour.two")));
+  EXPECT_THAT(outcome.out, HasSubstr("hour.three"));
+  EXPECT_THAT(outcome.err, HasSubstr("1 entries cannot be read, the first of them 2"));
+  EXPECT_THAT(outcome.err, HasSubstr("its key leaf is not before it"));
+  EXPECT_THAT(outcome.err, HasSubstr("audit verify --dir"));
+  EXPECT_THAT(outcome.err, HasSubstr("2 leaves are sealed"));
 }
 
 class VaultCommandsTest : public AuditCommandsTest {

@@ -77,6 +77,24 @@ TEST_F(AuditSealerTest, EntriesOfAShreddedEpochStayClosed) {
   EXPECT_EQ(opened.entry, "new");
 }
 
+// At every so many keys all were forgotten: an entry that was overtaken by the leaf of the next
+// key, as at each full hour, could not be opened then.
+TEST_F(AuditSealerTest, AnEntryBehindTheNextKeyOpensHoweverManyKeysWereBefore) {
+  AuditSealer sealer = Sealer();
+  AuditOpener opener(kVault, *keyring_);
+  std::string overtaken;
+  for (int key = 0; key < 5'000; ++key) {
+    TV_ASSERT_OK_AND_ASSIGN(const auto leaves, sealer.SealEntry(AsBytes("entry")));
+    ASSERT_THAT(leaves, SizeIs(2));
+    ASSERT_THAT(opener.OpenLeaf(AsBytes(leaves[0].data)), IsOk());
+    if (key > 0) {
+      ASSERT_THAT(opener.OpenLeaf(AsBytes(overtaken)), IsOk()) << key;
+    }
+    overtaken = leaves[1].data;
+    sealer.KeyLeafLost();
+  }
+}
+
 TEST_F(AuditSealerTest, AChangedLeafOrAnotherKeyNameDoesNotOpen) {
   AuditSealer sealer = Sealer();
   TV_ASSERT_OK_AND_ASSIGN(const auto leaves, sealer.SealEntry(AsBytes("entry")));
