@@ -229,7 +229,9 @@ absl::StatusOr<ExitCode> RunShow(Context& context, const IndexArgs& args) {
     }
     EmitObject(context, EntryJson(response.entry()));
   }
-  context.Note("The log holds this entry: its proof was verified.");
+  context.Note(
+      "The log holds the sealed leaf of this entry: its proof was verified. What the entry says is "
+      "the vault's word; `televault audit decrypt` reads it out of an exported leaf.");
   return ExitCode::kOk;
 }
 
@@ -264,7 +266,8 @@ void AddAudit(CLI::App& root, Choice& choice) {
   AddVerb(*noun, choice, "list", "Entries, newest first", &DeclareList, &RunList);
   AddVerb(*noun, choice, "search", "Entries of queries that held a value, which is nowhere kept",
           &DeclareSearch, &RunSearch);
-  AddVerb(*noun, choice, "show", "One entry, with its proof verified", &DeclareIndex, &RunShow);
+  AddVerb(*noun, choice, "show", "One entry, with the proof of its sealed leaf verified",
+          &DeclareIndex, &RunShow);
   AddVerb(*noun, choice, "tail", "Newest entries as sentences; -f goes on", &DeclareTail, &RunTail);
   AddVerb(*noun, choice, "proof", "Proof that the log holds an entry", &DeclareProof, &RunProof);
   AddAuditReport(*noun, choice);

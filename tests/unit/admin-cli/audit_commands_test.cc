@@ -257,6 +257,16 @@ TEST_F(VaultCommandsTest, AReportGoesOnWhereItsStreamWasCut) {
   }
 }
 
+// The proof is one of the sealed leaf; the text beside it was called proved, too.
+TEST_F(VaultCommandsTest, ShowSaysWhatIsProvedAndWhatTheVaultSays) {
+  const Outcome shown = Run({"show", "3"});
+  EXPECT_EQ(shown.code, 0) << shown.err;
+  EXPECT_THAT(shown.out, HasSubstr("made.up"));
+  EXPECT_THAT(shown.err, HasSubstr("holds the sealed leaf of this entry"));
+  EXPECT_THAT(shown.err, HasSubstr("vault's word"));
+  EXPECT_THAT(shown.err, HasSubstr("audit decrypt"));
+}
+
 // A tail that was quiet for ten hours gave up: each hour's end counted as a failure.
 TEST_F(VaultCommandsTest, ATailOutlivesStreamsThatEndInOrder) {
   vault_.cut = grpc::Status::OK;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "audit/proof_file.h"
 #include "televault/v1/audit_service.grpc.pb.h"
 #include "tests/unit/admin-cli/log_fixture.h"
 
@@ -50,6 +51,17 @@ class FakeVault final : public v1::AuditService::Service {
     for (const audit::Hash& hash : log_.Consistency(in->old_size(), in->new_size())) {
       response->add_hashes(hash.data(), hash.size());
     }
+    return grpc::Status::OK;
+  }
+  grpc::Status GetEntry(grpc::ServerContext*, const v1::GetEntryRequest* in,
+                        v1::GetEntryResponse* response) override {
+    response->mutable_entry()->set_index(in->index());
+    response->mutable_entry()->mutable_entry()->set_method("made.up");
+    response->set_leaf(log_.leaves()[in->index()]);
+    response->set_proof(audit::FormatProofFile({.index = in->index(),
+                                                .hashes = log_.Inclusion(in->index(), size),
+                                                .extra = std::nullopt,
+                                                .checkpoint = log_.Checkpoint(size)}));
     return grpc::Status::OK;
   }
   grpc::Status ExportLeaves(grpc::ServerContext*, const v1::ExportLeavesRequest* in,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <sodium.h>
 #include <string>
 #include <vector>
@@ -47,19 +48,26 @@ class FakeLog {
     return signature.ok() ? audit::Note{text, {*signature}}.Text() : "";
   }
   std::vector<audit::Hash> Consistency(uint64_t old_size, uint64_t new_size) const {
-    const auto reader = [this](uint32_t level, uint64_t index) -> absl::StatusOr<audit::Hash> {
+    const auto proof = audit::ConsistencyProof(old_size, new_size, Subtrees());
+    EXPECT_TRUE(proof.ok()) << proof.status();
+    return proof.ok() ? *proof : std::vector<audit::Hash>();
+  }
+  std::vector<audit::Hash> Inclusion(uint64_t index, uint64_t size) const {
+    const auto proof = audit::InclusionProof(index, size, Subtrees());
+    EXPECT_TRUE(proof.ok()) << proof.status();
+    return proof.ok() ? *proof : std::vector<audit::Hash>();
+  }
+
+ private:
+  std::function<absl::StatusOr<audit::Hash>(uint32_t level, uint64_t index)> Subtrees() const {
+    return [this](uint32_t level, uint64_t index) -> absl::StatusOr<audit::Hash> {
       std::vector<audit::Hash> hashes;
       for (uint64_t i = index << level; i < (index + 1) << level; ++i) {
         hashes.push_back(audit::LeafHash(AsBytes(leaves_[i])));
       }
       return audit::CompleteRoot(hashes);
     };
-    const auto proof = audit::ConsistencyProof(old_size, new_size, reader);
-    EXPECT_TRUE(proof.ok()) << proof.status();
-    return proof.ok() ? *proof : std::vector<audit::Hash>();
   }
-
- private:
   audit::VerifierKey MakeKey(uint8_t seed_byte, const std::string& origin) {
     EXPECT_GE(sodium_init(), 0);
     std::array<uint8_t, crypto_sign_SEEDBYTES> seed{};
