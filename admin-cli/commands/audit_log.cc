@@ -282,7 +282,7 @@ absl::StatusOr<ExitCode> VerifyOnline(Context& context, const VerifyArgs& args) 
   const audit::VerifierKey& key = log.key;
   TV_ASSIGN_OR_RETURN(const auto pinned, PinnedHead(key));
   std::optional<audit::TreeHead> head;
-  // What witnesses cosigned is older than the pin; the two are compared when the command ends.
+  // What witnesses cosigned is older than the pin; the two are compared by CheckPins.
   if (pinned.has_value() && !policy.has_value()) head = pinned->Head();
   audit::LeafStreamVerifier verifier(head);
   uint64_t bytes = 0;
@@ -298,6 +298,8 @@ absl::StatusOr<ExitCode> VerifyOnline(Context& context, const VerifyArgs& args) 
   if (const absl::Status status = verifier.Finish(*checkpoint); !status.ok()) {
     return VerificationFailed(status);
   }
+  // Here and not only when the command ends: what is printed below is read as the result.
+  TV_RETURN_IF_ERROR(CheckPins(context));
   Json result{{"origin", checkpoint->origin},
               {"verified", true},
               {"entries", checkpoint->size},
@@ -305,7 +307,6 @@ absl::StatusOr<ExitCode> VerifyOnline(Context& context, const VerifyArgs& args) 
               {"extends_pin", pinned.has_value()}};
   if (policy.has_value()) {
     TV_ASSIGN_OR_RETURN(result["cosigned_by"], CheckWitnesses(note, *policy, key));
-    TV_RETURN_IF_ERROR(CheckPins(context));
   }
   EmitObject(context, result);
   return ExitCode::kOk;

@@ -257,6 +257,18 @@ TEST_F(VaultCommandsTest, AReportGoesOnWhereItsStreamWasCut) {
   }
 }
 
+// The checkpoint that came with the leaves was held against the pin after the verdict was printed.
+TEST_F(VaultCommandsTest, AVerificationSaysNothingBeforeThePinHolds) {
+  vault_.size = 10;
+  vault_.exported_size = kLeaves;
+  vault_.proves = false;
+  const Outcome verified = Run({"verify", "-o", "json"});
+  EXPECT_NE(verified.code, 0);
+  EXPECT_EQ(verified.out, "");
+  vault_.proves = true;
+  EXPECT_EQ(Run({"verify"}).code, 0);
+}
+
 // The proof is one of the sealed leaf; the text beside it was called proved, too.
 TEST_F(VaultCommandsTest, ShowSaysWhatIsProvedAndWhatTheVaultSays) {
   const Outcome shown = Run({"show", "3"});
