@@ -12,10 +12,11 @@ namespace {
 using ::televault::testing::IsOk;
 using ::televault::testing::StatusIs;
 using testing::NamedKey;
+using testing::Vector;
 using testing::Vectors;
 
 TEST(Checkpoints, PublishedLogOfFifteenEntriesIsSignedByteForByte) {
-  const auto& v = Vectors()["tessera_log"];
+  const Vector v = Vectors()["tessera_log"];
   const VerifierKey key = VerifierKey::Parse(v["vkey"].get<std::string>()).value();
   const std::string skey = v["skey_published_for_tests"];
   const std::string id = "+33d7b496+";  // base64 may hold '+' itself
@@ -37,7 +38,7 @@ TEST(Checkpoints, PublishedLogOfFifteenEntriesIsSignedByteForByte) {
 }
 
 TEST(Checkpoints, PublishedUpdateFromFiveToEightIsConsistent) {
-  const auto& v = Vectors()["witness_update_5_8"];
+  const Vector v = Vectors()["witness_update_5_8"];
   const VerifierKey key = VerifierKey::Parse(v["vkey"].get<std::string>()).value();
   const auto older = OpenCheckpoint(v["old"].get<std::string>(), key);
   const auto newer = OpenCheckpoint(v["new"].get<std::string>(), key);

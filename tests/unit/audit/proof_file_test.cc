@@ -13,6 +13,7 @@ namespace {
 
 using ::televault::testing::IsOk;
 using ::televault::testing::StatusIs;
+using testing::Vector;
 using testing::Vectors;
 
 TEST(ProofFiles, PublishedOnesAreWrittenAndReadByteForByte) {
@@ -29,7 +30,7 @@ TEST(ProofFiles, PublishedOnesAreWrittenAndReadByteForByte) {
 }
 
 TEST(ProofFiles, PublishedMalformedOnesAreRefused) {
-  const auto& rejects = Vectors()["tlog_proof_marshal"]["reject"];
+  const Vector rejects = Vectors()["tlog_proof_marshal"]["reject"];
   ASSERT_EQ(rejects.size(), 5u);
   for (const auto& v : rejects) {
     EXPECT_THAT(ParseProofFile(v.get<std::string>()), StatusIs(absl::StatusCode::kInvalidArgument))

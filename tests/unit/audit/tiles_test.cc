@@ -6,6 +6,7 @@
 #include "audit/encoding.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/audit/vectors.h"
+#include "vault/base/check.h"
 
 namespace televault::audit {
 namespace {
@@ -13,6 +14,7 @@ namespace {
 using ::televault::testing::IsOk;
 using ::televault::testing::StatusIs;
 using testing::LeafHashes;
+using testing::Vector;
 using testing::Vectors;
 
 uint32_t Width(uint32_t partial) { return partial == 0 ? kTileWidth : partial; }
@@ -57,7 +59,7 @@ TEST(TilePaths, ArePublishedOnesInBothDirections) {
 }
 
 TEST(TilePaths, PublishedMalformedOnesAreRefused) {
-  const auto& rejects = Vectors()["layout"]["reject"];
+  const Vector rejects = Vectors()["layout"]["reject"];
   ASSERT_EQ(rejects.size(), 8u);
   for (const auto& v : rejects) {
     EXPECT_THAT(ParseTilePath("tile/" + v.get<std::string>()),
@@ -102,7 +104,7 @@ TEST(TilePaths, TheLargestIndexGoesThereAndBack) {
 }
 
 TEST(TileLayout, OfSeventyThousandLeavesIsThePublishedOne) {
-  const auto& v = Vectors()["layout"]["size_70000"];
+  const Vector v = Vectors()["layout"]["size_70000"];
   constexpr uint64_t kSize = 70'000;
   EXPECT_EQ(TileWidthAt(0, v["L0_full"].get<uint64_t>() - 1, kSize), kTileWidth);
   EXPECT_EQ(TileWidthAt(0, v["L0_full"], kSize), v["L0_partial"].get<uint32_t>());
@@ -154,7 +156,7 @@ TEST(TileLayout, GrowthNamesExactlyTheTilesThatDiffer) {
 }
 
 TEST(Tiles, PublishedTileAndBundleOfThreeEntriesMatch) {
-  const auto& v = Vectors()["tessera_log"];
+  const Vector v = Vectors()["tessera_log"];
   std::vector<Hash> hashes;
   std::vector<std::string> entries;
   for (size_t i = 0; i < 3; ++i) {
@@ -170,19 +172,37 @@ TEST(Tiles, PublishedTileAndBundleOfThreeEntriesMatch) {
   EXPECT_EQ(ParseTile(EncodeTile(hashes), 3).value(), hashes);
 }
 
-TEST(Tiles, PublishedMirrorOfThreeHundredRecordsMatches) {
-  const auto& v = Vectors()["sunlight_mirror_300"];
+// Leaves told as: ASCII "record <i>", i=0..299
+std::vector<Hash> DescribedLeaves(const std::string& words) {
+  constexpr std::string_view kNumber = "<i>";
+  constexpr std::string_view kRange = "i=0..";
+  const std::string pattern = testing::Quoted(words);
+  const size_t number = pattern.find(kNumber);
+  const size_t range = words.find(kRange);
+  TV_CHECK(number != std::string::npos && range != std::string::npos);
+  const uint64_t last = ParseDecimal(std::string_view(words).substr(range + kRange.size())).value();
   std::vector<Hash> leaves;
-  for (int i = 0; i < 300; ++i) leaves.push_back(LeafHash(AsBytes("record " + std::to_string(i))));
+  for (uint64_t i = 0; i <= last; ++i) {
+    std::string leaf = pattern;
+    leaf.replace(number, kNumber.size(), std::to_string(i));
+    leaves.push_back(LeafHash(AsBytes(leaf)));
+  }
+  return leaves;
+}
+
+TEST(Tiles, PublishedMirrorOfThreeHundredRecordsMatches) {
+  const Vector v = Vectors()["sunlight_mirror_300"];
+  const auto note = ParseNote(v["checkpoint_cosigned"].get<std::string>());
+  ASSERT_THAT(note, IsOk());
+  const auto checkpoint = ParseCheckpointBody(note->text);
+  ASSERT_THAT(checkpoint, IsOk());
   Published log;
-  log.Grow(leaves);
+  log.Grow(DescribedLeaves(v["leaf_i"]));
+  EXPECT_EQ(log.builder().Head(), checkpoint->Head());
   EXPECT_EQ(testing::ToHex(testing::Sha256(log.Read({0, 0}).value())), v["tile/0/000.sha256"]);
   EXPECT_EQ(testing::ToHex(testing::Sha256(log.Read({0, 1, 44}).value())),
             v["tile/0/001.p/44.sha256"]);
   EXPECT_EQ(testing::ToHex(AsBytes(log.Read({1, 0, 1}).value())), v["tile/1/000.p/1_hex"]);
-  const auto note = ParseNote(v["checkpoint_cosigned"].get<std::string>());
-  ASSERT_THAT(note, IsOk());
-  EXPECT_EQ(ParseCheckpointBody(note->text).value().root, log.builder().Root());
 }
 
 TEST(Tiles, AWrongLengthIsRefused) {

@@ -1,7 +1,6 @@
 #include "tests/unit/audit/vectors.h"
 
 #include <bit>
-#include <fstream>
 #include <sodium.h>
 
 #include "absl/strings/escaping.h"
@@ -10,15 +9,6 @@
 #include "vault/base/check.h"
 
 namespace televault::audit::testing {
-
-const nlohmann::json& Vectors() {
-  static const nlohmann::json vectors = [] {
-    std::ifstream file("tests/golden/audit/tlog.json");
-    TV_CHECK(file.good());
-    return nlohmann::json::parse(file);
-  }();
-  return vectors;
-}
 
 std::string Hex(std::string_view text) { return absl::HexStringToBytes(AsAbsl(text)); }
 
@@ -38,6 +28,13 @@ Hash Sha256(std::string_view bytes) {
   Hash hash;
   crypto_hash_sha256(hash.data(), AsBytes(bytes).data(), bytes.size());
   return hash;
+}
+
+std::string Quoted(std::string_view words) {
+  const size_t begin = words.find('"') + 1;
+  const size_t end = words.rfind('"');
+  TV_CHECK(begin != 0 && begin <= end);
+  return std::string(words.substr(begin, end - begin));
 }
 
 TestKey KeyFromSeed(std::string_view name, KeyType type, std::span<const uint8_t> seed) {

@@ -5,22 +5,24 @@
 #include <string_view>
 #include <vector>
 
-#include "nlohmann/json.hpp"
-
 #include "audit/checkpoint.h"
 #include "audit/merkle.h"
 #include "audit/note.h"
+#include "tests/support/published_vectors.h"
 
-// The published vectors (tests/golden/audit/tlog.json) and small helpers around them.
+// Small helpers around the published vectors.
 namespace televault::audit::testing {
 
-const nlohmann::json& Vectors();
+using televault::testing::Vector;
+using televault::testing::Vectors;
 
 std::string Hex(std::string_view text);
 std::string Base64Bytes(const std::string& text);
 Hash HexHash(const std::string& text);
 std::string ToHex(std::span<const uint8_t> bytes);
 Hash Sha256(std::string_view bytes);
+// What stands between the quotation marks of a vector that is told in words.
+std::string Quoted(std::string_view words);
 
 // An Ed25519 key pair with a name.
 struct TestKey {

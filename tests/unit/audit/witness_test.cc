@@ -13,6 +13,7 @@ namespace {
 using ::televault::testing::IsOk;
 using ::televault::testing::StatusIs;
 using ::testing::HasSubstr;
+using testing::Vector;
 using testing::Vectors;
 
 // A witness of one log: decides, then remembers, then cosigns.
@@ -44,7 +45,7 @@ class OneLogWitness {
 };
 
 TEST(Witness, AnswersTheElevenPublishedRequestsInOrder) {
-  const auto& v = Vectors()["witness_add_checkpoint"];
+  const Vector v = Vectors()["witness_add_checkpoint"];
   PublicKey public_key;
   const std::string bytes = testing::Hex(v["log_ed25519_pub_hex"].get<std::string>());
   std::copy(bytes.begin(), bytes.end(), public_key.begin());

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "tests/support/published_vectors.h"
 #include "tests/support/seeded_random.h"
 #include "tests/support/status_matchers.h"
 
@@ -24,10 +25,32 @@ std::array<uint8_t, kTokenSecretBytes> Secret(testing::SeededRandom& random) {
   return secret;
 }
 
-TEST(TokenTest, ChecksumDigitsMatchAPublishedTokenOfTheSameScheme) {
-  // GitHub's scheme: last six digits are the CRC-32 of the thirty before them.
-  const auto digits = ChecksumDigits("zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ");
-  EXPECT_EQ(std::string(digits.data(), digits.size()), "0mLq17");
+const auto* const kTokenVectorsAreRead =
+    ::testing::AddGlobalTestEnvironment(new testing::AllVectorsAreRead(
+        [](const std::string& section) { return section == "token_checksum"; }));
+
+// Another service's tokens of the same scheme: other lengths, the same rule.
+TEST(TokenTest, ChecksumDigitsMatchThePublishedToken) {
+  ASSERT_NE(kTokenVectorsAreRead, nullptr);
+  const testing::Vector v = testing::Vectors()["token_checksum"];
+  EXPECT_EQ(v["rule"],
+            std::string("last 6 = base62(CRC-32/IEEE(30-char body)), left-padded with 0; "
+                        "prefix not in the CRC"));
+  const std::string token = v["token"];
+  const size_t prefix = token.find('_') + 1;
+  const std::string body = token.substr(prefix, token.size() - prefix - kTokenChecksumDigits);
+  ASSERT_EQ(body.size(), 30u);
+  const auto digits = ChecksumDigits(body);
+  EXPECT_EQ(body + std::string(digits.data(), digits.size()), token.substr(prefix));
+
+  // Each digit of the alphabet is the last of the body of the secret that is this number.
+  const std::string alphabet = v["alphabet"];
+  ASSERT_EQ(alphabet.size(), 62u);
+  std::array<uint8_t, kTokenSecretBytes> secret{};
+  for (const char digit : alphabet) {
+    EXPECT_EQ(Format(TokenKind::kRole, secret)[4 + kTokenBodyDigits - 1], digit);
+    ++secret.back();
+  }
 }
 
 TEST(TokenTest, ZeroAndLargestSecretsHaveKnownBodies) {
