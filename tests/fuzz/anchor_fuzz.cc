@@ -13,6 +13,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace televault;  // NOLINT: one function
+  constexpr size_t kMacBytes = 32;
   static const SecretBytes key(32);
   const Bytes input(data, size);
   if (const auto parsed = store::ParseAnchor(input, key); parsed.ok()) {
@@ -20,7 +21,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const auto again = store::ParseAnchor(AsBytes(sector), key);
     TV_CHECK(again.ok() && again->state == parsed->state);
   }
-  constexpr size_t kMacOffset = store::kAnchorSectorBytes - 32;
+  constexpr size_t kMacOffset = store::kAnchorSectorBytes - kMacBytes;
   if (size >= kMacOffset) {
     std::string sector(AsText(input.first(kMacOffset)));
     sector += AsText(crypto::KeyedHash32(key, "televault.anchor", input.first(kMacOffset)));
@@ -29,6 +30,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   if (const auto head = store::ParseHead(input, key); head.ok()) {
     TV_CHECK(store::EncodeHead(*head, key) == AsText(input));
+  }
+  static const size_t head_body = store::EncodeHead({}, key).size() - kMacBytes;
+  if (size == head_body) {
+    std::string record(AsText(input));
+    record += AsText(crypto::KeyedHash32(key, "televault.jhead", input));
+    const auto head = store::ParseHead(AsBytes(record), key);
+    TV_CHECK(head.ok() == (data[0] == 2));
+    TV_CHECK(!head.ok() || store::EncodeHead(*head, key) == record);
   }
   return 0;
 }
