@@ -181,7 +181,8 @@ absl::StatusOr<audit::NoteSignature> Witnesses::Ask(size_t index, const Newest& 
   if (answer.status == kConflict && old_size == newest.checkpoint.size) {
     return OtherHistory(kFork, "it has seen another tree of this size: the log was forked");
   }
-  if (answer.status == kUnprocessable) {
+  // Every tree extends the empty one: where that was all it has seen, it refuses something else.
+  if (answer.status == kUnprocessable && old_size > 0) {
     return OtherHistory(kFork, absl::StrCat("the log does not extend the ", old_size,
                                             " entries it has seen: the log was forked"));
   }

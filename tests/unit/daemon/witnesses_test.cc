@@ -47,7 +47,7 @@ class PostedWitness {
   absl::StatusOr<HttpAnswer> Post(const std::string& body, const audit::VerifierKey& log) {
     ++asked;
     if (!up) return absl::UnavailableError("connection refused");
-    if (!instead.empty()) return HttpAnswer{200, "text/plain", instead};
+    if (!instead.empty()) return HttpAnswer{instead_status, "text/plain", instead};
     const audit::WitnessDecision decision =
         audit::DecideAddCheckpoint(body, [&](const std::string&) {
           return audit::WitnessedLog{log, head};
@@ -66,6 +66,7 @@ class PostedWitness {
 
   bool up = true;
   std::string instead;  // answered to everything
+  int instead_status = 200;
   int asked = 0;
   audit::TreeHead head;
 
@@ -230,6 +231,17 @@ TEST_F(WitnessesTest, OneThatHasSeenAnotherTreeTellsAFork) {
   EXPECT_FALSE(status.witnesses(2).refuses());
   EXPECT_THAT(Events(), Contains("audit.witness_refuses a FORK").Times(1));
   EXPECT_THAT(Events(), Contains("audit.witness_refuses b FORK").Times(1));
+}
+
+// Every tree extends the empty one: who refuses the first it is shown has seen no other history.
+TEST_F(WitnessesTest, OneThatRefusesTheFirstTreeTellsNoFork) {
+  witness('a').instead = "invalid consistency proof\n";
+  witness('a').instead_status = 422;
+  const auto witnesses = Make();
+  Submit(*witnesses);
+  EXPECT_FALSE(witnesses->Status().witnesses(0).refuses());
+  EXPECT_THAT(witnesses->Status().witnesses(0).problem(), HasSubstr("422"));
+  EXPECT_THAT(Events(), ::testing::ElementsAre("audit.quorum_reached"));
 }
 
 TEST_F(WitnessesTest, AnswersThatAreNoCosignatureAreNone) {
