@@ -1,10 +1,8 @@
 #include "admin-cli/commands/audit_witness.h"
 
-#include <atomic>
 #include <csignal>
 #include <pthread.h>
 #include <thread>
-#include <unistd.h>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -68,31 +66,24 @@ absl::StatusOr<ExitCode> RunWitness(Context& context, const WitnessArgs& args) {
   }
   TV_ASSIGN_OR_RETURN(const auto witness,
                       Witness::Open(options, {PosixFileSystem(), SystemClock(), SystemRandom()}));
-  TV_ASSIGN_OR_RETURN(const auto server, WitnessServer::Bind(*witness, address.host, address.port));
+  TV_ASSIGN_OR_RETURN(const auto server,
+                      WitnessServer::Bind(*witness, SystemClock(), address.host, address.port));
 
-  // Threads of the server inherit the mask: the signals come here and nowhere else.
+  // The thread that serves inherits the mask: the signals come here and nowhere else.
   sigset_t stops;
   sigemptyset(&stops);
   sigaddset(&stops, SIGINT);
   sigaddset(&stops, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &stops, nullptr);
-  std::atomic<bool> told{false};
-  std::thread serving([&] {
-    server->Run();
-    // Where it ends by itself, nobody else would wake the other thread.
-    if (!told) ::kill(::getpid(), SIGTERM);
-  });
+  std::thread serving([&] { server->Run(); });
   context.out() << "witness " << witness->key().Text() << '\n'
                 << "READY http://" << args.listen.substr(0, args.listen.rfind(':')) << ':'
                 << server->port() << '\n'
                 << std::flush;
   int signal = 0;
   sigwait(&stops, &signal);
-  const bool ended = server->ended();
-  told = true;
   server->Stop();
   serving.join();
-  if (ended) return absl::UnavailableError("the witness cannot accept connections any more");
   return ExitCode::kOk;
 }
 

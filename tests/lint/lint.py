@@ -44,7 +44,8 @@ HOMES = [
     (r"openssl/", {"audit", "daemon"}),
     (r"CLI/", {"admin-cli", "daemon"}),
     (r"toml\+\+/", {"daemon"}),
-    (r"httplib", {"gateway", "admin-cli", "daemon"}),
+    (r"httplib", {"daemon"}),
+    (r"microhttpd", {"admin-cli"}),
 ]
 
 OPENSSL_FILES = ("vault/daemon/tls", "audit/sha256")

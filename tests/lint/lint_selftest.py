@@ -65,7 +65,8 @@ class Layers(unittest.TestCase):
                 ("vault/store/a.cc", "sodium.h"), ("vault/store/a.cc", "sodium/utils.h"),
                 ("vault/catalog/a.cc", "pg_query.h"), ("vault/daemon/a.cc", "yaml-cpp/yaml.h"),
                 ("vault/catalog/a.cc", "nlohmann/json.hpp"), ("vault/query/a.cc", "spdlog/spdlog.h"),
-                ("vault/service/a.cc", "CLI/CLI.hpp"), ("vault/catalog/a.cc", "toml++/toml.h")):
+                ("vault/service/a.cc", "CLI/CLI.hpp"), ("vault/catalog/a.cc", "toml++/toml.h"),
+                ("admin-cli/a.cc", "httplib.h"), ("vault/daemon/a.cc", "microhttpd.h")):
             self.assertEqual(rules(path, f"#include <{include}>\n"), ["home"], (path, include))
         self.assertEqual(rules("vault/daemon/config.cc", "#include <openssl/ssl.h>\n"), ["home"])
         self.assertEqual(rules("vault/daemon/tls.cc", "#include <openssl/ssl.h>\n"), [])

@@ -1,168 +1,186 @@
 #include "admin-cli/witness/witness_server.h"
 
-#include <algorithm>
-#include <array>
-#include <chrono>
-#include <fstream>
 #include <gmock/gmock.h>
-#include <httplib.h>
-#include <iterator>
-#include <memory>
-#include <optional>
+#include <gtest/gtest.h>
 #include <thread>
 
-#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
 
-#include "audit/checkpoint.h"
-#include "audit/encoding.h"
-#include "audit/signer_key.h"
-#include "audit/witness.h"
 #include "tests/support/fake_clock.h"
-#include "tests/support/published_vectors.h"
 #include "tests/support/seeded_random.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_directory.h"
-#include "vault/base/check.h"
+#include "tests/unit/admin-cli/raw_client.h"
+#include "tests/unit/admin-cli/submitted_log.h"
 
 namespace televault::cli {
 namespace {
 
 using televault::testing::FakeClock;
 using televault::testing::SeededRandom;
+using televault::testing::StatusIs;
 using televault::testing::TempDirectory;
-using televault::testing::Vector;
-using televault::testing::Vectors;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
 
-constexpr const char* kPath = "/add-checkpoint";
-constexpr const char* kHost = "127.0.0.1";
-
-// A witness that serves on a port of its own.
-class Served {
- public:
-  Served(const std::string& directory, const audit::VerifierKey& log, const Clock& clock,
-         Random& random)
-      : witness_(
-            Witness::Open({.directory = directory, .name = "example.com/witness", .logs = {log}},
-                          {PosixFileSystem(), clock, random})
-                .value()),
-        server_(WitnessServer::Bind(*witness_, kHost, 0).value()),
-        thread_([this] { server_->Run(); }) {}
-  ~Served() {
-    server_->Stop();
-    thread_.join();
-  }
-  httplib::Client Client() const { return httplib::Client(kHost, server_->port()); }
-  const audit::VerifierKey& key() const { return witness_->key(); }
-
- private:
-  const std::unique_ptr<Witness> witness_;
-  const std::unique_ptr<WitnessServer> server_;
-  std::thread thread_;
-};
-
-// What the witness of this directory must answer to an accepted checkpoint.
-std::string CosignatureOf(const std::string& directory, const audit::Checkpoint& checkpoint,
-                          const Clock& clock) {
-  std::ifstream file(directory + "/witness.key");
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  std::array<uint8_t, audit::kSigningKeyBytes> secret;
-  const auto key = audit::ParseSignerKey(text, secret);
-  TV_CHECK(key.ok());
-  const auto seconds = static_cast<uint64_t>(clock.Wall().micros / 1'000'000);
-  return audit::CosignText(audit::CheckpointBody(checkpoint), seconds, *key, secret)->Line();
-}
-
-audit::VerifierKey PublishedLog(const Vector& v) {
-  const std::string bytes = absl::HexStringToBytes(v["log_ed25519_pub_hex"].get<std::string>());
-  audit::PublicKey key;
-  TV_CHECK(bytes.size() == key.size());
-  std::copy(bytes.begin(), bytes.end(), key.begin());
-  return audit::VerifierKey::Create(v["log_origin"].get<std::string>(), audit::KeyType::kEd25519,
-                                    key)
-      .value();
-}
+// Before the library's timeout.
+constexpr std::chrono::seconds kSoon(8);
 
 class WitnessServerTest : public ::testing::Test {
  protected:
-  void Start() {
-    served_.reset();
-    served_.emplace(directory_, log_, clock_, random_);
+  WitnessServerTest() {
+    witness_ = *Witness::Open(
+        {.directory = temp_.path() + "/w", .name = "w.example/1", .logs = {log_.key()}},
+        {PosixFileSystem(), clock_, random_});
+    server_ = *WitnessServer::Bind(*witness_, clock_, "127.0.0.1", 0);
+    serving_ = std::thread([this] { server_->Run(); });
   }
-  // Sends a published request and holds the whole answer against the vector and against what the
-  // core decides from the same state.
-  void Answer(const Vector& v) {
-    SCOPED_TRACE(v["name"].get<std::string>());
-    const std::string body = v["body"];
-    const audit::WitnessDecision decision = audit::DecideAddCheckpoint(
-        body, [&](const std::string& origin) -> std::optional<audit::WitnessedLog> {
-          if (origin != log_.name()) return std::nullopt;
-          return audit::WitnessedLog{log_, head_};
-        });
-    auto client = served_->Client();
-    const httplib::Result answer = client.Post(kPath, body, "text/plain");
-    ASSERT_TRUE(answer) << httplib::to_string(answer.error());
-    EXPECT_EQ(answer->status, v["status"].get<int>());
-    const bool conflict = v["status"] == 409;
-    EXPECT_EQ(answer->get_header_value("Content-Type"),
-              conflict ? "text/x.tlog.size" : "text/plain");
-    EXPECT_EQ(answer->get_header_value_count("Content-Type"), 1u);
-    EXPECT_THAT(answer->body, HasSubstr(v["body_contains"].get<std::string>()));
-    if (conflict) {
-      EXPECT_EQ(v["body_contains"], answer->body);
-    }
-    ASSERT_EQ(decision.accepted.has_value(), v["status"] == 200);
-    if (!decision.accepted.has_value()) {
-      EXPECT_EQ(answer->body, decision.body);
-      return;
-    }
-    EXPECT_EQ(answer->body, CosignatureOf(directory_, *decision.accepted, clock_));
-    head_ = decision.accepted->Head();
+  ~WitnessServerTest() override {
+    server_->Stop();
+    serving_.join();
+  }
+  int port() const { return server_->port(); }
+  static std::string Head(const std::string& headers) {
+    return absl::StrCat("POST /add-checkpoint HTTP/1.1\r\nHost: w\r\n", headers, "\r\n");
+  }
+  static std::string Whole(const std::string& body) {
+    return Head(absl::StrCat("Content-Length: ", body.size(), "\r\n")) + body;
+  }
+  std::string Ask(const std::string& request) const {
+    const RawClient client(port());
+    EXPECT_TRUE(client.Send(request));
+    return client.Receive();
+  }
+  void ExpectStillServes(uint32_t from = INADDR_LOOPBACK) const {
+    const RawClient client(port(), from);
+    EXPECT_TRUE(client.Send(Whole("rubbish")));
+    EXPECT_THAT(client.Receive(), StartsWith("HTTP/1.1 400"));
   }
 
-  const TempDirectory temp_;
-  const std::string directory_ = temp_.Path("witness");
+  TempDirectory temp_;
   FakeClock clock_;
   SeededRandom random_{3};
-  const audit::VerifierKey log_ = PublishedLog(Vectors()["witness_add_checkpoint"]);
-  audit::TreeHead head_;
-  std::optional<Served> served_;
+  const SubmittedLog log_{"vault.example/log"};
+  std::unique_ptr<Witness> witness_;
+  std::unique_ptr<WitnessServer> server_;
+  std::thread serving_;
 };
 
-TEST_F(WitnessServerTest, AnswersThePublishedRequestsByteForByte) {
-  const Vector cases = Vectors()["witness_add_checkpoint"]["cases"];
-  ASSERT_EQ(cases.size(), 11u);
-  Start();
-  for (const auto& v : cases) {
-    Answer(v);
-    clock_.Advance(std::chrono::seconds(1));
-  }
-  EXPECT_EQ(head_.size, 5u);
+TEST_F(WitnessServerTest, AnswersARequestAndCloses) {
+  const std::string answer = Ask(Whole(log_.Request(0, 4)));
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(answer, HasSubstr("Connection: close"));
+  EXPECT_THAT(answer, HasSubstr("\r\n\r\n— w.example/1 "));
+  const std::string behind = Ask(Whole(log_.Request(0, 5)));
+  EXPECT_THAT(behind, StartsWith("HTTP/1.1 409"));
+  EXPECT_THAT(behind, HasSubstr("Content-Type: text/x.tlog.size"));
+  // What is behind the first request is not another one.
+  const std::string twice = Ask(Whole("rubbish") + Whole("rubbish"));
+  EXPECT_EQ(twice.find("HTTP/1.1", 1), std::string::npos) << twice;
 }
 
-TEST_F(WitnessServerTest, AnswersThemAlikeAfterARestartBeforeEach) {
-  for (const auto& v : Vectors()["witness_add_checkpoint"]["cases"]) {
-    Start();
-    Answer(v);
-  }
-  EXPECT_EQ(head_.size, 5u);
+TEST_F(WitnessServerTest, DoesNothingElse) {
+  EXPECT_THAT(Ask("GET /add-checkpoint HTTP/1.1\r\nHost: w\r\n\r\n"), StartsWith("HTTP/1.1 404"));
+  EXPECT_THAT(Ask("POST /add-checkpoint/ HTTP/1.1\r\nHost: w\r\nContent-Length: 0\r\n\r\n"),
+              StartsWith("HTTP/1.1 404"));
+  EXPECT_THAT(Ask(Head("Content-Encoding: gzip\r\nContent-Length: 9\r\n")),
+              StartsWith("HTTP/1.1 415"));
+  EXPECT_THAT(Ask(Head("Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n")),
+              StartsWith("HTTP/1.1 415"));
+  (void)Ask("rubbish\r\n\r\n");
+  ExpectStillServes();
 }
 
-// Nothing of it reaches the witness: the first published request is still its first.
-TEST_F(WitnessServerTest, RefusesWhatIsNoAddCheckpointRequest) {
-  Start();
-  const Vector first = Vectors()["witness_add_checkpoint"]["cases"][0];
-  const std::string body = first["body"];
-  const auto status = [](const httplib::Result& answer) { return answer ? answer->status : 0; };
-  EXPECT_EQ(status(served_->Client().Get(kPath)), 404);
-  EXPECT_EQ(status(served_->Client().Put(kPath, body, "text/plain")), 404);
-  EXPECT_EQ(status(served_->Client().Post("/", body, "text/plain")), 404);
-  EXPECT_EQ(status(served_->Client().Post("/add-checkpoint/", body, "text/plain")), 404);
-  EXPECT_EQ(
-      status(served_->Client().Post(kPath, {{"Content-Encoding", "gzip"}}, body, "text/plain")),
-      415);
-  Answer(first);
-  EXPECT_EQ(head_.size, 1u);
+TEST_F(WitnessServerTest, TakesABodyOfTheBoundAndNoLongerOne) {
+  EXPECT_THAT(Ask(Whole(std::string(audit::kMaxAddCheckpointBytes, 'x'))),
+              StartsWith("HTTP/1.1 400"));
+  EXPECT_THAT(
+      Ask(Head(absl::StrCat("Content-Length: ", audit::kMaxAddCheckpointBytes + 1, "\r\n"))),
+      StartsWith("HTTP/1.1 413"));
+  EXPECT_THAT(Ask(Head("Content-Length: 18446744073709551615\r\n")), StartsWith("HTTP/1.1 413"));
+  EXPECT_THAT(Ask(Head("")), StartsWith("HTTP/1.1 411"));
+  EXPECT_THAT(Ask(Head("Content-Length: 7\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\n"),
+              StartsWith("HTTP/1.1 411"));
+}
+
+// What the server took bounds what it can have kept. It does not wait for a timeout, either: until
+// then some of these would take all of a processor.
+TEST_F(WitnessServerTest, ARequestWithoutAnEndIsCutOff) {
+  const std::string piece(4096, 'x');
+  const struct {
+    const char* what;
+    std::string start;
+    std::string rest;
+  } kPeers[] = {
+      {"headers", "POST /add-checkpoint HTTP/1.1\r\n", "X: " + std::string(1000, 'x') + "\r\n"},
+      {"short headers", "POST /add-checkpoint HTTP/1.1\r\n", "X: y\r\nX: y\r\nX: y\r\n"},
+      {"one header", "POST /add-checkpoint HTTP/1.1\r\nX: ", piece},
+      {"folded header", "POST /add-checkpoint HTTP/1.1\r\nX: y\r\n", " x\r\n x\r\n x\r\n x\r\n"},
+      {"request line", "POST /", piece},
+      {"method", "", piece},
+      {"chunks", Head("Transfer-Encoding: chunked\r\n"), "1000\r\n" + piece + "\r\n"},
+      {"one chunk", Head("Transfer-Encoding: chunked\r\n") + "ffffffff\r\n", piece},
+      {"head of a chunk", Head("Transfer-Encoding: chunked\r\n") + "1;", piece},
+      {"trailers", Head("Transfer-Encoding: chunked\r\n") + "0\r\n", "X: y\r\nX: y\r\nX: y\r\n"},
+  };
+  for (const auto& peer : kPeers) {
+    const MonoTime began = SystemClock().Mono();
+    const RawClient client(port());
+    EXPECT_TRUE(client.Send(peer.start)) << peer.what;
+    EXPECT_LT(client.Flood(peer.rest), kBuffersOfTheKernel) << peer.what;
+    EXPECT_LT(SystemClock().Mono() - began, kSoon) << peer.what;
+    ExpectStillServes();
+  }
+}
+
+// All connections are served by one thread: nobody may hold it.
+TEST_F(WitnessServerTest, ThoseThatStallHoldUpNobody) {
+  std::vector<std::unique_ptr<RawClient>> stalled;
+  for (const std::string& start :
+       {std::string(), std::string("POST"), Head("Content-Length: 100\r\n"),
+        Head("Transfer-Encoding: chunked\r\n") + "a\r\nx", std::string("GET / HTTP/1.1\r\nX: ")}) {
+    for (int i = 0; i < 5; ++i) {
+      stalled.push_back(std::make_unique<RawClient>(port()));
+      EXPECT_TRUE(stalled.back()->Send(start));
+    }
+  }
+  ExpectStillServes();
+}
+
+// One address does not take the place of all others.
+TEST_F(WitnessServerTest, OneAddressHasAShareOfTheConnections) {
+  constexpr uint32_t kOther = INADDR_LOOPBACK + 1;
+  std::vector<std::unique_ptr<RawClient>> stalled;
+  for (unsigned i = 0; i < WitnessServer::kMaxConnectionsOfOneAddress; ++i) {
+    stalled.push_back(std::make_unique<RawClient>(port()));
+    EXPECT_TRUE(stalled.back()->Send("POST"));
+  }
+  EXPECT_THAT(RawClient(port()).Receive(), IsEmpty());
+  ExpectStillServes(kOther);
+}
+
+// However much it says, and however evenly.
+TEST_F(WitnessServerTest, AConnectionHasItsTime) {
+  const RawClient silent(port());
+  const RawClient drips(port());
+  const RawClient waits(port());
+  EXPECT_TRUE(drips.Send("POST /add-checkpoint HTTP/1.1\r\nX: "));
+  EXPECT_TRUE(waits.Send(Head("Content-Length: 100\r\n")));
+  ExpectStillServes();
+  const MonoTime began = SystemClock().Mono();
+  clock_.Advance(WitnessServer::kMaxConnectionTime);
+  for (const RawClient* client : {&silent, &drips, &waits})
+    EXPECT_THAT(client->Receive(), IsEmpty());
+  EXPECT_LT(SystemClock().Mono() - began, kSoon);
+  ExpectStillServes();
+}
+
+TEST_F(WitnessServerTest, TwoDoNotListenOnOnePort) {
+  EXPECT_THAT(WitnessServer::Bind(*witness_, clock_, "127.0.0.1", port()),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("taken")));
+  EXPECT_THAT(WitnessServer::Bind(*witness_, clock_, "192.0.2.1", 0),
+              StatusIs(absl::StatusCode::kUnavailable));
 }
 
 }  // namespace

@@ -6,9 +6,7 @@
 #include <iterator>
 #include <sys/stat.h>
 
-#include "audit/checkpoint.h"
 #include "audit/encoding.h"
-#include "audit/signer_key.h"
 #include "audit/witness.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fault_file_system.h"
@@ -16,6 +14,7 @@
 #include "tests/support/seeded_random.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_directory.h"
+#include "tests/unit/admin-cli/submitted_log.h"
 
 namespace televault::cli {
 namespace {
@@ -27,42 +26,6 @@ using televault::testing::StatusIs;
 using televault::testing::TempDirectory;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-// A log of leaves "0", "1", …; `salt` makes another history of the same log.
-class Log {
- public:
-  explicit Log(const std::string& name) {
-    std::array<uint8_t, audit::kSigningSeedBytes> seed{42};
-    key_ = audit::KeyOfSeed(name, audit::KeyType::kEd25519, seed).value();
-    const std::string text = audit::FormatSignerKey(name, audit::KeyType::kEd25519, seed).value();
-    TV_CHECK(audit::ParseSignerKey(text, secret_).ok());
-  }
-  const audit::VerifierKey& key() const { return *key_; }
-  std::string Request(uint64_t old_size, uint64_t size, const std::string& salt = "") const {
-    std::vector<audit::Hash> leaves;
-    for (uint64_t i = 0; i < size; ++i) {
-      leaves.push_back(audit::LeafHash(audit::AsBytes(salt + std::to_string(i))));
-    }
-    audit::AddCheckpointRequest request{old_size, {}, {}};
-    const auto subtree = [&](uint32_t level, uint64_t index) -> absl::StatusOr<audit::Hash> {
-      return Root(std::span(leaves).subspan(index << level, uint64_t{1} << level));
-    };
-    if (old_size > 0 && old_size < size) {
-      request.proof = audit::ConsistencyProof(old_size, size, subtree).value();
-    }
-    request.checkpoint = audit::SignCheckpoint({size, Root(leaves)}, *key_, secret_).value();
-    return audit::FormatAddCheckpoint(request);
-  }
-
- private:
-  static audit::Hash Root(std::span<const audit::Hash> leaves) {
-    audit::Frontier frontier;
-    for (const audit::Hash& leaf : leaves) frontier.Append(leaf);
-    return frontier.Head().root;
-  }
-  std::optional<audit::VerifierKey> key_;
-  std::array<uint8_t, audit::kSigningKeyBytes> secret_;
-};
 
 class WitnessTest : public ::testing::Test {
  protected:
@@ -76,7 +39,7 @@ class WitnessTest : public ::testing::Test {
   TempDirectory temp_;
   FakeClock clock_;
   SeededRandom random_{3};
-  const Log log_{"vault.example/log"};
+  const SubmittedLog log_{"vault.example/log"};
 };
 
 TEST_F(WitnessTest, CosignsAGrowingLogAndNothingElse) {
@@ -98,7 +61,8 @@ TEST_F(WitnessTest, CosignsAGrowingLogAndNothingElse) {
   EXPECT_EQ(witness->AddCheckpoint(log_.Request(4, 9)).http_status, 409);
   EXPECT_EQ(witness->AddCheckpoint(log_.Request(9, 12, "other ")).http_status, 422);
   EXPECT_EQ(witness->AddCheckpoint(log_.Request(9, 9, "other ")).http_status, 409);
-  EXPECT_EQ(witness->AddCheckpoint(Log("vault.example/unknown").Request(0, 4)).http_status, 404);
+  EXPECT_EQ(witness->AddCheckpoint(SubmittedLog("vault.example/unknown").Request(0, 4)).http_status,
+            404);
   EXPECT_EQ(witness->AddCheckpoint("rubbish").http_status, 400);
 }
 
