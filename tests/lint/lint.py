@@ -44,7 +44,7 @@ HOMES = [
     (r"openssl/", {"audit", "daemon"}),
     (r"CLI/", {"admin-cli", "daemon"}),
     (r"toml\+\+/", {"daemon"}),
-    (r"httplib", {"daemon"}),
+    (r"curl/", {"daemon"}),
     (r"microhttpd", {"admin-cli"}),
 ]
 

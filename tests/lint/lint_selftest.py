@@ -66,7 +66,7 @@ class Layers(unittest.TestCase):
                 ("vault/catalog/a.cc", "pg_query.h"), ("vault/daemon/a.cc", "yaml-cpp/yaml.h"),
                 ("vault/catalog/a.cc", "nlohmann/json.hpp"), ("vault/query/a.cc", "spdlog/spdlog.h"),
                 ("vault/service/a.cc", "CLI/CLI.hpp"), ("vault/catalog/a.cc", "toml++/toml.h"),
-                ("admin-cli/a.cc", "httplib.h"), ("vault/daemon/a.cc", "microhttpd.h")):
+                ("admin-cli/a.cc", "curl/curl.h"), ("vault/daemon/a.cc", "microhttpd.h")):
             self.assertEqual(rules(path, f"#include <{include}>\n"), ["home"], (path, include))
         self.assertEqual(rules("vault/daemon/config.cc", "#include <openssl/ssl.h>\n"), ["home"])
         self.assertEqual(rules("vault/daemon/tls.cc", "#include <openssl/ssl.h>\n"), [])

@@ -123,7 +123,9 @@ void Witnesses::Submit(const std::function<bool()>& go_on) {
   std::vector<bool> cosigned(witnesses_.size(), false);
   for (size_t i = 0; i < witnesses_.size(); ++i) {
     if (!go_on()) return;
-    auto cosignature = Ask(i, *newest);
+    auto cosignature = Ask(i, *newest, go_on);
+    // What was cut off by a stop says nothing about the witness.
+    if (!go_on()) return;
     NoteAnswer(i, newest->checkpoint.size, cosignature.status());
     if (!cosignature.ok()) continue;
     cosigned[i] = true;
@@ -140,26 +142,27 @@ void Witnesses::Submit(const std::function<bool()>& go_on) {
   NoteQuorum(reached, cosigners);
 }
 
-absl::StatusOr<HttpAnswer> Witnesses::PostTo(size_t index, const Newest& newest,
-                                             uint64_t old_size) const {
+absl::StatusOr<HttpAnswer> Witnesses::PostTo(size_t index, const Newest& newest, uint64_t old_size,
+                                             const std::function<bool()>& go_on) const {
   audit::AddCheckpointRequest request{old_size, {}, newest.note.Text()};
   if (old_size > 0 && old_size < newest.checkpoint.size) {
     TV_ASSIGN_OR_RETURN(request.proof,
                         parts_.journal.ConsistencyProof(old_size, newest.checkpoint.size));
   }
   return parts_.post(SubmissionUrl(parts_.policy.witnesses()[index].url),
-                     audit::FormatAddCheckpoint(request), kTimeout);
+                     audit::FormatAddCheckpoint(request), kTimeout, go_on);
 }
 
 // Asks from the size the witness is known to be at; where it is at another, it says so, and is
 // asked once more from there.
-absl::StatusOr<audit::NoteSignature> Witnesses::Ask(size_t index, const Newest& newest) {
+absl::StatusOr<audit::NoteSignature> Witnesses::Ask(size_t index, const Newest& newest,
+                                                    const std::function<bool()>& go_on) {
   uint64_t old_size = 0;
   {
     const std::lock_guard lock(mu_);
     old_size = std::min(witnesses_[index].known_size, newest.checkpoint.size);
   }
-  TV_ASSIGN_OR_RETURN(HttpAnswer answer, PostTo(index, newest, old_size));
+  TV_ASSIGN_OR_RETURN(HttpAnswer answer, PostTo(index, newest, old_size, go_on));
   if (answer.status == kConflict && answer.content_type.starts_with("text/x.tlog.size")) {
     std::string_view rest = answer.body;
     TV_ASSIGN_OR_RETURN(const std::string_view line, audit::TakeLine(rest));
@@ -175,7 +178,7 @@ absl::StatusOr<audit::NoteSignature> Witnesses::Ask(size_t index, const Newest& 
     }
     if (size != old_size) {
       old_size = size;
-      TV_ASSIGN_OR_RETURN(answer, PostTo(index, newest, old_size));
+      TV_ASSIGN_OR_RETURN(answer, PostTo(index, newest, old_size, go_on));
     }
   }
   if (answer.status == kConflict && old_size == newest.checkpoint.size) {

@@ -46,7 +46,7 @@ class Witnesses {
   explicit Witnesses(Parts parts);
 
   // One round: asks every witness that has not cosigned the newest checkpoint yet.
-  // `go_on` is asked between witnesses.
+  // `go_on` is asked between witnesses and about once a second while one is waited for.
   void Submit(const std::function<bool()>& go_on);
 
   // The newest checkpoint with a quorum of cosignatures, as a signed note; "" = none yet.
@@ -68,8 +68,10 @@ class Witnesses {
 
   absl::StatusOr<Newest> NewestCheckpoint() const;
   bool Settled(const audit::Checkpoint& checkpoint) const;
-  absl::StatusOr<audit::NoteSignature> Ask(size_t index, const Newest& newest);
-  absl::StatusOr<HttpAnswer> PostTo(size_t index, const Newest& newest, uint64_t old_size) const;
+  absl::StatusOr<audit::NoteSignature> Ask(size_t index, const Newest& newest,
+                                           const std::function<bool()>& go_on);
+  absl::StatusOr<HttpAnswer> PostTo(size_t index, const Newest& newest, uint64_t old_size,
+                                    const std::function<bool()>& go_on) const;
   absl::StatusOr<audit::NoteSignature> FindSignature(size_t index, const Newest& newest,
                                                      const std::string& body) const;
   void NoteAnswer(size_t index, uint64_t size, const absl::Status& status);

@@ -105,7 +105,8 @@ class WitnessesTest : public ::testing::Test {
   std::unique_ptr<Witnesses> Make() {
     return std::make_unique<Witnesses>(Witnesses::Parts{
         vault_->journal(), vault_->recorder(), PosixFileSystem(), clock_,
-        [this](const std::string& url, const std::string& body, std::chrono::milliseconds) {
+        [this](const std::string& url, const std::string& body, std::chrono::milliseconds,
+               const std::function<bool()>&) {
           EXPECT_TRUE(url.ends_with("/add-checkpoint")) << url;
           return witnesses_.at("w.example/" + url.substr(7, 1)).Post(body, LogKey());
         },
