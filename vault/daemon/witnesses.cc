@@ -57,6 +57,13 @@ absl::StatusOr<audit::Policy> ReadWitnessPolicy(FileSystem& fs, const std::strin
     return absl::InvalidArgumentError(
         absl::StrCat(file, ": lists logs, but not this one: log ", log.Text()));
   }
+  // The first is the log's own.
+  if (policy->witnesses().size() >= audit::kMaxNoteSignatures) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(file, ": lists ", policy->witnesses().size(),
+                     " witnesses; a checkpoint carries the cosignatures of ",
+                     audit::kMaxNoteSignatures - 1, " at most"));
+  }
   for (const audit::PolicyWitness& witness : policy->witnesses()) {
     if (const absl::Status url = CheckHttpUrl(witness.url); !url.ok()) {
       return absl::InvalidArgumentError(

@@ -275,6 +275,14 @@ TEST_F(WitnessesTest, EndBetweenTwoWitnessesWhenToldTo) {
   EXPECT_THAT(witnesses->Cosigned(), IsEmpty());
 }
 
+std::string WitnessLine(size_t i) {
+  const audit::PublicKey key{static_cast<uint8_t>(i)};
+  return absl::StrCat(
+      "witness w", i, " ",
+      audit::VerifierKey::Create(absl::StrCat("w", i), audit::KeyType::kCosignatureV1, key)->Text(),
+      " http://w", i, "/\n");
+}
+
 TEST_F(WitnessesTest, PoliciesAreReadForThisLogAndWithUrls) {
   const std::string file = directory_.path() + "/policy";
   const auto read = [&](const std::string& text) {
@@ -293,6 +301,13 @@ TEST_F(WitnessesTest, PoliciesAreReadForThisLogAndWithUrls) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("witness a")));
   EXPECT_THAT(read("witness a " + witness('a').key().Text() + " ftp://a/\nquorum a\n"),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("http://")));
+  // As many as a checkpoint has room for, besides the log itself.
+  std::string many;
+  for (size_t i = 1; i < audit::kMaxNoteSignatures; ++i) absl::StrAppend(&many, WitnessLine(i));
+  EXPECT_THAT(read(many + "quorum w1\n"), IsOk());
+  absl::StrAppend(&many, WitnessLine(audit::kMaxNoteSignatures));
+  EXPECT_THAT(read(many + "quorum w1\n"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("lists 100 witnesses")));
   EXPECT_THAT(read("quorum\n"), StatusIs(absl::StatusCode::kInvalidArgument));
   EXPECT_FALSE(ReadWitnessPolicy(PosixFileSystem(), file + ".none", LogKey()).ok());
 }
