@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,6 +10,7 @@
 #include "audit/checkpoint.h"
 #include "audit/encoding.h"
 #include "audit/witness.h"
+#include "vault/service/adapter.h"
 #include "vault/service/log.h"
 #include "vault/service/wire_time.h"
 
@@ -22,7 +24,10 @@ constexpr int kFileMode = 0644;
 constexpr int kOk = 200;
 constexpr int kConflict = 409;
 constexpr int kUnprocessable = 422;
+// To one witness in one round, about one checkpoint.
+constexpr int kMaxQuestions = 4;
 constexpr std::string_view kAddCheckpoint = "add-checkpoint";
+constexpr std::string_view kSizeType = "text/x.tlog.size";
 // The reasons of a witness that has seen another history.
 constexpr std::string_view kRollback = "ROLLBACK";
 constexpr std::string_view kFork = "FORK";
@@ -124,12 +129,38 @@ bool Witnesses::Settled(const audit::Checkpoint& checkpoint) const {
 }
 
 void Witnesses::Submit(const std::function<bool()>& go_on) {
+  // Even out of memory: the vault does not depend on this.
+  (void)service::Guarded([&] {
+    Round(go_on);
+    return absl::OkStatus();
+  });
+}
+
+// Those that answered last time come first: no number of witnesses that are away keeps them from
+// making a quorum. Then whoever was not asked for longest, so that all get their turn.
+std::vector<Witnesses::Turn> Witnesses::Turns() const {
+  const std::lock_guard lock(mu_);
+  std::vector<Turn> turns;
+  for (size_t i = 0; i < witnesses_.size(); ++i)
+    turns.push_back({i, !witnesses_[i].problem.empty()});
+  std::stable_sort(turns.begin(), turns.end(), [this](const Turn& a, const Turn& b) {
+    return std::pair(a.away, witnesses_[a.index].asked_at) <
+           std::pair(b.away, witnesses_[b.index].asked_at);
+  });
+  return turns;
+}
+
+void Witnesses::Round(const std::function<bool()>& go_on) {
   const auto newest = NewestCheckpoint();
   if (!newest.ok() || Settled(newest->checkpoint)) return;
   std::vector<audit::NoteSignature> cosignatures;
   std::vector<bool> cosigned(witnesses_.size(), false);
-  for (size_t i = 0; i < witnesses_.size(); ++i) {
+  bool reached = parts_.policy.IsQuorum(cosigned);
+  std::optional<MonoTime> enough;
+  for (const auto& [i, away] : Turns()) {
     if (!go_on()) return;
+    if (away && !enough) enough = After(kForThoseAway);
+    if (away && reached && parts_.clock.Mono() >= *enough) break;
     auto cosignature = Ask(i, *newest, go_on);
     // What was cut off by a stop says nothing about the witness.
     if (!go_on()) return;
@@ -137,9 +168,9 @@ void Witnesses::Submit(const std::function<bool()>& go_on) {
     if (!cosignature.ok()) continue;
     cosigned[i] = true;
     cosignatures.push_back(*std::move(cosignature));
+    reached = parts_.policy.IsQuorum(cosigned);
   }
   const size_t cosigners = cosignatures.size();
-  bool reached = parts_.policy.IsQuorum(cosigned);
   if (reached) {
     if (const absl::Status kept = Keep(*newest, std::move(cosignatures)); !kept.ok()) {
       Log(LogLevel::kError, "cosigned checkpoint not kept", {{"why", MessageOf(kept)}});
@@ -149,45 +180,64 @@ void Witnesses::Submit(const std::function<bool()>& go_on) {
   NoteQuorum(reached, cosigners);
 }
 
+MonoTime Witnesses::After(microseconds time) const {
+  return {parts_.clock.Mono().nanos + time.count() * 1'000};
+}
+
 absl::StatusOr<HttpAnswer> Witnesses::PostTo(size_t index, const Newest& newest, uint64_t old_size,
-                                             const std::function<bool()>& go_on) const {
+                                             const Patience& patience) const {
   audit::AddCheckpointRequest request{old_size, {}, newest.note.Text()};
   if (old_size > 0 && old_size < newest.checkpoint.size) {
     TV_ASSIGN_OR_RETURN(request.proof,
                         parts_.journal.ConsistencyProof(old_size, newest.checkpoint.size));
   }
+  const auto left =
+      std::chrono::duration_cast<std::chrono::milliseconds>(patience.until - parts_.clock.Mono());
+  if (left.count() <= 0) return absl::UnavailableError("no answer in time");
   return parts_.post(SubmissionUrl(parts_.policy.witnesses()[index].url),
-                     audit::FormatAddCheckpoint(request), kTimeout, go_on);
+                     audit::FormatAddCheckpoint(request), left, patience.go_on);
 }
 
 // Asks from the size the witness is known to be at; where it is at another, it says so, and is
-// asked once more from there.
+// asked again from there. Judged is only what it answers to the size it is at: somebody else may
+// have submitted between two questions.
 absl::StatusOr<audit::NoteSignature> Witnesses::Ask(size_t index, const Newest& newest,
                                                     const std::function<bool()>& go_on) {
+  const Patience patience{After(kTimeout), go_on};
   uint64_t old_size = 0;
   {
     const std::lock_guard lock(mu_);
+    witnesses_[index].asked_at = parts_.clock.Mono();
     old_size = std::min(witnesses_[index].known_size, newest.checkpoint.size);
   }
-  TV_ASSIGN_OR_RETURN(HttpAnswer answer, PostTo(index, newest, old_size, go_on));
-  if (answer.status == kConflict && answer.content_type.starts_with("text/x.tlog.size")) {
-    std::string_view rest = answer.body;
-    TV_ASSIGN_OR_RETURN(const std::string_view line, audit::TakeLine(rest));
-    TV_ASSIGN_OR_RETURN(const uint64_t size, audit::ParseDecimal(line));
-    if (size > newest.checkpoint.size) {
-      // Anybody who has a checkpoint may show it to a witness; what we have asked for may be old.
-      if (size <= parts_.journal.Head().tree_size) {
-        return absl::UnavailableError("it has cosigned a newer tree meanwhile");
-      }
-      return OtherHistory(kRollback,
-                          absl::StrCat("it has seen ", size, " entries, the log has ",
-                                       newest.checkpoint.size, ": the log was rolled back"));
+  for (int i = 0; i < kMaxQuestions; ++i) {
+    TV_ASSIGN_OR_RETURN(const HttpAnswer answer, PostTo(index, newest, old_size, patience));
+    uint64_t size = old_size;
+    if (answer.status == kConflict && answer.content_type.starts_with(kSizeType)) {
+      std::string_view rest = answer.body;
+      TV_ASSIGN_OR_RETURN(const std::string_view line, audit::TakeLine(rest));
+      TV_ASSIGN_OR_RETURN(size, audit::ParseDecimal(line));
     }
-    if (size != old_size) {
-      old_size = size;
-      TV_ASSIGN_OR_RETURN(answer, PostTo(index, newest, old_size, go_on));
-    }
+    if (size > newest.checkpoint.size) return HasSeenMore(size, newest);
+    if (size == old_size) return Judge(index, newest, old_size, answer);
+    old_size = size;
   }
+  return absl::UnavailableError("others submit to it at the same time");
+}
+
+absl::Status Witnesses::HasSeenMore(uint64_t size, const Newest& newest) const {
+  // Anybody who has a checkpoint may show it to a witness; what we have asked for may be old.
+  if (size <= parts_.journal.Head().tree_size) {
+    return absl::UnavailableError("it has cosigned a newer tree meanwhile");
+  }
+  return OtherHistory(kRollback, absl::StrCat("it has seen ", size, " entries, the log has ",
+                                              newest.checkpoint.size, ": the log was rolled back"));
+}
+
+// An answer of a witness that is at `old_size`.
+absl::StatusOr<audit::NoteSignature> Witnesses::Judge(size_t index, const Newest& newest,
+                                                      uint64_t old_size,
+                                                      const HttpAnswer& answer) const {
   if (answer.status == kConflict && old_size == newest.checkpoint.size) {
     return OtherHistory(kFork, "it has seen another tree of this size: the log was forked");
   }

@@ -30,7 +30,11 @@ class Witnesses {
   static constexpr int kPatience = 3;
   // A quorum older than this is renewed, even if the log has not grown.
   static constexpr microseconds kRefresh{3'600'000'000};
-  static constexpr std::chrono::milliseconds kTimeout{5'000};
+  // For one witness in one round, however often it is asked.
+  static constexpr microseconds kTimeout{5'000'000};
+  // For all that did not answer in the round before, one of them at least, where there is a quorum
+  // without them: the next round must not be late.
+  static constexpr microseconds kForThoseAway{20'000'000};
 
   struct Parts {
     const store::Journal& journal;
@@ -45,7 +49,7 @@ class Witnesses {
   // Reads what was kept; something that does not satisfy the policy (any more) counts as nothing.
   explicit Witnesses(Parts parts);
 
-  // One round: asks every witness that has not cosigned the newest checkpoint yet.
+  // One round: asks the witnesses, unless the newest checkpoint has a quorum that is not old.
   // `go_on` is asked between witnesses and about once a second while one is waited for.
   void Submit(const std::function<bool()>& go_on);
 
@@ -59,6 +63,7 @@ class Witnesses {
     uint64_t known_size = 0;  // that it cosigned last, as far as known
     bool refuses = false;     // it has seen another history
     uint64_t cosigned_size = 0;
+    MonoTime asked_at;
     std::string problem;  // "" = it cosigned the newest it was asked for
   };
   struct Newest {
@@ -66,12 +71,27 @@ class Witnesses {
     audit::Checkpoint checkpoint;
   };
 
+  struct Turn {
+    size_t index;
+    bool away;  // it did not cosign when it was asked last
+  };
+  struct Patience {
+    MonoTime until;
+    const std::function<bool()>& go_on;
+  };
+
+  void Round(const std::function<bool()>& go_on);
+  std::vector<Turn> Turns() const;
+  MonoTime After(microseconds time) const;
   absl::StatusOr<Newest> NewestCheckpoint() const;
   bool Settled(const audit::Checkpoint& checkpoint) const;
   absl::StatusOr<audit::NoteSignature> Ask(size_t index, const Newest& newest,
                                            const std::function<bool()>& go_on);
   absl::StatusOr<HttpAnswer> PostTo(size_t index, const Newest& newest, uint64_t old_size,
-                                    const std::function<bool()>& go_on) const;
+                                    const Patience& patience) const;
+  absl::Status HasSeenMore(uint64_t size, const Newest& newest) const;
+  absl::StatusOr<audit::NoteSignature> Judge(size_t index, const Newest& newest, uint64_t old_size,
+                                             const HttpAnswer& answer) const;
   absl::StatusOr<audit::NoteSignature> FindSignature(size_t index, const Newest& newest,
                                                      const std::string& body) const;
   void NoteAnswer(size_t index, uint64_t size, const absl::Status& status);

@@ -47,7 +47,9 @@ class PostedWitness {
   absl::StatusOr<HttpAnswer> Post(const std::string& body, const audit::VerifierKey& log) {
     ++asked;
     if (!up) return absl::UnavailableError("connection refused");
-    if (!instead.empty()) return HttpAnswer{instead_status, "text/plain", instead};
+    if (instead) {
+      if (auto answer = instead()) return *answer;
+    }
     const audit::WitnessDecision decision =
         audit::DecideAddCheckpoint(body, [&](const std::string&) {
           return audit::WitnessedLog{log, head};
@@ -65,9 +67,10 @@ class PostedWitness {
   const audit::VerifierKey& key() const { return *key_; }
 
   bool up = true;
-  std::string instead;  // answered to everything
-  int instead_status = 200;
+  // What happens while it is asked, and what it answers instead.
+  std::function<std::optional<absl::StatusOr<HttpAnswer>>()> instead;
   int asked = 0;
+  std::chrono::milliseconds at_most{};  // that it had last
   audit::TreeHead head;
 
  private:
@@ -105,15 +108,20 @@ class WitnessesTest : public ::testing::Test {
   std::unique_ptr<Witnesses> Make() {
     return std::make_unique<Witnesses>(Witnesses::Parts{
         vault_->journal(), vault_->recorder(), PosixFileSystem(), clock_,
-        [this](const std::string& url, const std::string& body, std::chrono::milliseconds,
+        [this](const std::string& url, const std::string& body, std::chrono::milliseconds at_most,
                const std::function<bool()>&) {
           EXPECT_TRUE(url.ends_with("/add-checkpoint")) << url;
-          return witnesses_.at("w.example/" + url.substr(7, 1)).Post(body, LogKey());
+          witness(url[7]).at_most = at_most;
+          return witness(url[7]).Post(body, LogKey());
         },
         audit::Policy::Parse(PolicyText()).value(), LogKey(), directory_.path() + "/cosigned"});
   }
   void Submit(Witnesses& witnesses, int rounds = 1) {
     for (int i = 0; i < rounds; ++i) witnesses.Submit([] { return true; });
+  }
+  audit::TreeHead HeadOfLog() const {
+    const auto note = audit::ParseNote(vault_->journal().Head().checkpoint);
+    return audit::ParseCheckpointBody(note->text)->Head();
   }
   void Grow() { ASSERT_THAT(vault_->recorder().Record(service::EventEntry("test.grow")), IsOk()); }
   std::vector<std::string> Events(std::string_view prefix = "audit.") {
@@ -236,13 +244,127 @@ TEST_F(WitnessesTest, OneThatHasSeenAnotherTreeTellsAFork) {
 
 // Every tree extends the empty one: who refuses the first it is shown has seen no other history.
 TEST_F(WitnessesTest, OneThatRefusesTheFirstTreeTellsNoFork) {
-  witness('a').instead = "invalid consistency proof\n";
-  witness('a').instead_status = 422;
+  witness('a').instead = [] {
+    return HttpAnswer{422, "text/plain", "invalid consistency proof\n"};
+  };
   const auto witnesses = Make();
   Submit(*witnesses);
   EXPECT_FALSE(witnesses->Status().witnesses(0).refuses());
   EXPECT_THAT(witnesses->Status().witnesses(0).problem(), HasSubstr("422"));
   EXPECT_THAT(Events(), ::testing::ElementsAre("audit.quorum_reached"));
+}
+
+HttpAnswer AtSize(uint64_t size) { return {409, "text/x.tlog.size", absl::StrCat(size, "\n")}; }
+
+// Anybody may submit a checkpoint between two questions. That is no fork.
+TEST_F(WitnessesTest, OneThatHearsOfANewerTreeMeanwhileTellsNothing) {
+  const auto witnesses = Make();
+  witness('a').head = HeadOfLog();
+  witness('a').instead = [this]() -> std::optional<HttpAnswer> {
+    if (witness('a').asked == 2) {
+      Grow();
+      witness('a').head = HeadOfLog();
+    }
+    return std::nullopt;
+  };
+  Submit(*witnesses);
+  EXPECT_EQ(witness('a').asked, 2);
+  EXPECT_FALSE(witnesses->Status().witnesses(0).refuses());
+  EXPECT_THAT(witnesses->Status().witnesses(0).problem(), HasSubstr("newer tree"));
+  EXPECT_THAT(Events(), ::testing::ElementsAre("audit.quorum_reached"));
+  Submit(*witnesses);
+  EXPECT_THAT(witnesses->Status().witnesses(0).problem(), IsEmpty());
+}
+
+TEST_F(WitnessesTest, OneThatIsMovedMeanwhileIsAskedFromWhereItIs) {
+  for (int i = 0; i < 3; ++i) Grow();
+  const audit::TreeHead old = HeadOfLog();
+  Grow();
+  const auto witnesses = Make();
+  witness('a').head = {1, {}};
+  witness('a').instead = [&]() -> std::optional<HttpAnswer> {
+    if (witness('a').asked == 2) witness('a').head = old;
+    return std::nullopt;
+  };
+  Submit(*witnesses);
+  EXPECT_EQ(witness('a').asked, 3);
+  EXPECT_THAT(witnesses->Status().witnesses(0).problem(), IsEmpty());
+}
+
+TEST_F(WitnessesTest, OneThatIsNeverWhereItSaysIsLeftAlone) {
+  const auto witnesses = Make();
+  witness('a').instead = [this] { return AtSize(1 + witness('a').asked % 2); };
+  Submit(*witnesses);
+  EXPECT_EQ(witness('a').asked, 4);
+  EXPECT_FALSE(witnesses->Status().witnesses(0).refuses());
+  EXPECT_TRUE(witnesses->Status().quorum());
+}
+
+TEST_F(WitnessesTest, AllQuestionsToOneShareItsTime) {
+  const auto witnesses = Make();
+  witness('a').instead = [this] {
+    clock_.Advance(Witnesses::kTimeout / 2);
+    return AtSize(1 + witness('a').asked % 2);
+  };
+  Submit(*witnesses);
+  EXPECT_EQ(witness('a').asked, 2);
+  EXPECT_EQ(witness('a').at_most, Witnesses::kTimeout / 2);
+  EXPECT_EQ(witness('b').at_most, Witnesses::kTimeout);
+}
+
+// However many are away: the others are asked in every round, and those that are away in turn.
+TEST_F(WitnessesTest, ThoseThatRunIntoTheTimeoutHoldUpNobody) {
+  for (const char* name : {"w.example/d", "w.example/e"}) witnesses_.emplace(name, name);
+  for (const char name : {'a', 'c', 'd'}) {
+    witness(name).instead = [this] {
+      clock_.Advance(Witnesses::kForThoseAway);
+      return absl::UnavailableError("no answer in time");
+    };
+  }
+  const auto witnesses = Make();
+  Submit(*witnesses, 2);
+  // Without a quorum nobody is left out.
+  EXPECT_FALSE(witnesses->Status().quorum());
+  for (const char name : {'a', 'b', 'c', 'd', 'e'}) EXPECT_EQ(witness(name).asked, 2) << name;
+  witness('a').instead = nullptr;
+  Submit(*witnesses);
+  for (int round = 1; round <= 4; ++round) {
+    Grow();
+    const uint64_t size = vault_->journal().Head().tree_size;
+    const MonoTime began = clock_.Mono();
+    Submit(*witnesses);
+    EXPECT_EQ(witnesses->Status().cosigned_size(), size);
+    EXPECT_EQ(clock_.Mono() - began, Witnesses::kForThoseAway);
+    for (const char name : {'a', 'b', 'e'}) EXPECT_EQ(witness(name).asked, 3 + round) << name;
+  }
+  // The third round began with c.
+  EXPECT_EQ(witness('c').asked, 5);
+  EXPECT_EQ(witness('d').asked, 4);
+}
+
+TEST_F(WitnessesTest, WhatALibraryThrowsEndsTheRoundOnly) {
+  const auto witnesses = Make();
+  witness('b').instead = [] {
+    (void)std::string("short").at(4711);
+    return absl::UnavailableError("");
+  };
+  Submit(*witnesses);
+  EXPECT_THAT(witnesses->Cosigned(), IsEmpty());
+  witness('b').instead = nullptr;
+  Submit(*witnesses);
+  EXPECT_TRUE(witnesses->Status().quorum());
+}
+
+TEST_F(WitnessesTest, AStopIsNoAnswer) {
+  const auto witnesses = Make();
+  bool go_on = true;
+  witness('a').instead = [&] {
+    go_on = false;
+    return absl::CancelledError("given up");
+  };
+  witnesses->Submit([&] { return go_on; });
+  EXPECT_THAT(witnesses->Status().witnesses(0).problem(), IsEmpty());
+  EXPECT_EQ(witness('b').asked, 0);
 }
 
 TEST_F(WitnessesTest, AnswersThatAreNoCosignatureAreNone) {
@@ -251,8 +373,9 @@ TEST_F(WitnessesTest, AnswersThatAreNoCosignatureAreNone) {
   const std::string wrong =
       audit::NoteSignature{"w.example/a", witness('a').key().id(), std::string(72, 'x')}.Line();
   for (const std::string& answer : {std::string("rubbish"), std::string("\n"), other, wrong}) {
-    witness('a').instead = answer;
-    witness('b').instead = answer;
+    witness('a').instead = witness('b').instead = [&] {
+      return HttpAnswer{200, "text/plain", answer};
+    };
     Submit(*witnesses);
     EXPECT_THAT(witnesses->Cosigned(), IsEmpty()) << answer;
   }
