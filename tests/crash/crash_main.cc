@@ -67,7 +67,7 @@ absl::Status Scene::StartAndCheck(bool resend, bool thorough) {
 }
 
 void Scene::RunLoadAndKill(uint64_t seed, milliseconds after) {
-  Load load(vault, ledger, seed);
+  Load load(vault, ledger, {.seed = seed, .lockdowns = seed % 2 == 0});
   if (vault.process().AwaitExit(after)) ledger.Breach("the daemon ended by itself");
   vault.process().Kill();
   ++kills_;
@@ -77,7 +77,7 @@ bool Scene::RunToCrashPoint(const std::string& point, uint64_t seed, millisecond
   if (!vault.Launch(point).ok()) return false;
   bool fired = false;
   if (vault.AwaitReady().ok()) {
-    Load load(vault, ledger, seed);
+    Load load(vault, ledger, {.seed = seed});
     fired = vault.process().AwaitExit(at_most);
     vault.process().Kill();
   } else {
@@ -97,7 +97,8 @@ bool Scene::Report() {
 void Scene::Summarise(std::ostream& out) const {
   out << kills_ << " kills, " << ledger.acknowledged() << " acknowledged batches, "
       << oracle_->leaves() << " audit entries, " << oracle_->receipts_checked()
-      << " receipts checked\n";
+      << " receipts checked, " << oracle_->deliveries_checked()
+      << " answers held against the trail, " << oracle_->cut_short() << " of them cut short\n";
 }
 
 }  // namespace televault::crash

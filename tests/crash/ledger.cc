@@ -128,6 +128,16 @@ std::vector<Seen> Ledger::TakeReceipts() {
   return std::exchange(receipts_, {});
 }
 
+void Ledger::Delivered(Delivery delivery) {
+  const std::lock_guard lock(mu_);
+  deliveries_.push_back(std::move(delivery));
+}
+
+std::vector<Delivery> Ledger::TakeDeliveries() {
+  const std::lock_guard lock(mu_);
+  return std::exchange(deliveries_, {});
+}
+
 uint64_t Ledger::Held(v1::LockdownLevel level) const {
   return held_[level >= v1::LOCKDOWN_LEVEL_ALL ? 1 : 0].load();
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -41,6 +42,15 @@ struct Batch {
 struct Seen {
   std::string what;
   v1::AuditReceipt receipt;
+};
+
+// What reached the client of one query before the answer ended, in whatever way.
+struct Delivery {
+  std::string person;
+  bool rows_mode = false;
+  std::optional<uint64_t> entry;  // that the header named
+  uint64_t received = 0;          // rows or groups
+  bool whole = false;
 };
 
 struct Lock {
@@ -89,6 +99,8 @@ class Ledger {
   void SawIndex(uint64_t index);
   std::vector<Seen> TakeReceipts();
   uint64_t highest_index() const { return highest_index_.load(); }
+  void Delivered(Delivery delivery);
+  std::vector<Delivery> TakeDeliveries();
 
   // --- lockdown
   // ---------------------------------------------------------------------------------
@@ -121,6 +133,7 @@ class Ledger {
   std::map<uint64_t, Batch> batches_;
   std::set<uint64_t> forgotten_;
   std::vector<Seen> receipts_;
+  std::vector<Delivery> deliveries_;
   std::map<std::string, Lock> locks_;
   uint64_t lock_epoch_ = 0;
   uint64_t holds_ = 0;

@@ -9,12 +9,24 @@
 namespace televault::crash {
 namespace {
 
-constexpr char kAggregateSql[] =
-    "SELECT date_trunc('day', event_time) AS day, batch, count(*) AS n, sum(w) AS s "
-    "FROM crash_events GROUP BY 1, 2";
 constexpr uint64_t kRowsPerPart = 10;  // at least; the manifest's k_min
 
 size_t Below(std::mt19937_64& random, size_t bound) { return random() % bound; }
+
+// The same column many times over, so that an answer soon is too large for one entry and is sent
+// in windows.
+std::string Columns(const char* expression, int times) {
+  std::string columns;
+  for (int i = 0; i < times; ++i) absl::StrAppend(&columns, ", ", expression, " AS wide", i);
+  return columns;
+}
+
+const std::string& AggregateSql() {
+  static const std::string sql = absl::StrCat(
+      "SELECT date_trunc('day', event_time) AS day, batch, count(*) AS n, sum(w) AS s",
+      Columns("date_trunc('day', event_time)", 200), " FROM crash_events GROUP BY 1, 2");
+  return sql;
+}
 
 // A kill under a call looks like this: the transport ended, the vault said nothing.
 bool IsGone(const client::Error& error) {
@@ -40,9 +52,46 @@ void AddRows(const v1::QueryBatch& batch, bool rows_mode, Answer& answer, Ledger
   }
 }
 
+void NoteTrailer(const v1::QueryTrailer& trailer, const Answer& answer, bool rows_mode,
+                 Ledger& ledger) {
+  ledger.SawReceipt(rows_mode ? "row query" : "query", trailer.receipt());
+  for (const v1::PartitionRefusal& refusal : trailer.refusals()) {
+    if (refusal.reason() == reason::kQuarantined) {
+      ledger.Breach("partition " + refusal.day() + " is quarantined");
+    }
+  }
+  // An answer without any group looks the same for nothing and for too little.
+  if (trailer.suppressed_groups() && !answer.empty()) ledger.Breach("a group was withheld");
+}
+
+// To the end of the stream, or of the vault. `got` says in either case what has come.
+absl::Status ReadAnswer(client::MessageStream<v1::QueryResponse>& stream, Answer& answer,
+                        Delivery& got, Ledger& ledger) {
+  while (true) {
+    v1::QueryResponse part;
+    TV_ASSIGN_OR_RETURN(const bool more, stream.Next(part));
+    if (!more) return absl::OkStatus();
+    if (part.has_header()) {
+      got.entry = part.header().audit_intent_index();
+      ledger.SawIndex(*got.entry);
+    }
+    if (part.has_batch()) {
+      got.received += part.batch().rows();
+      AddRows(part.batch(), got.rows_mode, answer, ledger);
+    }
+    if (!part.has_trailer()) continue;
+    got.whole = true;
+    NoteTrailer(part.trailer(), answer, got.rows_mode, ledger);
+  }
+}
+
 }  // namespace
 
-const char kRowSql[] = "SELECT event_time, batch, w FROM crash_events";
+const std::string& RowSql() {
+  static const std::string sql =
+      absl::StrCat("SELECT event_time, batch, w", Columns("event_time", 64), " FROM crash_events");
+  return sql;
+}
 
 Fate FateOf(const absl::Status& status, const std::string& what, Ledger& ledger) {
   if (status.ok()) return Fate::kOk;
@@ -59,32 +108,16 @@ Fate FateOf(const absl::Status& status, const std::string& what, Ledger& ledger)
 
 absl::StatusOr<Answer> ReadBatches(client::Vault& vault, bool rows, Ledger& ledger) {
   v1::QueryRequest request;
-  request.set_sql(rows ? kRowSql : kAggregateSql);
+  request.set_sql(rows ? RowSql() : AggregateSql());
   request.set_purpose(kPurpose);
   client::Call call;
   TV_ASSIGN_OR_RETURN(const auto stream, vault.Query(request, call));
   Answer answer;
-  bool ended = false;
-  while (true) {
-    v1::QueryResponse part;
-    TV_ASSIGN_OR_RETURN(const bool more, stream->Next(part));
-    if (!more) break;
-    if (part.has_header()) ledger.SawIndex(part.header().audit_intent_index());
-    if (part.has_batch()) AddRows(part.batch(), rows, answer, ledger);
-    if (!part.has_trailer()) continue;
-    ended = true;
-    ledger.SawReceipt(rows ? "row query" : "query", part.trailer().receipt());
-    for (const v1::PartitionRefusal& refusal : part.trailer().refusals()) {
-      if (refusal.reason() == reason::kQuarantined) {
-        ledger.Breach("partition " + refusal.day() + " is quarantined");
-      }
-    }
-    // An answer without any group looks the same for nothing and for too little.
-    if (part.trailer().suppressed_groups() && !answer.empty()) {
-      ledger.Breach("a group was withheld");
-    }
-  }
-  if (!ended) ledger.Breach("an answer ended without its trailer");
+  Delivery got{.person = rows ? "ines" : "anna", .rows_mode = rows};
+  const absl::Status status = ReadAnswer(*stream, answer, got, ledger);
+  ledger.Delivered(got);
+  TV_RETURN_IF_ERROR(status);
+  if (!got.whole) ledger.Breach("an answer ended without its trailer");
   return answer;
 }
 
@@ -133,12 +166,13 @@ absl::Status Lift(client::Vault& proposer, client::Vault& approver, const std::s
   return absl::OkStatus();
 }
 
-Load::Load(const VaultUnderTest& vault, Ledger& ledger, uint64_t seed)
-    : vault_(vault), ledger_(ledger), seed_(seed) {
+Load::Load(const VaultUnderTest& vault, Ledger& ledger, const Options& options)
+    : vault_(vault), ledger_(ledger), seed_(options.seed) {
   for (const auto work : {&Load::Append, &Load::Append, &Load::AppendStream, &Load::Query,
-                          &Load::QueryRows, &Load::Respond, &Load::Administer, &Load::Audit}) {
+                          &Load::QueryRows, &Load::Administer, &Load::Audit}) {
     Run(work);
   }
+  if (options.lockdowns) Run(&Load::Respond);
 }
 
 void Load::Run(void (Load::*work)(Random&)) {

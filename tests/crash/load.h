@@ -25,7 +25,7 @@ Fate FateOf(const absl::Status& status, const std::string& what, Ledger& ledger)
 absl::StatusOr<Answer> ReadBatches(client::Vault& vault, bool rows, Ledger& ledger);
 
 // The query that a grant of `ines` names.
-extern const char kRowSql[];
+const std::string& RowSql();
 
 // `now`: after the answer came.
 void NoteAppended(const Batch& batch, const v1::AppendResponse& response, WallTime now,
@@ -42,7 +42,12 @@ absl::Status Lift(client::Vault& proposer, client::Vault& approver, const std::s
 // Threads: starts its own, one a client.  Borrows: vault, ledger.
 class Load {
  public:
-  Load(const VaultUnderTest& vault, Ledger& ledger, uint64_t seed);
+  struct Options {
+    uint64_t seed = 0;
+    // Without them queries are hardly ever refused, and long answers are under way all the time.
+    bool lockdowns = true;
+  };
+  Load(const VaultUnderTest& vault, Ledger& ledger, const Options& options);
   ~Load() { Stop(); }
   // Waits for every client.
   void Stop();

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 #include "audit/encoding.h"
@@ -13,6 +12,7 @@
 namespace televault::crash {
 namespace {
 
+constexpr char kQuery[] = "/televault.v1.QueryService/Query";
 constexpr size_t kEntriesLookedAt = 3;
 constexpr microseconds kGrant{24LL * 3'600'000'000};
 constexpr microseconds kGrantLeft{60'000'000};
@@ -135,11 +135,63 @@ absl::Status Oracle::CheckLog() {
     if (last == nullptr || seen.receipt.size() > last->receipt.size()) last = &seen;
   }
   if (pinned.has_value()) TV_RETURN_IF_ERROR(CheckConsistency(*pinned));
+  TV_RETURN_IF_ERROR(CheckDisclosures());
   if (last != nullptr) {
     TV_ASSIGN_OR_RETURN(const auto seen, audit::OpenCheckpoint(last->receipt.checkpoint(), key_));
     TV_RETURN_IF_ERROR(CheckConsistency(seen));
   }
   return CheckQueryEntries(receipts);
+}
+
+absl::Status Oracle::ReadTrail() {
+  v1::TailEntriesRequest request;
+  request.set_start_index(trail_end_);
+  request.set_stop_at_head(true);
+  client::Call call;
+  const auto auditor = vault_.Connect("audrey");
+  TV_ASSIGN_OR_RETURN(const auto stream, auditor->TailEntries(request, call));
+  while (true) {
+    v1::TailEntriesResponse part;
+    TV_ASSIGN_OR_RETURN(const bool more, stream->Next(part));
+    if (!more) return absl::OkStatus();
+    trail_end_ = part.entry().index() + 1;
+    const record::v1::AuditEntry& entry = part.entry().entry();
+    const bool streamed = entry.kind() == record::v1::ENTRY_KIND_INTENT || entry.has_intent();
+    if (streamed || entry.method() == kQuery) Note(part.entry().index(), entry, disclosures_);
+  }
+}
+
+absl::Status Oracle::CheckDisclosures() {
+  TV_RETURN_IF_ERROR(ReadTrail());
+  for (const auto& [index, call] : disclosures_) {
+    if (const std::string wrong = testing::Wrong(call); !wrong.empty()) {
+      ledger_.Breach(absl::StrCat("call of entry ", index, ", ", call.person, ": ", wrong));
+    }
+  }
+  for (const Delivery& got : ledger_.TakeDeliveries()) CheckDelivery(got);
+  return absl::OkStatus();
+}
+
+void Oracle::CheckDelivery(const Delivery& got) {
+  ++deliveries_checked_;
+  if (got.received == 0) return;
+  cut_short_ += got.whole ? 0 : 1;
+  const auto breach = [&](const std::string& what) {
+    ledger_.Breach(absl::StrCat(got.person, " got ", got.received,
+                                got.rows_mode ? " rows" : " groups",
+                                got.whole ? "" : " before the end", ": ", what));
+  };
+  if (!got.entry.has_value()) return breach("no header named their entry");
+  const auto found = disclosures_.find(*got.entry);
+  if (found == disclosures_.end()) return breach("their entry is not in the trail");
+  const testing::Disclosure& call = found->second;
+  if (call.method != kQuery || call.person != got.person) {
+    return breach(absl::StrCat("entry ", *got.entry, " is about another call"));
+  }
+  const uint64_t on_record = got.rows_mode ? call.Rows() : call.Groups();
+  if (on_record < got.received) {
+    breach(absl::StrCat("the call of entry ", *got.entry, " covers ", on_record));
+  }
 }
 
 absl::Status Oracle::CheckQueryEntries(const std::vector<Seen>& receipts) {
@@ -154,9 +206,8 @@ absl::Status Oracle::CheckQueryEntries(const std::vector<Seen>& receipts) {
     TV_ASSIGN_OR_RETURN(const auto response, auditor->GetEntry(request, call));
     const record::v1::AuditEntry& entry = response.entry().entry();
     const char* const who = seen->what == "query" ? "anna" : "ines";
-    if (!absl::EndsWith(entry.method(), "QueryService/Query") ||
-        entry.principal().person() != who || entry.verdict() != record::v1::VERDICT_ALLOW ||
-        entry.status() != 0) {
+    if (entry.method() != kQuery || entry.principal().person() != who ||
+        entry.verdict() != record::v1::VERDICT_ALLOW || entry.status() != 0) {
       ledger_.Breach(absl::StrCat("the entry of an answered ", seen->what,
                                   " says something else: ", entry.ShortDebugString()));
     }
@@ -207,7 +258,7 @@ absl::Status Oracle::EnsureGrant() {
   if (vault_.Now() + kGrantLeft < grant_ends_) return absl::OkStatus();
   client::Call call;
   v1::RequestAccessRequest request;
-  request.set_sql(kRowSql);
+  request.set_sql(RowSql());
   request.set_purpose(kPurpose);
   request.set_grant_s(static_cast<uint64_t>(kGrant.count() / 1'000'000));
   request.set_reason("rows are counted after a crash");

@@ -8,6 +8,7 @@
 #include "audit/verifier.h"
 #include "tests/crash/ledger.h"
 #include "tests/crash/vault_under_test.h"
+#include "tests/support/disclosures.h"
 
 namespace televault::crash {
 
@@ -24,6 +25,9 @@ class Oracle {
   absl::Status Check(bool resend, bool thorough);
   uint64_t leaves() const { return leaf_hashes_.size(); }
   uint64_t receipts_checked() const { return receipts_checked_; }
+  uint64_t deliveries_checked() const { return deliveries_checked_; }
+  // Those of them that had brought something when they broke off.
+  uint64_t cut_short() const { return cut_short_; }
 
  private:
   absl::Status CheckState();
@@ -31,6 +35,11 @@ class Oracle {
   absl::Status Extend();
   absl::Status CheckConsistency(const audit::Checkpoint& older);
   void CheckReceipt(const Seen& seen);
+  // Takes what the trail has got since the last time. Nothing is under way in it.
+  absl::Status ReadTrail();
+  // Every call has ended once, and covers what its client received.
+  absl::Status CheckDisclosures();
+  void CheckDelivery(const Delivery& got);
   absl::Status CheckWholeLog();
   absl::Status LiftAll();
   absl::Status Resend();
@@ -52,6 +61,10 @@ class Oracle {
   v1::LockdownStatus locks_;
   WallTime grant_ends_{0};
   uint64_t receipts_checked_ = 0;
+  testing::Disclosures disclosures_;  // queries and streamed calls
+  uint64_t trail_end_ = 0;
+  uint64_t deliveries_checked_ = 0;
+  uint64_t cut_short_ = 0;
 };
 
 }  // namespace televault::crash
