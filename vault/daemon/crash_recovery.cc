@@ -107,6 +107,7 @@ absl::Status CrashRecovery::CloseOpenIntents(const std::function<absl::Status()>
     outcome.set_status(static_cast<int>(absl::StatusCode::kUnknown));
     outcome.set_intent_index(index);
     outcome.set_has_intent(true);
+    outcome.clear_rows_debited();  // the intents say that, each row once
     TV_RETURN_IF_ERROR(
         parts_.recorder.Record(std::move(outcome), {.urgency = store::Urgency::kSecurity})
             .status());

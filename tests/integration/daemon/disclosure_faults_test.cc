@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "tests/integration/daemon/in_process.h"
+#include "tests/support/disclosures.h"
 #include "tests/support/lossy_file_system.h"
 #include "tests/support/trail.h"
 
@@ -18,15 +19,22 @@ namespace {
 using televault::testing::Append;
 using televault::testing::Apply;
 using televault::testing::BulkColumns;
+using televault::testing::Disclosures;
 using televault::testing::EntriesOf;
 using televault::testing::IsOk;
 using televault::testing::LossyFileSystem;
+using televault::testing::Refusal;
+using ::testing::HasSubstr;
 
 constexpr uint32_t kRowsPerAppend = 65'536;
 // About 60 bytes a row: several windows.
 constexpr char kManyRows[] =
     "SELECT event_time AS a, event_time AS b, event_time AS c, event_time AS d, event_time AS e, "
     "event_time AS f, command, version FROM cli_usage";
+// The first window, and what is sent behind the outcome.
+constexpr char kTwoWindows[] =
+    "SELECT event_time AS a, event_time AS b, event_time AS c, event_time AS d, event_time AS e, "
+    "event_time AS f, command, version FROM cli_usage LIMIT 40000";
 constexpr char kGroups[] = "SELECT command, count(*) FROM cli_usage GROUP BY command";
 
 // What a client got before the answer ended, in whatever way.
@@ -36,20 +44,22 @@ struct Got {
   uint64_t rows = 0;
 };
 
-Got ReadAll(client::Vault& vault, const v1::QueryRequest& request) {
-  Got got;
-  client::Call call;
-  const auto stream = vault.Query(request, call);
-  if (!stream.ok()) return {stream.status()};
+void ReadOn(client::MessageStream<v1::QueryResponse>& stream, Got& got) {
   v1::QueryResponse response;
   absl::StatusOr<bool> more = true;
-  while (more.ok() && *more) {
-    more = (*stream)->Next(response);
-    if (!more.ok() || !*more) break;
+  while ((more = stream.Next(response)).ok() && *more) {
     if (response.has_header()) got.intent = response.header().audit_intent_index();
     if (response.has_batch()) got.rows += response.batch().rows();
   }
   got.status = more.status();
+}
+
+Got ReadAll(client::Vault& vault, const v1::QueryRequest& request) {
+  client::Call call;
+  const auto stream = vault.Query(request, call);
+  if (!stream.ok()) return {stream.status()};
+  Got got;
+  ReadOn(**stream, got);
   return got;
 }
 
@@ -72,14 +82,14 @@ class DisclosureTest : public InProcessTest {
     return request;
   }
   // A query for rows that `investigator` may ask.
-  v1::QueryRequest Rows(client::Vault& investigator) {
+  v1::QueryRequest Rows(client::Vault& investigator, const std::string& sql = kManyRows) {
     // Whoever votes was there before.
     const auto one = As("steward");
     const auto other = As("steward");
     clock_.Advance(std::chrono::seconds(1));
     client::Call call;
     v1::RequestAccessRequest access;
-    access.set_sql(kManyRows);
+    access.set_sql(sql);
     access.set_purpose("reliability");
     access.set_grant_s(3'600);
     access.set_reason("a large answer");
@@ -91,7 +101,7 @@ class DisclosureTest : public InProcessTest {
     EXPECT_THAT(one->VoteAccess(vote, call), IsOk());
     EXPECT_THAT(other->VoteAccess(vote, call), IsOk());
     v1::QueryRequest request;
-    request.set_sql(kManyRows);
+    request.set_sql(sql);
     request.set_purpose("reliability");
     request.set_grant(asked->request().id());
     return request;
@@ -102,17 +112,10 @@ class FailingDiskTest : public DisclosureTest {
  protected:
   FailingDiskTest() : DisclosureTest(fs_) {}
 
-  // What the trail says may have left under that intent.
-  uint64_t RowsOnRecord(uint64_t intent) {
-    uint64_t debited = 0;
-    uint64_t returned = 0;
-    const auto entries = EntriesWithIndex();
-    for (const auto& [index, entry] : entries) {
-      if (index != intent && !(entry.has_intent() && entry.intent_index() == intent)) continue;
-      debited += entry.kind() == record::v1::ENTRY_KIND_INTENT ? entry.rows_debited() : 0;
-      returned = std::max(returned, entry.rows_returned());
-    }
-    return std::max(debited, returned);
+  Disclosures CallsOnRecord() {
+    Disclosures calls;
+    for (const auto& [index, entry] : EntriesWithIndex()) Note(index, entry, calls);
+    return calls;
   }
   std::map<uint64_t, record::v1::AuditEntry> EntriesWithIndex() {
     std::map<uint64_t, record::v1::AuditEntry> entries;
@@ -166,7 +169,7 @@ TEST_P(EveryWriteInTurnTest, NoRowArrivedThatIsNotOnRecord) {
     const Got got = ReadAll(*Connect(token), request);
     ASSERT_NO_FATAL_FAILURE(StartAfterPowerCut());
     if (got.rows > 0) {
-      EXPECT_GE(RowsOnRecord(got.intent), got.rows);
+      EXPECT_GE(CallsOnRecord()[got.intent].Rows(), got.rows);
     }
     if (got.status.ok()) {
       EXPECT_EQ(got.rows, 2 * kRowsPerAppend);
@@ -200,6 +203,203 @@ TEST_P(EveryWriteInTurnTest, NoGroupArrivedThatIsNotOnRecord) {
 
 INSTANTIATE_TEST_SUITE_P(Disk, EveryWriteInTurnTest, ::testing::ValuesIn(kFaults),
                          [](const auto& fault) { return std::string(fault.param.name); });
+
+// A reading of the trail, which tells as much as an answer does.
+struct Reading {
+  const char* method;
+  Got (*read)(client::Vault& auditor);  // rows: entries, or keys
+};
+const Reading kReadings[] = {
+    {"ListEntries",
+     [](client::Vault& auditor) {
+       client::Call call;
+       const auto page = auditor.ListEntries({}, call);
+       return Got{.status = page.status(),
+                  .rows = page.ok() ? static_cast<uint64_t>(page->entries_size()) : 0};
+     }},
+    {"GetEntry",
+     [](client::Vault& auditor) {
+       client::Call call;
+       v1::GetEntryRequest request;
+       request.set_index(1);
+       const auto entry = auditor.GetEntry(request, call);
+       return Got{.status = entry.status(), .rows = entry.ok() ? 1u : 0u};
+     }},
+    {"TailEntries",
+     [](client::Vault& auditor) {
+       client::Call call;
+       v1::TailEntriesRequest request;
+       request.set_stop_at_head(true);
+       const auto stream = auditor.TailEntries(request, call);
+       if (!stream.ok()) return Got{stream.status()};
+       Got got;
+       v1::TailEntriesResponse response;
+       absl::StatusOr<bool> more = true;
+       while ((more = (*stream)->Next(response)).ok() && *more) ++got.rows;
+       got.status = more.status();
+       return got;
+     }},
+    {"ExportAuditKeys",
+     [](client::Vault& auditor) {
+       client::Call call;
+       v1::ExportAuditKeysRequest request;
+       // A point of the curve: the base point.
+       request.set_recipient_public_key("\x09" + std::string(31, '\0'));
+       request.set_reason("yearly review");
+       const auto keys = auditor.ExportAuditKeys(request, call);
+       return Got{.status = keys.status(),
+                  .rows = keys.ok() ? static_cast<uint64_t>(keys->keys_size()) : 0};
+     }},
+};
+
+class EveryReadingTest : public FailingDiskTest,
+                         public ::testing::WithParamInterface<std::tuple<Fault, Reading>> {
+ protected:
+  // The trail is there without any data.
+  void SetUp() override { InProcessTest::SetUp(); }
+
+  // Answers that are on record.
+  uint64_t ReadingsOnRecord(const char* method) {
+    uint64_t readings = 0;
+    for (const record::v1::AuditEntry& entry : EntriesOf(*vault_)) {
+      const bool answered = entry.verdict() == record::v1::VERDICT_ALLOW && entry.status() == 0;
+      readings += answered && entry.method().ends_with(absl::StrCat("/", method)) ? 1 : 0;
+    }
+    return readings;
+  }
+};
+
+TEST_P(EveryReadingTest, NothingOfTheTrailArrivedThatIsNotOnRecord) {
+  const auto& [fault, reading] = GetParam();
+  const std::string token = TokenFor("auditor");
+  uint64_t failed = 0;
+  uint64_t before = 0;
+  for (uint64_t n = 1; n < 100; ++n) {
+    SCOPED_TRACE(n);
+    fault.arm(fs_, n);
+    const Got got = reading.read(*Connect(token));
+    ASSERT_NO_FATAL_FAILURE(StartAfterPowerCut());
+    const uint64_t on_record = ReadingsOnRecord(reading.method);
+    EXPECT_GE(on_record - std::exchange(before, on_record), got.rows > 0 ? 1u : 0u);
+    if (got.status.ok()) {
+      EXPECT_GE(got.rows, 1u);
+      break;
+    }
+    ++failed;
+  }
+  EXPECT_GE(failed, 1u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Trail, EveryReadingTest,
+                         ::testing::Combine(::testing::ValuesIn(kFaults),
+                                            ::testing::ValuesIn(kReadings)),
+                         [](const auto& info) {
+                           return absl::StrCat(std::get<1>(info.param).method,
+                                               std::get<0>(info.param).name);
+                         });
+
+// The disk fails when an outcome is to be recorded.
+class UnrecordedOutcomeTest : public FailingDiskTest, public ::testing::WithParamInterface<Fault> {
+ protected:
+  void SetUp() override {
+    ASSERT_NO_FATAL_FAILURE(FailingDiskTest::SetUp());
+    analyst_ = TokenFor("analyst");
+    auditor_ = TokenFor("auditor");
+    for (std::string& token : responders_) token = TokenFor("responder");
+    clock_.Advance(std::chrono::seconds(1));
+  }
+  // Refused until the restart, whoever asks, and told why.
+  void ExpectGateClosed() {
+    const Got groups = ReadAll(*Connect(analyst_), Groups());
+    EXPECT_EQ(Refusal(groups.status), "UNAVAILABLE CONTROL_MODE");
+    EXPECT_THAT(std::string(groups.status.message()), HasSubstr("restart to recover"));
+    EXPECT_EQ(groups.rows, 0u);
+    client::Call call;
+    EXPECT_EQ(Refusal(Connect(auditor_)->ListEntries({}, call)), "UNAVAILABLE CONTROL_MODE");
+    const auto status = Connect(auditor_)->GetStatus({}, call);
+    ASSERT_THAT(status, IsOk());
+    EXPECT_THAT(status->control_mode(), HasSubstr("restart to recover"));
+  }
+  std::string Engage() {
+    v1::EngageLockdownRequest request;
+    request.set_level(v1::LOCKDOWN_LEVEL_READS);
+    request.set_reason("the disk fails");
+    client::Call call;
+    const auto engaged = Connect(responders_[0])->EngageLockdown(request, call);
+    EXPECT_THAT(engaged, IsOk());
+    if (!engaged.ok()) return "";
+    EXPECT_TRUE(engaged->durable());
+    EXPECT_FALSE(engaged->has_receipt());
+    return engaged->lockdown().id();
+  }
+  void Lift(const std::string& lockdown) {
+    client::Call call;
+    v1::ProposeLiftRequest propose;
+    propose.set_lockdown_id(lockdown);
+    propose.set_reason("the disk was replaced");
+    EXPECT_THAT(Connect(responders_[1])->ProposeLift(propose, call), IsOk());
+    v1::ApproveLiftRequest approve;
+    approve.set_lockdown_id(lockdown);
+    EXPECT_THAT(Connect(responders_[2])->ApproveLift(approve, call), IsOk());
+  }
+  // A lockdown works while the gate is closed, and outlives the restart that opens the rest.
+  void ExpectLockdownWorks() {
+    const std::string lockdown = Engage();
+    ASSERT_NO_FATAL_FAILURE(StartAfterPowerCut());
+    EXPECT_EQ(Refusal(ReadAll(*Connect(analyst_), Groups()).status), "UNAVAILABLE LOCKED_DOWN");
+    int gaps = 0;
+    for (const record::v1::AuditEntry& entry : EntriesOf(*vault_)) {
+      gaps += entry.method() == "audit.gap" && entry.details().at("lockdown") == lockdown ? 1 : 0;
+    }
+    EXPECT_EQ(gaps, 1) << "what could not be recorded then";
+    Lift(lockdown);
+    EXPECT_THAT(ReadAll(*Connect(analyst_), Groups()).status, IsOk());
+  }
+
+  std::string analyst_;
+  std::string auditor_;
+  std::string responders_[3];
+};
+
+TEST_P(UnrecordedOutcomeTest, WithholdsTheRestOfAStreamAndClosesTheGate) {
+  const std::string token = TokenFor("investigator");
+  const v1::QueryRequest request = Rows(*Connect(token), kTwoWindows);
+  const auto investigator = Connect(token);
+  client::Call call;
+  TV_ASSERT_OK_AND_ASSIGN(const auto stream, investigator->Query(request, call));
+  v1::QueryResponse response;
+  ASSERT_THAT(stream->Next(response), IsOk());
+  ASSERT_TRUE(response.has_header());
+  Got got{.intent = response.header().audit_intent_index()};
+  // The intent is durable. The rest of the first window waits for this client, and the outcome for
+  // the window.
+  const uint64_t debited = CallsOnRecord()[got.intent].debited;
+  GetParam().arm(fs_, 1);
+  ReadOn(*stream, got);
+  EXPECT_EQ(Refusal(got.status), "UNAVAILABLE OUTCOME_UNKNOWN");
+  EXPECT_EQ(got.rows, debited) << "the first window and nothing behind it";
+  EXPECT_GT(got.rows, 0u);
+  EXPECT_LT(got.rows, 40'000u);
+  ExpectGateClosed();
+  EXPECT_EQ(Refusal(ReadAll(*Connect(token), request).status), "UNAVAILABLE CONTROL_MODE");
+  ASSERT_NO_FATAL_FAILURE(ExpectLockdownWorks());
+  Disclosures calls = CallsOnRecord();
+  for (const auto& [index, one] : calls) EXPECT_EQ(Wrong(one), "") << "entry " << index;
+  EXPECT_TRUE(calls[got.intent].unknown);
+  EXPECT_GE(calls[got.intent].Rows(), got.rows);
+}
+
+TEST_P(UnrecordedOutcomeTest, WithholdsAShortAnswerAndClosesTheGate) {
+  GetParam().arm(fs_, 1);
+  const Got got = ReadAll(*Connect(analyst_), Groups());
+  EXPECT_EQ(Refusal(got.status), "UNAVAILABLE OUTCOME_UNKNOWN");
+  EXPECT_EQ(got.rows, 0u);
+  ExpectGateClosed();
+  ASSERT_NO_FATAL_FAILURE(ExpectLockdownWorks());
+}
+
+INSTANTIATE_TEST_SUITE_P(Disk, UnrecordedOutcomeTest, ::testing::ValuesIn(kFaults),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 // Ten thousand lockdowns against running queries.
 class LockdownRaceTest : public DisclosureTest {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <grpc/grpc.h>
 #include <memory>
 #include <string>
 
@@ -41,6 +42,9 @@ class InProcessTest : public ::testing::Test {
     ASSERT_THAT(vault_->UnsealWithKeyfile(), testing::IsOk());
     TV_ASSERT_OK_AND_ASSIGN(server_, Server::Start(config_, *vault_));
   }
+  // Held over all servers of the process: gRPC's own end, which comes with the last of them, waits
+  // up to 10 s for threads of its own.
+  static void SetUpTestSuite() { grpc_init(); }
   void TearDown() override { End(); }
   // Without a word: calls that are under way stay without an outcome.
   void End() {

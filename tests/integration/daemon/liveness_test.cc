@@ -170,6 +170,7 @@ TEST_F(LivenessTest, AnIntentFromBeforeASealIsClosedByTheNextStart) {
   record::v1::AuditEntry intent;
   intent.set_kind(record::v1::ENTRY_KIND_INTENT);
   intent.set_method("/televault.v1.QueryService/Query");
+  intent.set_rows_debited(500);
   TV_ASSERT_OK_AND_ASSIGN(const auto recorded, vault_->recorder().Record(intent));
   ASSERT_THAT(vault_->Seal(), IsOk());
   ASSERT_THAT(vault_->UnsealWithKeyfile(), IsOk());
@@ -182,6 +183,7 @@ TEST_F(LivenessTest, AnIntentFromBeforeASealIsClosedByTheNextStart) {
     TV_ASSERT_OK_AND_ASSIGN(const auto entry, vault_->entries().Open(LeafIndex(i), leaves[i]));
     if (entry.has_value() && entry->has_intent()) {
       EXPECT_EQ(entry->reason(), "UNKNOWN_CRASH");
+      EXPECT_EQ(entry->rows_debited(), 0u) << "counted twice by whoever adds up";
       closed += entry->intent_index() == recorded.index.value();
     }
   }

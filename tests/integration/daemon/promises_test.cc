@@ -10,6 +10,7 @@
 #include "audit/note.h"
 #include "tests/integration/daemon/data_files.h"
 #include "tests/integration/daemon/scenario.h"
+#include "tests/support/disclosures.h"
 #include "vault/base/clock.h"
 #include "vault/base/file_system.h"
 #include "vault/store/rocks_store.h"
@@ -87,11 +88,16 @@ class RowStreamTest : public VaultTest {
     got.whole = more.ok();
     return got;
   }
+  // What came of runs that the daemon died in.
+  struct Deaths {
+    int runs = 0;
+    int in_part = 0;  // runs whose client had got something
+  };
   // Kills the daemon at one of its commits after the other, until a run of the query comes whole.
-  // How many runs it died in.
-  int DieAtEveryCommitOf(const TokenOf& who, const v1::QueryRequest& request, const char* point) {
+  Deaths DieAtEveryCommitOf(const TokenOf& who, const v1::QueryRequest& request,
+                            const char* point) {
     constexpr int kMostCommits = 60;
-    int died = 0;
+    Deaths died;
     for (int pass = 1; pass < kMostCommits; ++pass) {
       const std::string armed = absl::StrCat(point, ":", pass);
       SCOPED_TRACE(armed);
@@ -103,45 +109,35 @@ class RowStreamTest : public VaultTest {
           daemon_.Kill();  // the point may wait in the commits of an ordinary stop
         } else {
           EXPECT_EQ(daemon_.WaitForEnd(), SIGKILL);
-          ++died;
+          ++died.runs;
+          died.in_part += got.rows > 0 ? 1 : 0;
         }
       }
       EXPECT_THAT(daemon_.Start(), IsOk());
-      if (got.rows > 0) {
-        EXPECT_GE(RowsOnRecord(got.intent), got.rows);
-        EXPECT_EQ(OutcomesOf(got.intent), 1);
-      }
+      ExpectOnRecord(got, !request.grant().empty());
       if (got.whole || HasFailure()) return died;
     }
     ADD_FAILURE() << "no run came whole";
     return died;
   }
-  int OutcomesOf(uint64_t intent_index) {
-    int outcomes = 0;
-    for (const auto& entry : Entries(*As(cast_.auditor), ByMethod("Query"))) {
-      const bool own = entry.index() == intent_index ||
-                       (entry.entry().has_intent() && entry.entry().intent_index() == intent_index);
-      outcomes += own && entry.entry().kind() == record::v1::ENTRY_KIND_OUTCOME ? 1 : 0;
-    }
-    return outcomes;
+  // Nothing is under way.
+  void ExpectOnRecord(const Got& got, bool rows_mode) {
+    const Disclosures calls = QueriesOnRecord();
+    for (const auto& [index, call] : calls) EXPECT_EQ(Wrong(call), "") << "entry " << index;
+    if (got.rows == 0) return;
+    const auto call = calls.find(got.intent);
+    ASSERT_TRUE(call != calls.end()) << "no entry " << got.intent;
+    EXPECT_GE(rows_mode ? call->second.Rows() : call->second.Groups(), got.rows);
   }
-
-  // Rows that the trail says were to be disclosed by the run with that first intent; or groups.
-  uint64_t RowsOnRecord(uint64_t intent_index) {
-    uint64_t debited = 0;
-    uint64_t returned = 0;
+  Disclosures QueriesOnRecord() {
+    Disclosures calls;
     for (const auto& entry : Entries(*As(cast_.auditor), ByMethod("Query"))) {
-      const bool first = entry.index() == intent_index;
-      const bool later = entry.entry().has_intent() && entry.entry().intent_index() == intent_index;
-      if (!first && !later) continue;
-      debited += entry.entry().rows_debited();
-      if (entry.entry().kind() == record::v1::ENTRY_KIND_OUTCOME) {
-        returned =
-            std::max(returned, entry.entry().rows_returned() + entry.entry().groups_returned());
-      }
+      Note(entry.index(), entry.entry(), calls);
     }
-    return std::max(debited, returned);
+    return calls;
   }
+  // Rows that the trail says were to be disclosed by the run with that first intent.
+  uint64_t RowsOnRecord(uint64_t intent_index) { return QueriesOnRecord()[intent_index].Rows(); }
 
   std::string grant_;
 };
@@ -269,7 +265,9 @@ TEST_F(RowStreamTest, AKillInTheMiddleLeavesAnOutcomeOfUnknownAndNeverTooFewRows
 TEST_F(RowStreamTest, WhereverItDiesNoMoreRowsArrivedThanAreOnRecord) {
   // Intent, further windows, outcome: each right before and right after it is durable.
   for (const char* point : {"store.before_commit", "store.after_commit"}) {
-    EXPECT_GE(DieAtEveryCommitOf(cast_.investigator, Query(), point), 3) << point;
+    const Deaths died = DieAtEveryCommitOf(cast_.investigator, Query(), point);
+    EXPECT_GE(died.runs, 3) << point;
+    EXPECT_GE(died.in_part, 1) << point;
   }
 }
 
@@ -279,7 +277,28 @@ TEST_F(RowStreamTest, WhereverItDiesNoGroupArrivedThatIsNotOnRecord) {
   request.set_purpose("usage");
   // One entry, durable before anything leaves.
   for (const char* point : {"store.before_commit", "store.after_commit"}) {
-    EXPECT_GE(DieAtEveryCommitOf(cast_.analyst, request, point), 1) << point;
+    const Deaths died = DieAtEveryCommitOf(cast_.analyst, request, point);
+    EXPECT_GE(died.runs, 1) << point;
+    EXPECT_EQ(died.in_part, 0) << point;
+  }
+}
+
+TEST_F(RowStreamTest, WhereverItDiesNoGroupOfALargeAnswerArrivedThatIsNotOnRecord) {
+  // Every version with subjects enough, and each group on a thousand bytes.
+  ASSERT_THAT(
+      Append(*As(cast_.collector), BulkColumns("cli_usage", Yesterday(0), kBatchRows, 1'001)),
+      IsOk());
+  std::string sql = "SELECT version, count(*)";
+  for (int i = 0; i < 120; ++i) {
+    absl::StrAppend(&sql, ", date_trunc('day', event_time) AS day", i);
+  }
+  v1::QueryRequest request;
+  request.set_sql(sql + " FROM cli_usage GROUP BY version, date_trunc('day', event_time)");
+  request.set_purpose("reliability");
+  for (const char* point : {"store.before_commit", "store.after_commit"}) {
+    const Deaths died = DieAtEveryCommitOf(cast_.analyst, request, point);
+    EXPECT_GE(died.runs, 2) << "intent and outcome; " << point;
+    EXPECT_GE(died.in_part, 1) << point;
   }
 }
 
