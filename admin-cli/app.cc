@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include <CLI/CLI.hpp>
 
+#include "admin-cli/output/held.h"
 #include "admin-cli/output/text.h"
 #include "admin-cli/pinning.h"
 #include "admin-cli/version.h"
@@ -61,12 +62,22 @@ int ReportParse(const CLI::App& app, const CLI::ParseError& error, Terminal& ter
   return static_cast<int>(ExitCode::kUsage);
 }
 
-int RunChosen(const Choice& choice, GlobalOptions options, Terminal terminal) {
+int RunChosen(const Choice& choice, GlobalOptions options, const Terminal& outside) {
+  HeldOutput held(outside.out);
+  Terminal terminal{.in = outside.in,
+                    .out = held,
+                    .err = outside.err,
+                    .in_is_terminal = outside.in_is_terminal,
+                    .out_is_terminal = outside.out_is_terminal,
+                    .err_is_terminal = outside.err_is_terminal,
+                    .width = outside.width};
   auto context = Context::Create(std::move(options), terminal);
   if (!context.ok()) return Fail(terminal, context.status());
   const absl::StatusOr<ExitCode> done = choice.action(**context);
   const absl::Status pins =
       ShowsHistory(**context, done.status()) ? CheckPins(**context) : absl::OkStatus();
+  // What a disputed history answers must not pass for an answer.
+  if (ExitCodeOf(pins) == ExitCode::kVerification && !(*context)->result_stands()) held.Drop();
   return Conclude(**context, terminal, done, pins);
 }
 
@@ -75,6 +86,8 @@ int RunChosen(const Choice& choice, GlobalOptions options, Terminal terminal) {
 bool ShowsHistory(const Context& context, const absl::Status& done) {
   if (done.ok() || !context.checkpoints().empty()) return true;
   const client::Error error = client::ErrorOf(done);
+  // "No such token" may be the very thing that a rollback took away.
+  if (!error.from_call) return context.asked();
   return error.from_vault && error.code != absl::StatusCode::kUnauthenticated;
 }
 

@@ -10,8 +10,9 @@ namespace televault::cli {
 // The whole command tree. `options` and `choice` are filled in by the parse.
 std::unique_ptr<CLI::App> BuildApp(GlobalOptions& options, Choice& choice);
 
-// Whether the command's end leaves something to compare: a refused call shows a history as well, a
-// vault that was not reached or that does not know the caller shows none.
+// Whether the command's end leaves something to compare: a refused call shows a history as well,
+// and so does an answer that the command could not use; a vault that was not reached or that does
+// not know the caller shows none.
 bool ShowsHistory(const Context& context, const absl::Status& done);
 
 // Says what went wrong, if anything, and gives the exit code of a command that ended with `done`

@@ -104,7 +104,8 @@ absl::StatusOr<client::Vault*> Context::Connect() {
   return vault_.get();
 }
 
-client::Call Context::NewCall(client::milliseconds usual) const {
+client::Call Context::NewCall(client::milliseconds usual) {
+  asked_ = true;
   client::Call call;
   call.timeout = timeout_.count() > 0 ? timeout_ : usual;
   return call;

@@ -73,7 +73,9 @@ class Context {
   // Where the vault is reached.
   std::string address() const;
   // A call with the timeout of the command line, else `usual` (0: the client's own).
-  client::Call NewCall(client::milliseconds usual = client::milliseconds(0)) const;
+  client::Call NewCall(client::milliseconds usual = client::milliseconds(0));
+  // Whether anything was asked of the vault.
+  bool asked() const { return asked_; }
 
   // Remembers a signed checkpoint for the comparison with the pin at the end of the command.
   void Observe(std::string_view checkpoint);
@@ -97,6 +99,7 @@ class Context {
   bool color_ = false;
   client::milliseconds timeout_{0};
   std::unique_ptr<client::Vault> vault_;
+  bool asked_ = false;
   std::vector<std::string> checkpoints_;
   bool result_stands_ = false;
 };

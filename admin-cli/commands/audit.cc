@@ -184,10 +184,11 @@ absl::StatusOr<ExitCode> RunTail(Context& context, const TailArgs& args) {
     const PageArgs newest{.limit = args.count, .note_more = false};
     TV_ASSIGN_OR_RETURN(entries, Fetch(context, filter, newest));
   }
+  // Who follows ends it by an interrupt: there is no end to compare at.
+  TV_RETURN_IF_ERROR(CheckPins(context));
   std::reverse(entries.begin(), entries.end());
   for (const v1::IndexedEntry& entry : entries) PrintEntry(context, entry);
   if (args.follow) {
-    TV_RETURN_IF_ERROR(CheckPins(context));
     if (!entries.empty()) start = std::max(start, entries.back().index() + 1);
     TV_RETURN_IF_ERROR(Follow(context, filter, start));
   }

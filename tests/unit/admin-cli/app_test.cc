@@ -151,6 +151,11 @@ TEST(AppTest, ARefusedCommandShowsAHistoryToo) {
   EXPECT_FALSE(ShowsHistory(*context, wire(16, "UNAUTHENTICATED")));
   EXPECT_FALSE(ShowsHistory(*context, client::FromWire(14, "no route", "")));
   EXPECT_FALSE(ShowsHistory(*context, absl::InvalidArgumentError("a local error")));
+  // What was asked for is not in the answer: it may have been, before a rollback.
+  (void)context->NewCall();
+  EXPECT_TRUE(ShowsHistory(*context, absl::NotFoundError("no such token")));
+  EXPECT_FALSE(ShowsHistory(*context, wire(16, "UNAUTHENTICATED")));
+  EXPECT_FALSE(ShowsHistory(*context, client::FromWire(14, "no route", "")));
 }
 
 TEST(AppTest, AResultThatStandsIsNoFailureWhereOnlyThePinCannotBeKept) {

@@ -1,0 +1,19 @@
+#include "admin-cli/output/held.h"
+
+#include <string_view>
+
+namespace televault::cli {
+
+HeldOutput::HeldOutput(std::ostream& target) : std::ostream(nullptr), buffer_(target) {
+  rdbuf(&buffer_);
+}
+
+int HeldOutput::Buffer::sync() {
+  const std::string_view held = view();
+  target_.write(held.data(), static_cast<std::streamsize>(held.size()));
+  target_ << std::flush;
+  str("");
+  return target_ ? 0 : -1;
+}
+
+}  // namespace televault::cli
