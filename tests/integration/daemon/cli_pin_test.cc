@@ -224,7 +224,9 @@ class CliPinTest : public VaultTest {
       EXPECT_EQ(result.exit_code, 3) << result.err;
       EXPECT_THAT(result.err, HasSubstr("Verification failed: "));
       EXPECT_THAT(result.err, HasSubstr(how));
-      if (!row.shows) EXPECT_THAT(result.out, IsEmpty());
+      if (!row.shows) {
+        EXPECT_THAT(result.out, IsEmpty());
+      }
     }
   }
 

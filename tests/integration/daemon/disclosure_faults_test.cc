@@ -293,9 +293,9 @@ TEST_P(EveryReadingTest, NothingOfTheTrailArrivedThatIsNotOnRecord) {
 INSTANTIATE_TEST_SUITE_P(Trail, EveryReadingTest,
                          ::testing::Combine(::testing::ValuesIn(kFaults),
                                             ::testing::ValuesIn(kReadings)),
-                         [](const auto& info) {
-                           return absl::StrCat(std::get<1>(info.param).method,
-                                               std::get<0>(info.param).name);
+                         [](const auto& both) {
+                           return absl::StrCat(std::get<1>(both.param).method,
+                                               std::get<0>(both.param).name);
                          });
 
 // The disk fails when an outcome is to be recorded.
@@ -399,7 +399,7 @@ TEST_P(UnrecordedOutcomeTest, WithholdsAShortAnswerAndClosesTheGate) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Disk, UnrecordedOutcomeTest, ::testing::ValuesIn(kFaults),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& fault) { return std::string(fault.param.name); });
 
 // Ten thousand lockdowns against running queries.
 class LockdownRaceTest : public DisclosureTest {

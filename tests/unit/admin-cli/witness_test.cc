@@ -85,7 +85,7 @@ TEST_F(WitnessTest, RemembersOverARestartUnderItsOwnKey) {
 // What is written first for one log was the state of the other: the next start took it for new, and
 // another history of it was cosigned.
 TEST_F(WitnessTest, ALogThatIsNamedLikeATemporaryIsNotForgotten) {
-  const Log other(log_.key().name() + ".new");
+  const SubmittedLog other(log_.key().name() + ".new");
   const Witness::Options options{
       .directory = directory(), .name = "w.example/1", .logs = {log_.key(), other.key()}};
   {
