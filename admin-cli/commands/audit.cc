@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -143,33 +144,52 @@ bool MayPass(const absl::Status& ended) {
          client::WorthRepeating(client::ErrorOf(ended));
 }
 
-// Follows the log; after a stream that ended or broke it goes on behind the last entry shown.
-// Whoever interrupts it sees no comparison with the pin at the end, so there is one behind each
-// stream.
-absl::Status Follow(Context& context, const v1::EntryFilter& filter, uint64_t start) {
+// Where a tail stands.
+struct Followed {
+  uint64_t next = 0;     // index of the first entry that was not shown
+  bool any = false;      // the last stream showed something
+  bool readable = true;  // somebody reads what is shown
+};
+
+// Shows entries until the stream ends.
+absl::Status FollowOnce(Context& context, const v1::EntryFilter& filter, Followed& followed) {
   TV_ASSIGN_OR_RETURN(client::Vault* const vault, context.Connect());
+  v1::TailEntriesRequest request;
+  *request.mutable_filter() = filter;
+  request.set_start_index(followed.next);
+  client::Call call = context.NewCall(kTailTimeout);
+  TV_ASSIGN_OR_RETURN(const auto stream, vault->TailEntries(request, call));
+  v1::TailEntriesResponse response;
+  for (;;) {
+    TV_ASSIGN_OR_RETURN(const bool more, stream->Next(response));
+    if (!more) return absl::OkStatus();
+    followed.any = true;
+    followed.next = response.entry().index() + 1;
+    PrintEntry(context, response.entry());
+    followed.readable = static_cast<bool>(context.out());
+    if (!followed.readable) return absl::OkStatus();
+  }
+}
+
+// Follows the log; after a stream that ended or broke it goes on behind the last entry shown, once
+// the vault that answers then has shown the history of the one before.
+absl::Status Follow(Context& context, const v1::EntryFilter& filter, uint64_t start) {
+  Followed followed{.next = start};
+  bool compared = true;  // before the first line
   for (int attempt = 0; attempt < kTailAttempts; ++attempt) {
-    v1::TailEntriesRequest request;
-    *request.mutable_filter() = filter;
-    request.set_start_index(start);
-    client::Call call = context.NewCall(kTailTimeout);
-    TV_ASSIGN_OR_RETURN(const auto stream, vault->TailEntries(request, call));
-    v1::TailEntriesResponse response;
-    auto more = stream->Next(response);
-    while (more.ok() && *more) {
-      attempt = 0;
-      start = response.entry().index() + 1;
-      PrintEntry(context, response.entry());
-      if (!context.out()) return absl::OkStatus();
-      more = stream->Next(response);
+    absl::Status ended = absl::OkStatus();
+    if (compared) {
+      ended = FollowOnce(context, filter, followed);
+      if (!followed.readable) return absl::OkStatus();
+      if (!MayPass(ended)) return ended;
+      // The vault ends each stream after an hour, in order: nothing is wrong with a quiet trail.
+      const bool quiet = ended.ok() || absl::IsDeadlineExceeded(ended);
+      if (std::exchange(followed.any, false) || quiet) attempt = 0;
     }
-    if (!MayPass(more.status())) return more.status();
     const absl::Status pins = CheckNewest(context);
     if (!MayPass(pins)) return pins;
-    // The vault ends each stream after an hour, in order: nothing is wrong with a quiet trail.
-    const bool quiet = more.ok() || absl::IsDeadlineExceeded(more.status());
-    if (quiet && pins.ok()) attempt = 0;
-    const client::Error error = client::ErrorOf(pins.ok() ? more.status() : pins);
+    compared = pins.ok();
+    const client::Error error = client::ErrorOf(compared ? ended : pins);
     std::this_thread::sleep_for(client::PauseAfter(attempt + 1, error, SystemRandom()));
   }
   return absl::UnavailableError("the vault ends the stream again and again");

@@ -103,7 +103,7 @@ class CliPinTest : public VaultTest {
       v1::EngageLockdownRequest lockdown;
       lockdown.set_level(v1::LOCKDOWN_LEVEL_READS);
       lockdown.mutable_scope()->set_kind(v1::SCOPE_KIND_DATASET);
-      lockdown.mutable_scope()->set_name("elsewhere");
+      lockdown.mutable_scope()->set_name(&id == &lockdowns_[0] ? "elsewhere" : "nowhere");
       lockdown.set_reason("a drill");
       TV_ASSERT_OK_AND_ASSIGN(const auto engaged,
                               As(cast_.responder)->EngageLockdown(lockdown, call_));
@@ -137,7 +137,7 @@ class CliPinTest : public VaultTest {
         {"dataset list", c.steward, {}},
         {"dataset show", c.steward, {"cli_usage"}},
         {"dataset docs", c.steward, {"--online", "cli_usage"}},
-        {"dataset diff", c.steward, {sample}},
+        {"dataset diff", c.steward, {sample}, 1},  // applied already
         {"ingest",
          c.collector,
          {"@DIR@/events.ndjson", "--dataset", "cli_usage", "--consent-version", "4"}},
@@ -256,7 +256,7 @@ TEST_F(CliPinTest, EveryCommandNoticesARollbackAndAFork) {
   // Each does what it is for where nothing is wrong.
   for (const Row& row : rows) {
     const ProcessResult result = Run(daemon_, row.token, row.command, row.arguments);
-    EXPECT_EQ(result.exit_code, row.exit_code) << row.command << "\n" << result.err;
+    EXPECT_EQ(result.exit_code, row.exit_code) << row.command << "\n" << result.err << result.out;
   }
   for (const auto& [command, row] : Offline()) {
     const ProcessResult result = Run(daemon_, {}, command, row.first, "unix:/nonexistent/socket");

@@ -216,7 +216,8 @@ TEST_F(WitnessTest, AVaultGoesOnWithWitnessesThatAreKilled) {
     ASSERT_TRUE(AwaitCosigned(size)) << round;
   }
   ASSERT_TRUE(AwaitCosigned(LogSize()));
-  for (const auto& witness : Status(daemon_).witnesses()) {
+  const auto status = Status(daemon_);
+  for (const auto& witness : status.witnesses()) {
     EXPECT_FALSE(witness.refuses()) << witness.name();
   }
   EXPECT_THAT(Entries(*daemon_.As(auditor_), ByMethod("audit.witness_refuses")), IsEmpty());
