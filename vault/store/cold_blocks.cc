@@ -17,13 +17,23 @@
 namespace televault::store {
 namespace {
 
-constexpr size_t kBlockPrefixBytes = 16;
 constexpr size_t kColdKeyBytes = 18;
 constexpr int kDropAttempts = 3;
 
 std::string DescribeBlock(const BlockId& id) {
   return absl::StrCat("block ", id.block, " of dataset ", id.partition.dataset.value(), " day ",
                       id.partition.day.value());
+}
+
+absl::StatusOr<BlockId> BlockOf(std::string_view key) {
+  if (key.size() != kColdKeyBytes) {
+    return absl::DataLossError("the cold family holds a key of a wrong length");
+  }
+  ByteReader reader(AsBytes(key));
+  TV_ASSIGN_OR_RETURN(const uint32_t dataset, reader.BigEndian<uint32_t>());
+  TV_ASSIGN_OR_RETURN(const int32_t day, reader.BigEndian<int32_t>());
+  TV_ASSIGN_OR_RETURN(const uint64_t block, reader.BigEndian<uint64_t>());
+  return BlockId{{DatasetId(dataset), Day(day)}, block};
 }
 
 bool Overlaps(const rocksdb::LiveFileMetaData& file, std::string_view prefix) {
@@ -154,26 +164,30 @@ absl::Status ColdBlocks::Erase(const BlockId& id) {
   return absl::UnavailableError(absl::StrCat(DescribeBlock(id), ": ", report.remaining));
 }
 
+// A file is a block, so the manifest lists them and no file is read: one that is damaged keeps
+// nobody from the others. Where several were compacted into one, its keys say which.
 absl::StatusOr<std::vector<BlockId>> ColdBlocks::List() {
-  std::vector<BlockId> blocks;
-  const std::unique_ptr<rocksdb::Iterator> it(db_.NewIterator(rocksdb::ReadOptions(), &family_));
-  it->SeekToFirst();
-  while (it->Valid()) {
-    const rocksdb::Slice key = it->key();
-    if (key.size() != kColdKeyBytes) {
-      return absl::DataLossError("the cold family holds a key of a wrong length");
-    }
-    ByteReader reader({reinterpret_cast<const uint8_t*>(key.data()), key.size()});
-    TV_ASSIGN_OR_RETURN(const uint32_t dataset, reader.BigEndian<uint32_t>());
-    TV_ASSIGN_OR_RETURN(const int32_t day, reader.BigEndian<int32_t>());
-    TV_ASSIGN_OR_RETURN(const uint64_t block, reader.BigEndian<uint64_t>());
-    blocks.push_back({{DatasetId(dataset), Day(day)}, block});
-    const std::string next = PrefixEnd({key.data(), kBlockPrefixBytes});
-    if (next.empty()) break;
-    it->Seek(next);
+  std::set<BlockId> blocks;
+  for (const rocksdb::LiveFileMetaData& file : FilesOver(db_, family_.GetName(), "")) {
+    TV_ASSIGN_OR_RETURN(const BlockId first, BlockOf(file.smallestkey));
+    TV_ASSIGN_OR_RETURN(const BlockId last, BlockOf(file.largestkey));
+    blocks.insert(first);
+    if (first != last) TV_RETURN_IF_ERROR(ListBetween(first, last, blocks));
   }
-  TV_RETURN_IF_ERROR(FromRocks(it->status(), "listing blocks"));
-  return blocks;
+  return std::vector<BlockId>(blocks.begin(), blocks.end());
+}
+
+absl::Status ColdBlocks::ListBetween(const BlockId& first, const BlockId& last,
+                                     std::set<BlockId>& blocks) {
+  const std::unique_ptr<rocksdb::Iterator> it(db_.NewIterator(rocksdb::ReadOptions(), &family_));
+  for (BlockId at = first; at != last;) {
+    it->Seek(PrefixEnd(ColdBlockPrefix(at)));
+    TV_RETURN_IF_ERROR(FromRocks(it->status(), "listing blocks"));
+    if (!it->Valid()) break;
+    TV_ASSIGN_OR_RETURN(at, BlockOf({it->key().data(), it->key().size()}));
+    blocks.insert(at);
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<bool> ColdBlocks::AnyKey(std::string_view prefix) {

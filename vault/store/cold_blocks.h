@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -52,6 +53,7 @@ class ColdBlocks {
  private:
   absl::Status Build(const std::string& path, const BlockId& id,
                      std::span<const BlockChunk> chunks);
+  absl::Status ListBetween(const BlockId& first, const BlockId& last, std::set<BlockId>& blocks);
   absl::StatusOr<bool> AnyKey(std::string_view prefix);
 
   rocksdb::DB& db_;
