@@ -16,6 +16,11 @@ bool Overlaps(TimeRange range, WallTime first, WallTime last) {
   return range.begin <= last && first < range.end;
 }
 
+// Before every day where the range is empty.
+Day LastDayOf(TimeRange range) {
+  return range.begin < range.end ? DayOf(range.end - microseconds(1)) : kFirstDay;
+}
+
 std::vector<ZoneMap> ZonesOf(const block::Footer& footer) {
   std::vector<ZoneMap> zones;
   for (const block::FooterColumn& column : footer.columns) {
@@ -30,23 +35,23 @@ std::vector<ZoneMap> ZonesOf(const block::Footer& footer) {
 absl::StatusOr<Listing> PartitionSource::List(TimeRange range) {
   units_.clear();
   Listing listing;
+  // No other day than those of the range: one in quarantine refuses every listing that it is in.
   TV_ASSIGN_OR_RETURN(const auto partitions,
-                      snapshot_.Partitions(schema_.dataset, kFirstDay, kLastDay));
-  listing.partitions = static_cast<uint32_t>(partitions.size());
+                      snapshot_.Partitions(schema_.dataset, DayOf(range.begin), LastDayOf(range)));
   for (const partition::PartitionInfo& info : partitions) {
-    if (!Overlaps(range, StartOf(info.id.day), EndOf(info.id.day) - microseconds(1))) {
-      ++listing.partitions_pruned;
-      continue;
-    }
     TV_RETURN_IF_ERROR(AddUnits(info, range, listing));
   }
   // The time that the snapshot skips days by, asked after it: what it skipped is listed here.
   const WallTime now = gate_.ReadTime();
   for (const partition::PartitionInfo& info : catalog_.List(schema_.dataset, kFirstDay, kLastDay)) {
-    if (info.state == partition::State::kPurged || info.deadline > now) continue;
-    if (!Overlaps(range, StartOf(info.id.day), EndOf(info.id.day) - microseconds(1))) continue;
-    listing.refusals.push_back({info.id.day, std::string(reason::kExpired)});
+    const bool expired = info.deadline <= now;
+    if (!Overlaps(range, StartOf(info.id.day), EndOf(info.id.day) - microseconds(1))) {
+      listing.partitions_pruned += info.state == partition::State::kLive && !expired;
+    } else if (expired && info.state != partition::State::kPurged) {
+      listing.refusals.push_back({info.id.day, std::string(reason::kExpired)});
+    }
   }
+  listing.partitions = static_cast<uint32_t>(partitions.size()) + listing.partitions_pruned;
   return listing;
 }
 

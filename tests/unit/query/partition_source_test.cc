@@ -10,6 +10,7 @@ namespace {
 
 using partition::testing::Machine;
 using partition::testing::Process;
+using televault::testing::HasReason;
 using televault::testing::IsOk;
 
 class PartitionSourceTest : public ::testing::Test {
@@ -46,6 +47,25 @@ TEST_F(PartitionSourceTest, ADayThatAJumpOfTheClockSkipsIsListedAsRefused) {
   ASSERT_EQ(jumped.refusals.size(), 1u);
   EXPECT_EQ(jumped.refusals[0].day, day_.day);
   EXPECT_EQ(jumped.refusals[0].reason, reason::kExpired);
+}
+
+// It refused every query over its dataset, whatever days that was about.
+TEST_F(PartitionSourceTest, ADayInQuarantineRefusesNoOtherDay) {
+  const PartitionId damaged{day_.dataset, Day(day_.day.value() - 1)};
+  ASSERT_THAT(process_.Append(day_, 0, 10), IsOk());
+  ASSERT_THAT(process_.Append(damaged, 0, 10), IsOk());
+  ASSERT_TRUE(process_.catalog->OnQuarantined(damaged));
+  TV_ASSERT_OK_AND_ASSIGN(const auto snapshot, reader_.Pin());
+  PartitionSource source(*snapshot, schema_, *process_.catalog, gate_);
+  EXPECT_THAT(source.List({}), HasReason(reason::kQuarantined));
+  EXPECT_THAT(source.List({.end = StartOf(day_.day)}), HasReason(reason::kQuarantined));
+  TV_ASSERT_OK_AND_ASSIGN(const Listing rest, source.List({.begin = StartOf(day_.day)}));
+  EXPECT_EQ(rest.units.size(), 1u);
+  EXPECT_EQ(rest.partitions, 2u);
+  EXPECT_EQ(rest.partitions_pruned, 1u);
+  TV_ASSERT_OK_AND_ASSIGN(const Listing none,
+                          source.List({.begin = StartOf(day_.day), .end = StartOf(day_.day)}));
+  EXPECT_TRUE(none.units.empty());
 }
 
 }  // namespace
