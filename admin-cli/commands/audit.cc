@@ -138,9 +138,9 @@ absl::Status CheckNewest(Context& context) {
   return CheckPins(context);
 }
 
-// In order, out of time, or the vault is away for a while.
+// In order, out of time, or the vault is away for a while: one that is stopped cancels its streams.
 bool MayPass(const absl::Status& ended) {
-  return ended.ok() || absl::IsDeadlineExceeded(ended) ||
+  return ended.ok() || absl::IsDeadlineExceeded(ended) || absl::IsCancelled(ended) ||
          client::WorthRepeating(client::ErrorOf(ended));
 }
 
