@@ -156,7 +156,9 @@ TEST_F(WitnessServerTest, OneAddressHasAShareOfTheConnections) {
     stalled.push_back(std::make_unique<RawClient>(port()));
     EXPECT_TRUE(stalled.back()->Send("POST"));
   }
+  const MonoTime began = SystemClock().Mono();
   EXPECT_THAT(RawClient(port()).Receive(), IsEmpty());
+  EXPECT_LT(SystemClock().Mono() - began, kSoon);
   ExpectStillServes(kOther);
 }
 
