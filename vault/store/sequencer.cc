@@ -93,9 +93,10 @@ absl::StatusOr<CommitReceipt> Sequencer::Commit(CommitUnit unit) {
   }
   if (!busy_ && !AnybodyWaits()) {
     // Alone: on this thread, which saves handing it over and back.
+    Group alone{&waiting};
     busy_ = true;
     lock.unlock();
-    Process({&waiting});
+    Process(std::move(alone));
     lock.lock();
     busy_ = false;
     if (AnybodyWaits()) arrived_.notify_one();
@@ -138,7 +139,7 @@ void Sequencer::Run(const std::stop_token& stop) {
 
 bool Sequencer::AnybodyWaits() const { return !queue_.empty() || !security_events_.empty(); }
 
-void Sequencer::Process(Group group) {
+void Sequencer::Process(Group group) noexcept {
   RefuseStale(group);
   if (!group.empty()) CommitGroup(std::move(group));
 }

@@ -86,7 +86,9 @@ class Sequencer final : public Journal {
   void Run(const std::stop_token& stop);
   bool AnybodyWaits() const;  // with mu_ held
   Group TakeGroupLocked();
-  void Process(Group group);
+  // Ends the process where it throws: half a commit is no state to go on from, and nobody else
+  // would take what waits.
+  void Process(Group group) noexcept;
   void RefuseStale(Group& group);
   void CommitGroup(Group group);
   absl::StatusOr<Prepared> Prepare(const Group& group);

@@ -148,6 +148,21 @@ TEST_F(JournalTest, AnUnknownOutcomeClosesTheJournalUntilItIsReopened) {
   EXPECT_THAT(journal().Commit(Unit("again")), IsOk());
 }
 
+// Out of memory in the middle of a commit, on whichever thread: callers catch what is thrown, and
+// everybody behind would have waited for ever.
+TEST_F(JournalTest, WhatThrowsInTheMiddleOfACommitEndsTheProcess) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_DEATH(
+      {
+        disk().set_faults({.before_commit = [] { (void)std::string().at(1); }});
+        try {
+          (void)journal().Commit(Unit("a"));
+        } catch (const std::exception&) {
+        }
+      },
+      "");
+}
+
 TEST_F(JournalTest, AFencedJournalStops) {
   testing::SimHarness& sim = static_cast<SimHarness&>(harness_.store());
   TV_ASSERT_OK_AND_ASSIGN(const auto other, sim.Open());
