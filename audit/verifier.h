@@ -59,6 +59,7 @@ struct VerifyReport {
 
 // Re-hashes every entry, rebuilds every tile and the root from the entries alone and compares them
 // with what is published and signed. Memory: one bundle and the right edge of the tree.
+// Without a checkpoint the report's status is what `read` says of it.
 VerifyReport VerifyLog(PathReader read, const VerifyOptions& options);
 
 // Checks a log whose leaves arrive one after the other, e.g. out of an export stream.

@@ -62,8 +62,8 @@ absl::StatusOr<std::optional<record::v1::AuditEntry>> EntryReader::Open(LeafInde
   auto opened = opener_.OpenLeaf(AsBytes(leaf));
   if (absl::IsFailedPrecondition(opened.status())) {
     const absl::Status found = FindKeyLeaf(index);
-    if (!found.ok() && !SaysNothing(found)) return found;
-    if (absl::IsDataLoss(found)) return std::nullopt;
+    if (SaysNothing(found)) return std::nullopt;
+    TV_RETURN_IF_ERROR(found);
     opened = opener_.OpenLeaf(AsBytes(leaf));
   }
   if (SaysNothing(opened.status())) return std::nullopt;
