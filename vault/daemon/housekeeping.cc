@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "vault/base/pause.h"
 #include "vault/daemon/crash_recovery.h"
 #include "vault/daemon/vault.h"
 #include "vault/service/log.h"
@@ -71,15 +72,12 @@ void Vault::Stop() {
 
 std::jthread Vault::Repeat(microseconds period, std::function<bool(const std::stop_token&)> work) {
   return std::jthread([this, period, work = std::move(work)](const std::stop_token& stop) {
-    std::mutex mu;
-    std::condition_variable_any never;
     MonoTime next = around_.clock.Mono();
     while (!stop.stop_requested()) {
       if (const MonoTime now = around_.clock.Mono(); now >= next && work(stop)) {
         next = {now.nanos + period.count() * 1'000};
       }
-      std::unique_lock lock(mu);
-      never.wait_for(lock, stop, kHousekeepingTick, [] { return false; });
+      Pause(stop, kHousekeepingTick);
     }
   });
 }

@@ -1,13 +1,11 @@
 #include "vault/daemon/server.h"
 
 #include <chrono>
-#include <condition_variable>
 #include <grpcpp/ext/health_check_service_server_builder_option.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/server_builder.h>
-#include <mutex>
 #include <stop_token>
 #include <sys/stat.h>
 #include <thread>
@@ -17,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "vault/base/limits.h"
+#include "vault/base/pause.h"
 #include "vault/service/access_service.h"
 #include "vault/service/audit_service.h"
 #include "vault/service/catalog_service.h"
@@ -207,12 +206,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, Vaul
     parts->addresses.push_back(std::move(address));
   }
   parts->counted = std::jthread([&front = parts->front](const std::stop_token& stop) {
-    std::mutex mu;
-    std::condition_variable_any never;
     while (!stop.stop_requested()) {
       front.RecordRefusals();
-      std::unique_lock lock(mu);
-      never.wait_for(lock, stop, kRefusalsTick, [] { return false; });
+      Pause(stop, kRefusalsTick);
     }
   });
   std::unique_ptr<Server> server(new Server(std::move(parts)));
