@@ -10,6 +10,7 @@
 #include "audit/merkle.h"
 #include "audit/note.h"
 #include "audit/tiles.h"
+#include "audit/witness.h"
 #include "tests/support/status_matchers.h"
 #include "vault/base/bytes.h"
 
@@ -39,6 +40,12 @@ class FakeLog {
     const auto note = audit::SignCheckpoint(Head(size), key_, audit::SigningKey(secret_));
     EXPECT_TRUE(note.ok()) << note.status();
     return note.ok() ? *note : "";
+  }
+  // The body of an add-checkpoint request of a client that takes the witness to be at `old_size`.
+  std::string AddCheckpoint(uint64_t old_size, uint64_t size) const {
+    audit::AddCheckpointRequest request{old_size, {}, Checkpoint(size)};
+    if (old_size > 0 && old_size < size) request.proof = Consistency(old_size, size);
+    return audit::FormatAddCheckpoint(request);
   }
   std::string Sign(const std::string& text) const {
     const auto signature = audit::SignText(text, key_, audit::SigningKey(secret_));

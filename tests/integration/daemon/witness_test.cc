@@ -1,6 +1,5 @@
 // Real witnesses beside the real daemon: a quorum, one that is missing, a split view, a rollback,
 // kills.
-#include "audit/witness.h"
 
 #include <algorithm>
 #include <array>
@@ -261,13 +260,11 @@ class RestlessLog {
   static constexpr uint64_t kLeaves = 4'000;
 
   void Send(const FakeLog& log, uint64_t old_size, uint64_t size) {
-    audit::AddCheckpointRequest request{old_size, {}, log.Checkpoint(size)};
-    if (old_size > 0 && old_size < size) request.proof = log.Consistency(old_size, size);
     if (&log == &right_) shown_ = std::max(shown_, size);
-    const auto answer = post_(url_, audit::FormatAddCheckpoint(request),
+    const auto answer = post_(url_, log.AddCheckpoint(old_size, size),
                               std::chrono::milliseconds(5'000), [] { return true; });
     if (!answer.ok()) return;  // killed, or not back yet
-    if (answer->status == 200) return Cosigned(log, size, request.checkpoint, answer->body);
+    if (answer->status == 200) return Cosigned(log, size, log.Checkpoint(size), answer->body);
     EXPECT_THAT(answer->status, AnyOf(400, 409, 422)) << answer->body;
     uint64_t stands_at = 0;
     if (answer->status != 409 || !absl::SimpleAtoi(answer->body, &stands_at)) {

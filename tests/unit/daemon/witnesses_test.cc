@@ -12,23 +12,16 @@
 #include "audit/encoding.h"
 #include "audit/signer_key.h"
 #include "audit/witness.h"
-#include "tests/support/fake_clock.h"
-#include "tests/support/seeded_random.h"
 #include "tests/support/status_matchers.h"
-#include "tests/support/temp_directory.h"
 #include "tests/support/trail.h"
-#include "vault/daemon/init.h"
-#include "vault/daemon/vault.h"
+#include "tests/unit/daemon/vault_fixture.h"
 
 namespace televault::daemon {
 namespace {
 
 using televault::testing::EntriesOf;
-using televault::testing::FakeClock;
 using televault::testing::IsOk;
-using televault::testing::SeededRandom;
 using televault::testing::StatusIs;
-using televault::testing::TempDirectory;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -79,18 +72,9 @@ class PostedWitness {
   std::array<uint8_t, audit::kSigningKeyBytes> secret_;
 };
 
-class WitnessesTest : public ::testing::Test {
+class WitnessesTest : public VaultTest {
  protected:
-  WitnessesTest() {
-    config_.data_dir = directory_.path() + "/vault";
-    InitOptions options;
-    options.data_dir = config_.data_dir;
-    options.origin = "test.example/log";
-    options.operators = {"alice", "bob"};
-    options.token_dir = directory_.path() + "/tokens";
-    options.tls_hosts = {"localhost"};
-    TV_CHECK(InitVault(PosixFileSystem(), clock_, random_, options).ok());
-    vault_ = *Vault::Open(config_, {PosixFileSystem(), clock_, random_});
+  WitnessesTest() : vault_(Open()) {
     TV_CHECK(vault_->UnsealWithKeyfile().ok());
     for (const char* name : {"w.example/a", "w.example/b", "w.example/c"}) {
       witnesses_.emplace(name, name);
@@ -138,11 +122,7 @@ class WitnessesTest : public ::testing::Test {
   }
   PostedWitness& witness(char name) { return witnesses_.at(std::string("w.example/") + name); }
 
-  TempDirectory directory_;
-  FakeClock clock_;
-  SeededRandom random_{3};
-  Config config_;
-  std::unique_ptr<Vault> vault_;
+  const std::unique_ptr<Vault> vault_;
   std::map<std::string, PostedWitness> witnesses_;
 };
 
