@@ -86,6 +86,7 @@ struct LossyFileSystem::Impl {
   std::optional<std::pair<uint64_t, absl::Status>> fail_write;
   std::optional<std::pair<uint64_t, absl::Status>> fail_sync;
   std::optional<uint64_t> skip_sync;
+  std::function<bool()> faults_due;  // empty = yes
 
   // What was there before the first look counts as durable.
   Directory& DirectoryAt(const std::string& path) {
@@ -128,9 +129,13 @@ struct LossyFileSystem::Impl {
     ++calls;
     return absl::OkStatus();
   }
+  bool FaultsCount() {
+    if (faults_due && faults_due()) faults_due = nullptr;
+    return !faults_due;
+  }
   absl::Status BeforeWrite() {
     TV_RETURN_IF_ERROR(BeforeMutation());
-    if (fail_write.has_value() && --fail_write->first == 0) {
+    if (fail_write.has_value() && FaultsCount() && --fail_write->first == 0) {
       return std::exchange(fail_write, std::nullopt)->second;
     }
     return absl::OkStatus();
@@ -144,7 +149,7 @@ struct LossyFileSystem::Impl {
       skip_sync.reset();
       return SyncFate::kSkipped;
     }
-    if (fail_sync.has_value() && --fail_sync->first == 0) {
+    if (fail_sync.has_value() && FaultsCount() && --fail_sync->first == 0) {
       return std::exchange(fail_sync, std::nullopt)->second;
     }
     return SyncFate::kDone;
@@ -248,6 +253,10 @@ void LossyFileSystem::FailSync(uint64_t n, absl::Status status) {
   const std::lock_guard lock(impl_->mu);
   impl_->fail_sync = {n, std::move(status)};
 }
+void LossyFileSystem::CountFaultsOnce(std::function<bool()> due) {
+  const std::lock_guard lock(impl_->mu);
+  impl_->faults_due = std::move(due);
+}
 void LossyFileSystem::SkipSync(uint64_t n) {
   const std::lock_guard lock(impl_->mu);
   impl_->skip_sync = n;
@@ -340,6 +349,7 @@ void LossyFileSystem::Impl::CutPower(std::mt19937_64* random) {
   fail_write.reset();
   fail_sync.reset();
   skip_sync.reset();
+  faults_due = nullptr;
 }
 
 absl::StatusOr<std::unique_ptr<WritableFile>> LossyFileSystem::OpenWritable(

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -39,6 +40,9 @@ class LossyFileSystem : public FileSystem {
   void FailWrite(uint64_t n, absl::Status status);
   // The n-th Sync or SyncDirectory from now fails; its data is NOT durable.
   void FailSync(uint64_t n, absl::Status status);
+  // FailWrite and FailSync count from the first call on at which `due` says true. It is asked with
+  // the lock held, until the next cut of the power.
+  void CountFaultsOnce(std::function<bool()> due);
   // Acknowledges the n-th Sync or SyncDirectory from now without doing it: what removing that call
   // from the product would do. A test that still passes proves nothing about durability.
   void SkipSync(uint64_t n);
