@@ -253,6 +253,10 @@ void LossyFileSystem::FailSync(uint64_t n, absl::Status status) {
   const std::lock_guard lock(impl_->mu);
   impl_->fail_sync = {n, std::move(status)};
 }
+bool LossyFileSystem::fault_ahead() const {
+  const std::lock_guard lock(impl_->mu);
+  return impl_->fail_write.has_value() || impl_->fail_sync.has_value();
+}
 void LossyFileSystem::CountFaultsOnce(std::function<bool()> due) {
   const std::lock_guard lock(impl_->mu);
   impl_->faults_due = std::move(due);

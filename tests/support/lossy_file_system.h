@@ -40,6 +40,8 @@ class LossyFileSystem : public FileSystem {
   void FailWrite(uint64_t n, absl::Status status);
   // The n-th Sync or SyncDirectory from now fails; its data is NOT durable.
   void FailSync(uint64_t n, absl::Status status);
+  // Whether a fault of FailWrite or FailSync is still ahead.
+  bool fault_ahead() const;
   // FailWrite and FailSync count from the first call on at which `due` says true. It is asked with
   // the lock held, until the next cut of the power.
   void CountFaultsOnce(std::function<bool()> due);
