@@ -128,6 +128,18 @@ class PosixWritableFile final : public WritableFile {
   const std::string path_;
 };
 
+int FlagsFor(OpenMode mode) {
+  switch (mode) {
+    case OpenMode::kNew:
+      return O_EXCL;
+    case OpenMode::kTruncate:
+      return O_TRUNC;
+    case OpenMode::kReopen:
+      break;
+  }
+  return 0;
+}
+
 absl::Status OverwriteInPlace(int fd, uint64_t size, bool random_bytes, const std::string& path) {
   std::array<uint8_t, 4096> chunk{};
   for (uint64_t at = 0; at < size; at += chunk.size()) {
@@ -143,7 +155,7 @@ class PosixFileSystemImpl final : public FileSystem {
  public:
   absl::StatusOr<std::unique_ptr<WritableFile>> OpenWritable(const std::string& path, OpenMode mode,
                                                              int permissions) override {
-    const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (mode == OpenMode::kTruncate ? O_TRUNC : 0);
+    const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | FlagsFor(mode);
     Descriptor fd(Retry([&] { return ::open(path.c_str(), flags, permissions); }));
     if (fd.get() < 0) return ErrnoStatus(errno, "open", path);
     TV_ASSIGN_OR_RETURN(const uint64_t size, SizeOf(fd.get(), path));
@@ -288,8 +300,11 @@ std::string ParentOf(std::string path) {
 
 absl::Status ReplaceFile(FileSystem& fs, const std::string& path, Bytes content, int permissions) {
   const std::string temporary = path + ".new";
+  if (const absl::Status gone = fs.Remove(temporary); !gone.ok() && !absl::IsNotFound(gone)) {
+    return gone;
+  }
   TV_ASSIGN_OR_RETURN(const std::unique_ptr<WritableFile> file,
-                      fs.OpenWritable(temporary, OpenMode::kTruncate, permissions));
+                      fs.OpenWritable(temporary, OpenMode::kNew, permissions));
   TV_RETURN_IF_ERROR(file->Append(content));
   TV_CRASH_POINT("file.replace.written");
   TV_RETURN_IF_ERROR(file->Sync());

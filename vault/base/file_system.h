@@ -25,6 +25,7 @@ class WritableFile {
 };
 
 enum class OpenMode {
+  kNew,       // create; ALREADY_EXISTS where the name is taken, be it by a symbolic link
   kTruncate,  // create or empty
   kReopen,    // create or keep; Append goes to the end
 };
@@ -70,7 +71,8 @@ FileSystem& PosixFileSystem();
 std::string ParentOf(std::string path);
 
 // Durable replacement of a small file: write `path`.new, sync, rename, sync the directory.
-// After a crash at any step `path` holds either the old or the new content.
+// After a crash at any step `path` holds either the old or the new content. Whatever stood at
+// `path`.new is removed, and not written through: it may be a link that somebody else put there.
 absl::Status ReplaceFile(FileSystem& fs, const std::string& path, Bytes content, int permissions);
 
 }  // namespace televault

@@ -192,6 +192,20 @@ TEST(ReplaceFile, HoldsTheOldOrTheNewContentAfterAPowerCutAtEveryStep) {
   }
 }
 
+TEST(ReplaceFile, WritesThroughNoLinkAtItsTemporaryName) {
+  TempDirectory dir;
+  FileSystem& fs = PosixFileSystem();
+  ASSERT_THAT(ReplaceFile(fs, dir.Path("victim"), AsBytes("kept"), 0600), IsOk());
+  ASSERT_EQ(symlink(dir.Path("victim").c_str(), dir.Path("f.new").c_str()), 0);
+  ASSERT_THAT(ReplaceFile(fs, dir.Path("f"), AsBytes("new"), 0600), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(const std::string victim, fs.ReadFile(dir.Path("victim"), 100));
+  EXPECT_EQ(victim, "kept");
+  TV_ASSERT_OK_AND_ASSIGN(const std::string file, fs.ReadFile(dir.Path("f"), 100));
+  EXPECT_EQ(file, "new");
+  EXPECT_THAT(fs.OpenWritable(dir.Path("f"), OpenMode::kNew, 0600).status(),
+              StatusIs(absl::StatusCode::kAlreadyExists));
+}
+
 // Leaving out either sync of ReplaceFile must be noticed.
 TEST(ReplaceFile, NeedsBothOfItsSyncs) {
   for (const uint64_t skipped : {1, 2}) {
