@@ -76,8 +76,8 @@ int RunChosen(const Choice& choice, GlobalOptions options, const Terminal& outsi
   const absl::StatusOr<ExitCode> done = choice.action(**context);
   const absl::Status pins =
       ShowsHistory(**context, done.status()) ? CheckPins(**context) : absl::OkStatus();
-  // What a disputed history answers must not pass for an answer.
-  if (ExitCodeOf(pins) == ExitCode::kVerification && !(*context)->result_stands()) held.Drop();
+  // What nobody could compare, or a disputed history answers, must not pass for an answer.
+  if (!pins.ok() && !(*context)->result_stands()) held.Drop();
   return Conclude(**context, terminal, done, pins);
 }
 

@@ -1,10 +1,14 @@
 #include "admin-cli/context.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <limits>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 
+#include "admin-cli/output/text.h"
+#include "audit/checkpoint.h"
 #include "auth/token.h"
 #include "vault/base/time.h"
 
@@ -14,6 +18,12 @@ namespace {
 constexpr char kDefaultAddress[] = "unix:/run/televault/televault.sock";
 // One command sees a handful; a long tail must not pile them up.
 constexpr size_t kMaxCheckpoints = 16;
+
+// What the checkpoint claims; one that cannot be read is the last to be forgotten.
+uint64_t SizeOf(const std::string& checkpoint) {
+  const auto read = audit::ReadUnverified(checkpoint);
+  return read.ok() ? read->size : std::numeric_limits<uint64_t>::max();
+}
 
 absl::StatusOr<OutputFormat> ChooseFormat(const std::string& name, bool terminal) {
   if (name.empty()) return terminal ? OutputFormat::kTable : OutputFormat::kJson;
@@ -68,7 +78,7 @@ TableStyle Context::table_style() const {
 }
 
 void Context::Note(std::string_view text) {
-  if (!options_.quiet) terminal_.err << text << '\n';
+  if (!options_.quiet) terminal_.err << Printable(text) << '\n';
 }
 
 absl::Status Context::MayConfirm() const {
@@ -80,7 +90,7 @@ absl::Status Context::MayConfirm() const {
 absl::Status Context::Confirm(std::string_view question) {
   TV_RETURN_IF_ERROR(MayConfirm());
   if (options_.yes) return absl::OkStatus();
-  terminal_.err << question << " [y/N] " << std::flush;
+  terminal_.err << Printable(question) << " [y/N] " << std::flush;
   std::string answer;
   std::getline(terminal_.in, answer);
   answer = absl::AsciiStrToLower(absl::StripAsciiWhitespace(answer));
@@ -117,7 +127,11 @@ void Context::ForgetCompared() {
 
 void Context::Observe(std::string_view checkpoint) {
   if (checkpoint.empty()) return;
-  if (checkpoints_.size() == kMaxCheckpoints) checkpoints_.erase(checkpoints_.begin());
+  if (checkpoints_.size() == kMaxCheckpoints) {
+    checkpoints_.erase(std::min_element(
+        checkpoints_.begin(), checkpoints_.end(),
+        [](const std::string& a, const std::string& b) { return SizeOf(a) < SizeOf(b); }));
+  }
   checkpoints_.emplace_back(checkpoint);
 }
 

@@ -77,7 +77,9 @@ class Context {
   // Whether anything was asked of the vault.
   bool asked() const { return asked_; }
 
-  // Remembers a signed checkpoint for the comparison with the pin at the end of the command.
+  // Remembers a signed checkpoint for the comparison with the pin at the end of the command. Of
+  // more than kMaxCheckpoints the largest are kept, and the newest: a log that was cut back while
+  // the command ran is shorter than one of them.
   void Observe(std::string_view checkpoint);
   void Observe(const v1::AuditReceipt& receipt) { Observe(receipt.checkpoint()); }
   const std::vector<std::string>& checkpoints() const { return checkpoints_; }
@@ -85,8 +87,7 @@ class Context {
   // the same ones every hour.
   void ForgetCompared();
 
-  // What the command did must be reported as done, also where the history could not be compared for
-  // a reason of this machine.
+  // What the command did must be reported as done, also where the history could not be compared.
   void ResultStands() { result_stands_ = true; }
   bool result_stands() const { return result_stands_; }
 

@@ -30,6 +30,13 @@ absl::StatusOr<FileLock> FileLock::Try(const std::string& path, int mode, std::s
   return absl::ErrnoToStatus(errno, path);
 }
 
+absl::StatusOr<FileLock> FileLock::TryShared(const std::string& path, std::string_view held) {
+  FileLock lock(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (lock.fd_ < 0 || flock(lock.fd_, LOCK_SH | LOCK_NB) == 0) return lock;
+  if (errno == EWOULDBLOCK) return absl::FailedPreconditionError(audit::AsAbsl(held));
+  return absl::ErrnoToStatus(errno, path);
+}
+
 FileLock::~FileLock() {
   if (fd_ >= 0) close(fd_);
 }

@@ -8,16 +8,19 @@
 
 namespace televault::cli {
 
-// An exclusive lock on a file of its own, held until destruction or the end of the process.
+// A lock on a file of its own, held until destruction or the end of the process.
 // Refuses to remove the file: another process would lock one that is gone.
 // Threads: one.  Borrows: nothing.
 // Failure: file errors.
 class FileLock {
  public:
-  // Both make the file where it is missing. Waits for whoever holds it.
+  // Exclusive. Both make the file where it is missing. Waits for whoever holds it.
   static absl::StatusOr<FileLock> Wait(const std::string& path, int mode);
   // FAILED_PRECONDITION with the text `held` where another holds it.
   static absl::StatusOr<FileLock> Try(const std::string& path, int mode, std::string_view held);
+  // Beside others that share it. Holds nothing where there is no such file, or none that this user
+  // may read: whoever locks exclusively makes one.
+  static absl::StatusOr<FileLock> TryShared(const std::string& path, std::string_view held);
 
   FileLock(FileLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
   FileLock& operator=(FileLock&&) = delete;

@@ -1,7 +1,9 @@
 #include "admin-cli/log_export.h"
 
+#include <filesystem>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
 #include "admin-cli/exit_code.h"
@@ -28,6 +30,15 @@ absl::Status MakeDirectory(FileSystem& fs, const std::string& path) {
   return fs.SyncDirectory(parent);
 }
 
+// Whether a partial tile, or what a crash left of its writing, has this name.
+bool IsPartialName(std::string_view name) {
+  constexpr std::string_view kUnfinished = ".new";
+  if (name.ends_with(kUnfinished)) name.remove_suffix(kUnfinished.size());
+  uint32_t width = 0;
+  return absl::SimpleAtoi(audit::AsAbsl(name), &width) && width > 0 && width < audit::kTileWidth &&
+         name == std::to_string(width);
+}
+
 // The bundle at the right edge of a tree of `size` leaves; width 0: there is none.
 TileId EdgeBundle(uint64_t size) {
   return {.level = 0,
@@ -39,8 +50,26 @@ TileId EdgeBundle(uint64_t size) {
 
 absl::StatusOr<std::string> ReadLogFile(const std::string& directory, const std::string& path) {
   const std::string full = absl::StrCat(directory, "/", path);
-  if (!PosixFileSystem().Exists(full)) return absl::NotFoundError(full + " is missing");
+  // Whoever gives the directory away chooses what lies in it; a pipe would be waited for for ever.
+  std::error_code error;
+  const auto type = std::filesystem::status(full, error).type();
+  if (type == std::filesystem::file_type::not_found) {
+    return absl::NotFoundError(full + " is missing");
+  }
+  if (type != std::filesystem::file_type::regular) {
+    return absl::DataLossError(full + " is not a file that can be read");
+  }
   return PosixFileSystem().ReadFile(full, kMaxFileBytes);
+}
+
+absl::StatusOr<Exported> OpenExported(const std::string& directory) {
+  TV_ASSIGN_OR_RETURN(FileLock lock,
+                      FileLock::TryShared(absl::StrCat(directory, audit::AsAbsl(kLockFile)),
+                                          absl::StrCat("an export to ", directory,
+                                                       " is under way: wait for its end")));
+  TV_ASSIGN_OR_RETURN(std::string note,
+                      ReadLogFile(directory, std::string(audit::kCheckpointPath)));
+  return Exported{std::move(note), std::move(lock)};
 }
 
 absl::StatusOr<std::vector<std::string>> ReadExportedLeaves(const std::string& directory,
@@ -65,9 +94,10 @@ absl::StatusOr<std::unique_ptr<LogExporter>> LogExporter::Open(FileSystem& fs,
                                                                const std::string& directory,
                                                                const audit::VerifierKey& key) {
   TV_RETURN_IF_ERROR(MakeDirectory(fs, directory));
-  TV_ASSIGN_OR_RETURN(
-      FileLock lock, FileLock::Try(absl::StrCat(directory, audit::AsAbsl(kLockFile)), kFileMode,
-                                   absl::StrCat("another export to ", directory, " is under way")));
+  TV_ASSIGN_OR_RETURN(FileLock lock,
+                      FileLock::Try(absl::StrCat(directory, audit::AsAbsl(kLockFile)), kFileMode,
+                                    absl::StrCat("another export to ", directory,
+                                                 ", or a verification of it, is under way")));
   std::unique_ptr<LogExporter> exporter(new LogExporter(fs, directory, key, std::move(lock)));
   const auto note = ReadLogFile(directory, std::string(audit::kCheckpointPath));
   if (note.ok()) {
@@ -174,11 +204,15 @@ void LogExporter::RemovePartials() const {
 // `a_path` is that of the tile at any partial width.
 void LogExporter::RemoveOtherWidths(const std::string& a_path, uint32_t width) const {
   const std::string directory = ParentOf(absl::StrCat(directory_, "/", a_path));
-  if (!fs_.Exists(directory)) return;
+  // What is to be removed is the export's own: a link may lead to somebody's home.
+  std::error_code error;
+  const auto type = std::filesystem::symlink_status(directory, error).type();
+  if (type != std::filesystem::file_type::directory) return;
   const auto names = fs_.List(directory);
   if (!names.ok()) return;
   for (const std::string& name : *names) {
-    if (name != absl::StrCat(width)) fs_.Remove(absl::StrCat(directory, "/", name)).IgnoreError();
+    if (!IsPartialName(name) || name == absl::StrCat(width)) continue;
+    fs_.Remove(absl::StrCat(directory, "/", name)).IgnoreError();
   }
   fs_.RemoveDirectory(directory).IgnoreError();  // where that was its last
 }

@@ -17,6 +17,14 @@ namespace televault::cli {
 // Reads a file of an exported log. NOT_FOUND where there is none.
 absl::StatusOr<std::string> ReadLogFile(const std::string& directory, const std::string& path);
 
+// An exported log to be read, with its checkpoint. No export changes it as long as this lives.
+struct Exported {
+  std::string note;
+  FileLock lock;
+};
+// Errors: NOT_FOUND (no checkpoint), FAILED_PRECONDITION (an export to it is under way).
+absl::StatusOr<Exported> OpenExported(const std::string& directory);
+
 // Leaves [first, first + 256), fewer at the end of a log of `size` leaves. Bounds: `first` is a
 // multiple of 256 below `size`. DATA_LOSS: a bundle that is none.
 absl::StatusOr<std::vector<std::string>> ReadExportedLeaves(const std::string& directory,
@@ -27,8 +35,8 @@ absl::StatusOr<std::string> ReadExportedLeaf(const std::string& directory, uint6
 
 // Writes the audit log as a tlog-tiles directory, from where an earlier export stopped.
 // Refuses to trust what lies there: the earlier part must give the root of its signed checkpoint.
-// Refuses to write beside another exporter: the directory is locked (`.lock`) for as long as this
-// lives.
+// Refuses to write beside another exporter, or under somebody who reads: the directory is locked
+// (`.lock`) for as long as this lives.
 // Threads: one.  Borrows: the file system.
 // Invariants: (1) `checkpoint` is written last, so that a directory always holds every file its
 // checkpoint covers, after a power cut too. (2) A checkpoint is written only where the leaves give
@@ -37,7 +45,7 @@ absl::StatusOr<std::string> ReadExportedLeaf(const std::string& directory, uint6
 class LogExporter {
  public:
   // Errors: VERIFICATION_FAILED (earlier export damaged or of another log), FAILED_PRECONDITION
-  // (another export to this directory is under way), file errors.
+  // (somebody exports to this directory, or reads it), file errors.
   static absl::StatusOr<std::unique_ptr<LogExporter>> Open(FileSystem& fs,
                                                            const std::string& directory,
                                                            const audit::VerifierKey& key);

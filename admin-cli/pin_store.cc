@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
+#include "audit/checkpoint.h"
 #include "audit/encoding.h"
 #include "vault/base/file_system.h"
 
@@ -106,6 +107,8 @@ absl::StatusOr<Pin> ParsePin(std::string_view text) {
   TV_ASSIGN_OR_RETURN(const std::string_view vkey, audit::TakeLine(text));
   TV_ASSIGN_OR_RETURN(const audit::VerifierKey key, audit::VerifierKey::Parse(vkey));
   pin.vkey = key.Text();
+  // A key without a checkpoint would be a first use again, of a log that was seen.
+  TV_RETURN_IF_ERROR(audit::OpenCheckpoint(text, key).status());
   pin.checkpoint = std::string(text);
   return pin;
 }

@@ -14,12 +14,11 @@ namespace televault::cli {
 // What this machine remembers of one log (docs/formats/client-pin-v1.md).
 struct Pin {
   std::string vkey;
-  // Newest signed checkpoint seen; "" before the first.
-  std::string checkpoint;
+  std::string checkpoint;  // newest seen, signed with vkey
 };
 
 std::string FormatPin(const Pin& pin);
-// INVALID_ARGUMENT where the text is no pin of this version.
+// Errors: INVALID_ARGUMENT where the text is no pin of this version, or as audit::OpenCheckpoint.
 absl::StatusOr<Pin> ParsePin(std::string_view text);
 
 // Name of the file of kind `suffix` (".pin") about the log or address `subject`: everything but

@@ -8,6 +8,7 @@
 #include "admin-cli/pin_store.h"
 #include "audit/checkpoint.h"
 #include "audit/encoding.h"
+#include "vault/client/error.h"
 
 namespace televault::cli {
 namespace {
@@ -38,9 +39,11 @@ absl::Status Advance(LogPin& pin, const Checkpoint& seen, std::string_view note,
   if (const uint64_t from = pin.ProofNeededFrom(seen); from > 0) {
     TV_ASSIGN_OR_RETURN(proof, source.consistency(from, seen.size));
   }
-  TV_ASSIGN_OR_RETURN(const PinVerdict verdict, pin.Advance(note, proof));
-  if (verdict == PinVerdict::kFork) return Disputed(pin, seen, "was forked");
-  if (verdict == PinVerdict::kRollback) return Disputed(pin, seen, "was rolled back");
+  const auto verdict = pin.Advance(note, proof);
+  // No proof where one is needed is as bad as a wrong one.
+  if (!verdict.ok()) return VerificationFailed(verdict.status());
+  if (*verdict == PinVerdict::kFork) return Disputed(pin, seen, "was forked");
+  if (*verdict == PinVerdict::kRollback) return Disputed(pin, seen, "was rolled back");
   return absl::OkStatus();
 }
 
@@ -59,6 +62,25 @@ absl::Status CheckOlder(LogPin& pin, const Checkpoint& seen, const VerifierKey& 
   return absl::OkStatus();
 }
 
+// The vault has signed both sizes. That it is not reached, has no time or fails says nothing; that
+// it knows no such sizes is as bad as a wrong proof.
+absl::Status NoProof(const absl::Status& why) {
+  const client::Error error = client::ErrorOf(why);
+  if (!error.from_call) return why;
+  switch (error.code) {
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kOutOfRange:
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kDataLoss:
+    case absl::StatusCode::kUnimplemented:
+      return VerificationFailed(
+          absl::StrCat("the vault does not prove that its history is one: ", error.message));
+    default:
+      return why;
+  }
+}
+
 LogSource FromVault(Context& context, client::Vault& vault) {
   LogSource source;
   source.consistency = [&context, &vault](
@@ -68,10 +90,13 @@ LogSource FromVault(Context& context, client::Vault& vault) {
     request.set_old_size(old_size);
     request.set_new_size(new_size);
     client::Call call = context.NewCall();
-    TV_ASSIGN_OR_RETURN(const auto response, vault.GetConsistencyProof(request, call));
+    const auto response = vault.GetConsistencyProof(request, call);
+    if (!response.ok()) return NoProof(response.status());
     std::vector<audit::Hash> hashes;
-    for (const std::string& bytes : response.hashes()) {
-      TV_ASSIGN_OR_RETURN(hashes.emplace_back(), audit::HashFromBytes(audit::AsBytes(bytes)));
+    for (const std::string& bytes : response->hashes()) {
+      const auto hash = audit::HashFromBytes(audit::AsBytes(bytes));
+      if (!hash.ok()) return VerificationFailed(hash.status());
+      hashes.push_back(*hash);
     }
     return hashes;
   };
@@ -103,11 +128,10 @@ absl::StatusOr<VerifierKey> ChooseKey(Context& context, client::Vault& vault,
   }
   if (pin.has_value()) return VerifierKey::Parse(pin->vkey);
   TV_ASSIGN_OR_RETURN(const std::string vkey, AskForKey(context, vault));
-  context.Note(
-      absl::StrCat("First use of this log: its key is now pinned. Compare it with what "
-                   "the operators published: ",
-                   vkey));
-  return VerifierKey::Parse(vkey);
+  const auto key = VerifierKey::Parse(vkey);
+  if (key.ok()) return key;
+  return VerificationFailed(
+      absl::StrCat("the vault names no key of its log: ", key.status().message()));
 }
 
 absl::Status CheckLog(Context& context, client::Vault& vault, const std::string& origin,
@@ -130,6 +154,12 @@ absl::Status CheckLog(Context& context, client::Vault& vault, const std::string&
     TV_RETURN_IF_ERROR(CheckAgainstPin(pin, key, note, source));
   }
   if (pin.Text() != before) TV_RETURN_IF_ERROR(file->Store({key.Text(), pin.Text()}));
+  if (before.empty() && context.options().log_key.empty()) {
+    context.Note(
+        absl::StrCat("First use of this log: its key is now pinned. Compare it with what the "
+                     "operators published: ",
+                     key.Text()));
+  }
   TV_ASSIGN_OR_RETURN(const std::string known, OriginAt(directory, address));
   return known == origin ? absl::OkStatus() : RememberOrigin(directory, address, origin);
 }
@@ -153,7 +183,9 @@ absl::Status CheckPins(Context& context) {
     TV_ASSIGN_OR_RETURN(const auto response, vault->GetCheckpoint({}, call));
     context.Observe(response.checkpoint());
   }
-  if (context.checkpoints().empty()) return absl::OkStatus();
+  if (context.checkpoints().empty()) {
+    return VerificationFailed("the vault shows no checkpoint of its log");
+  }
   const std::string origin = OriginOf(context.checkpoints().front());
   if (origin.empty()) return VerificationFailed("the vault sent a checkpoint without a log's name");
   TV_RETURN_IF_ERROR(CheckLog(context, *vault, origin, context.checkpoints()));

@@ -30,8 +30,9 @@ struct LogSource {
 absl::Status CheckAgainstPin(audit::LogPin& pin, const audit::VerifierKey& key,
                              std::string_view checkpoint, const LogSource& source);
 
-// Holds every checkpoint that the command has seen against the pin of its log, and stores what
-// moved. Does nothing where the command did not connect.
+// Holds the checkpoints that the command has seen (see Context::Observe) against the pin of its
+// log, and stores what moved. Does nothing where the command did not connect. VERIFICATION_FAILED,
+// too, where the vault shows none.
 absl::Status CheckPins(Context& context);
 
 // Whether the log `origin` may be the one at `address`: it is the one known there, or the first, or

@@ -42,7 +42,17 @@ absl::Status KeepReceipt(const std::string& path, const v1::AuditReceipt& receip
   if (status.ok() && proof->index != receipt.index()) {
     status = absl::FailedPreconditionError("it is the proof of another entry");
   }
-  if (status.ok()) status = audit::VerifyProofFile(*proof, leaf_hash, key).status();
+  // Another tree than the one that was compared could hold anything.
+  if (status.ok() && proof->checkpoint != receipt.checkpoint()) {
+    status = absl::FailedPreconditionError("it is the proof of another tree");
+  }
+  if (status.ok()) {
+    const auto tree = audit::VerifyProofFile(*proof, leaf_hash, key);
+    status = tree.status();
+    if (tree.ok() && tree->size != receipt.size()) {
+      status = absl::FailedPreconditionError("it names another size than its tree has");
+    }
+  }
   if (!status.ok()) {
     return VerificationFailed(absl::StrCat("the query's receipt: ", status.message()));
   }

@@ -11,8 +11,9 @@
 namespace televault::cli {
 
 // Writes the receipt's proof to `path` once it has shown that the log signed by `key` holds the
-// leaf `leaf_hash` at the receipt's index. VERIFICATION_FAILED (exit 3) otherwise: what stood at
-// `path` stays.
+// leaf `leaf_hash` at the receipt's index, in the very tree that the receipt's checkpoint signs.
+// The caller has held that one against the pin. VERIFICATION_FAILED (exit 3) otherwise: what stood
+// at `path` stays.
 absl::Status KeepReceipt(const std::string& path, const v1::AuditReceipt& receipt,
                          const audit::Hash& leaf_hash, const audit::VerifierKey& key);
 

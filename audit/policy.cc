@@ -1,9 +1,11 @@
 #include "audit/policy.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -43,6 +45,17 @@ absl::StatusOr<VerifierKey> ParseKey(std::string_view text, KeyType type, std::s
                               static_cast<int>(key->type())));
   }
   return key;
+}
+
+// The newest cosignatures are taken until they are a quorum, which all of `seen` are.
+uint64_t QuorumAt(const Policy& policy, std::vector<std::pair<uint64_t, size_t>> seen) {
+  std::sort(seen.begin(), seen.end(), std::greater<>());
+  std::vector<bool> cosigned(policy.witnesses().size(), false);
+  for (const auto& [timestamp_s, witness] : seen) {
+    cosigned[witness] = true;
+    if (policy.IsQuorum(cosigned)) return timestamp_s;
+  }
+  return 0;
 }
 
 }  // namespace
@@ -207,6 +220,7 @@ absl::StatusOr<PolicyCheck> CheckPolicy(std::string_view note_text, const Policy
 
   PolicyCheck check{*std::move(checkpoint), {}, false};
   std::vector<bool> cosigned(policy.witnesses().size(), false);
+  std::vector<std::pair<uint64_t, size_t>> seen;  // when, and which witness
   bool signed_by_log = false;
   for (const VerifiedSignature& signature : *verified) {
     if (signature.key < log_keys.size()) {
@@ -215,12 +229,14 @@ absl::StatusOr<PolicyCheck> CheckPolicy(std::string_view note_text, const Policy
     }
     const size_t witness = signature.key - log_keys.size();
     cosigned[witness] = true;
+    seen.emplace_back(signature.timestamp_s, witness);
     check.cosigners.push_back({policy.witnesses()[witness].name, signature.timestamp_s});
   }
   if (!signed_by_log) {
     return absl::FailedPreconditionError("the checkpoint lacks the signature of its log");
   }
   check.quorum = policy.IsQuorum(cosigned);
+  if (check.quorum && !policy.WantsNoWitness()) check.quorum_at_s = QuorumAt(policy, seen);
   return check;
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -75,6 +76,9 @@ struct PolicyCheck {
   Checkpoint checkpoint;
   std::vector<Cosigner> cosigners;  // in the order of the policy
   bool quorum = false;
+  // POSIX seconds: the latest time at or after which a quorum has cosigned. Absent without a
+  // quorum, and where the policy wants no witness.
+  std::optional<uint64_t> quorum_at_s;
 };
 
 // Who of `policy` vouches for the signed checkpoint `note`. The log's own signature must be there

@@ -267,11 +267,13 @@ absl::StatusOr<ExitCode> RunProof(Context& context, const ProofArgs& args) {
   request.set_index(args.index);
   client::Call call = context.NewCall();
   TV_ASSIGN_OR_RETURN(const auto response, vault->GetInclusionProof(request, call));
-  TV_ASSIGN_OR_RETURN(const audit::Hash leaf_hash,
-                      audit::HashFromBytes(audit::AsBytes(response.leaf_hash())));
-  TV_RETURN_IF_ERROR(VerifyLeaf(context, args.index, leaf_hash, response.proof()));
+  const auto leaf_hash = audit::HashFromBytes(audit::AsBytes(response.leaf_hash()));
+  if (!leaf_hash.ok()) return VerificationFailed(leaf_hash.status());
+  TV_RETURN_IF_ERROR(VerifyLeaf(context, args.index, *leaf_hash, response.proof()));
   if (args.out.empty()) {
-    context.out() << response.proof();
+    // A file gets every byte, a terminal nothing that moves its cursor.
+    context.out() << (context.terminal().out_is_terminal ? PrintableLines(response.proof())
+                                                         : response.proof());
     return ExitCode::kOk;
   }
   TV_RETURN_IF_ERROR(

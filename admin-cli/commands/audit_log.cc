@@ -17,8 +17,10 @@
 #include "audit/policy.h"
 #include "audit/proof_file.h"
 #include "audit/verifier.h"
+#include "vault/base/clock.h"
 #include "vault/base/file_system.h"
 #include "vault/base/random.h"
+#include "vault/base/time.h"
 #include "vault/crypto/audit_key_file.h"
 #include "vault/crypto/audit_sealer.h"
 
@@ -27,11 +29,17 @@ namespace {
 
 // Of one call: a log that does not pass within it takes several.
 constexpr client::milliseconds kExportTimeout{30 * 60'000};
+// The vault has its checkpoint cosigned anew every hour.
+constexpr microseconds kUsualMaxAge{kMicrosPerDay};
+constexpr microseconds kNoLimit = microseconds::max();
+// 9999-12-31: a witness may sign any number.
+constexpr uint64_t kLastSecond = 253'402'300'799;
 
 struct VerifyArgs {
   std::string directory;
   std::string key;
   std::string policy;
+  std::string max_age;
   std::string receipt;
 };
 struct ExportArgs {
@@ -48,6 +56,10 @@ void DeclareVerify(CLI::App& verb, VerifyArgs& args) {
       ->needs(directory);
   CLI::Option* const policy = verb.add_option(
       "--policy", args.policy, "Witnesses that must have cosigned the log (C2SP tlog-policy)");
+  verb.add_option(
+          "--max-age", args.max_age,
+          "How long ago they may have cosigned, e.g. 36h; default: 24h, with --dir no limit")
+      ->needs(policy);
   verb.add_option("--receipt", args.receipt,
                   "Only that the log holds the entry of this receipt (.tlog-proof)")
       ->excludes(policy);
@@ -60,16 +72,35 @@ absl::StatusOr<audit::Policy> ReadPolicy(const std::string& path) {
   return absl::InvalidArgumentError(absl::StrCat(path, ": ", policy.status().message()));
 }
 
-// Names of the policy's witnesses that cosigned `note`; VERIFICATION_FAILED where they are too few.
-absl::StatusOr<Json> CheckWitnesses(std::string_view note, const audit::Policy& policy,
-                                    const audit::VerifierKey& key) {
+absl::StatusOr<microseconds> MaxAge(const VerifyArgs& args, microseconds usual) {
+  return args.max_age.empty() ? usual : ParseDuration(args.max_age);
+}
+
+// Puts into `result` which of the policy's witnesses cosigned `note`, and when enough of them had.
+// VERIFICATION_FAILED where they are too few, or that is longer ago than `max_age`: a vault that
+// has left the history they know could show the last checkpoint they cosigned for ever.
+absl::Status CheckWitnesses(std::string_view note, const audit::Policy& policy,
+                            const audit::VerifierKey& key, microseconds max_age, Json& result) {
   const auto check = audit::CheckPolicy(note, policy, &key);
   if (!check.ok()) return VerificationFailed(check.status());
   Json names = Json::array();
   for (const audit::Cosigner& cosigner : check->cosigners) names.push_back(cosigner.name);
-  if (check->quorum) return names;
-  return VerificationFailed(absl::StrCat("too few witnesses have cosigned: ", names.size(), " of ",
-                                         policy.witnesses().size(), ", which is no quorum"));
+  if (!check->quorum) {
+    return VerificationFailed(absl::StrCat("too few witnesses have cosigned: ", names.size(),
+                                           " of ", policy.witnesses().size(),
+                                           ", which is no quorum"));
+  }
+  result["cosigned_by"] = names;
+  if (!check->quorum_at_s.has_value()) return absl::OkStatus();
+  const auto at = static_cast<int64_t>(std::min(*check->quorum_at_s, kLastSecond));
+  const WallTime cosigned{at * 1'000'000};
+  result["cosigned_at"] = FormatRfc3339(cosigned);
+  if (SystemClock().Wall() - cosigned <= max_age) return absl::OkStatus();
+  return VerificationFailed(
+      absl::StrCat("witnesses last cosigned at ", FormatRfc3339(cosigned), ", longer ago than ",
+                   FormatDuration(max_age),
+                   " (--max-age): either they were not reached since, or the vault has ",
+                   "left the history that they know"));
 }
 
 // The pinned head of the log `key`; absent only where this machine has seen nothing of that log.
@@ -84,7 +115,6 @@ absl::StatusOr<std::optional<audit::Checkpoint>> PinnedHead(const audit::Verifie
     return VerificationFailed(absl::StrCat("this machine has pinned another key for the log ",
                                            key.name(), ": ", kept->vkey));
   }
-  if (kept->checkpoint.empty()) return std::nullopt;
   const auto pin = audit::LogPin::Parse(kept->checkpoint, key);
   if (!pin.ok()) {
     return Annotate(pin.status(), absl::StrCat("the pin of the log ", key.name()));
@@ -93,17 +123,20 @@ absl::StatusOr<std::optional<audit::Checkpoint>> PinnedHead(const audit::Verifie
   return pin->pinned();
 }
 
-absl::StatusOr<audit::VerifierKey> OfflineKey(const Context& context, const VerifyArgs& args) {
+absl::StatusOr<audit::VerifierKey> OfflineKey(const Context& context, const VerifyArgs& args,
+                                              const std::string& note) {
   if (!args.key.empty()) return audit::VerifierKey::Parse(args.key);
-  TV_ASSIGN_OR_RETURN(const std::string note,
-                      ReadLogFile(args.directory, std::string(audit::kCheckpointPath)));
   return KnownLogKey(context, OriginOf(note));
 }
 
-absl::StatusOr<audit::VerifyReport> Verify(const std::string& directory,
+// `note` is the directory's checkpoint: what was decided by it must be what is verified.
+absl::StatusOr<audit::VerifyReport> Verify(const std::string& directory, const std::string& note,
                                            const audit::VerifyOptions& options) {
   audit::VerifyReport report = audit::VerifyLog(
-      [&](const std::string& path) { return ReadLogFile(directory, path); }, options);
+      [&](const std::string& path) -> absl::StatusOr<std::string> {
+        return path == audit::kCheckpointPath ? note : ReadLogFile(directory, path);
+      },
+      options);
   if (report.status.ok()) return report;
   const std::string where = report.first_bad_index.has_value()
                                 ? absl::StrCat(" (first at entry ", *report.first_bad_index, ")")
@@ -129,23 +162,24 @@ absl::StatusOr<ExitCode> ReportReceipt(Context& context, const audit::ProofFile&
 }
 
 absl::StatusOr<ExitCode> VerifyDirectory(Context& context, const VerifyArgs& args) {
-  TV_ASSIGN_OR_RETURN(const audit::VerifierKey key, OfflineKey(context, args));
+  TV_ASSIGN_OR_RETURN(const Exported exported, OpenExported(args.directory));
+  const std::string& note = exported.note;
+  TV_ASSIGN_OR_RETURN(const audit::VerifierKey key, OfflineKey(context, args, note));
   audit::VerifyOptions options{.key = key};
-  TV_ASSIGN_OR_RETURN(const std::string note,
-                      ReadLogFile(args.directory, std::string(audit::kCheckpointPath)));
   // A pin that is newer than the export says nothing about it; an older one must be a part of it.
   const auto checkpoint = audit::OpenCheckpoint(note, key);
   TV_ASSIGN_OR_RETURN(const auto pinned, PinnedHead(key));
   if (pinned.has_value() && checkpoint.ok() && pinned->size <= checkpoint->size) {
     options.pinned = pinned;
   }
-  TV_ASSIGN_OR_RETURN(const audit::VerifyReport report, Verify(args.directory, options));
+  TV_ASSIGN_OR_RETURN(const audit::VerifyReport report, Verify(args.directory, note, options));
   Json result{{"origin", key.name()},      {"verified", true},
               {"entries", report.entries}, {"entry_bytes", report.entry_bytes},
               {"tiles", report.tiles},     {"extends_pin", options.pinned.has_value()}};
   if (!args.policy.empty()) {
     TV_ASSIGN_OR_RETURN(const audit::Policy policy, ReadPolicy(args.policy));
-    TV_ASSIGN_OR_RETURN(result["cosigned_by"], CheckWitnesses(note, policy, key));
+    TV_ASSIGN_OR_RETURN(const microseconds max_age, MaxAge(args, kNoLimit));
+    TV_RETURN_IF_ERROR(CheckWitnesses(note, policy, key, max_age, result));
   }
   EmitObject(context, result);
   return ExitCode::kOk;
@@ -222,12 +256,11 @@ absl::StatusOr<PinnedLog> AskForLog(Context& context) {
 // The receipt of a call against an exported log: its proof, and that the export goes on from the
 // very tree the receipt was given for.
 absl::StatusOr<ExitCode> VerifyReceiptOffline(Context& context, const VerifyArgs& args) {
-  TV_ASSIGN_OR_RETURN(const audit::VerifierKey key, OfflineKey(context, args));
+  TV_ASSIGN_OR_RETURN(const Exported directory, OpenExported(args.directory));
+  TV_ASSIGN_OR_RETURN(const audit::VerifierKey key, OfflineKey(context, args, directory.note));
   TV_RETURN_IF_ERROR(PinnedHead(key).status());
   TV_ASSIGN_OR_RETURN(const audit::ProofFile proof, ReadProof(args.receipt));
-  TV_ASSIGN_OR_RETURN(const std::string note,
-                      ReadLogFile(args.directory, std::string(audit::kCheckpointPath)));
-  const auto exported = audit::OpenCheckpoint(note, key);
+  const auto exported = audit::OpenCheckpoint(directory.note, key);
   if (!exported.ok()) return VerificationFailed(exported.status());
   if (proof.index >= exported->size) {
     return absl::InvalidArgumentError(
@@ -242,7 +275,8 @@ absl::StatusOr<ExitCode> VerifyReceiptOffline(Context& context, const VerifyArgs
                                                    " entries, the receipt is one of ",
                                                    receipt->size, ": export again"));
   }
-  TV_RETURN_IF_ERROR(Verify(args.directory, {.key = key, .pinned = *receipt}).status());
+  TV_RETURN_IF_ERROR(
+      Verify(args.directory, directory.note, {.key = key, .pinned = *receipt}).status());
   return ReportReceipt(context, proof, *receipt);
 }
 
@@ -273,11 +307,22 @@ absl::StatusOr<ExitCode> VerifyReceiptOnline(Context& context, const VerifyArgs&
   return ReportReceipt(context, proof, *receipt);
 }
 
+// What the vault has cosigned is what it hands out: it showed at least that much a moment ago.
+absl::Status CheckAnnounced(const PinnedLog& log, const audit::Checkpoint& exported) {
+  if (log.cosigned.empty()) return absl::OkStatus();
+  const auto announced = audit::OpenCheckpoint(log.cosigned, log.key);
+  if (!announced.ok()) return VerificationFailed(announced.status());
+  if (exported.size >= announced->size) return absl::OkStatus();
+  return VerificationFailed(absl::StrCat("the vault shows ", announced->size,
+                                         " cosigned entries and hands out ", exported.size));
+}
+
 absl::StatusOr<ExitCode> VerifyOnline(Context& context, const VerifyArgs& args) {
   std::optional<audit::Policy> policy;
   if (!args.policy.empty()) {
     TV_ASSIGN_OR_RETURN(policy, ReadPolicy(args.policy));
   }
+  TV_ASSIGN_OR_RETURN(const microseconds max_age, MaxAge(args, kUsualMaxAge));
   TV_ASSIGN_OR_RETURN(const PinnedLog log, AskForLog(context));
   const audit::VerifierKey& key = log.key;
   TV_ASSIGN_OR_RETURN(const auto pinned, PinnedHead(key));
@@ -306,7 +351,9 @@ absl::StatusOr<ExitCode> VerifyOnline(Context& context, const VerifyArgs& args) 
               {"entry_bytes", bytes},
               {"extends_pin", pinned.has_value()}};
   if (policy.has_value()) {
-    TV_ASSIGN_OR_RETURN(result["cosigned_by"], CheckWitnesses(note, *policy, key));
+    result["log_entries"] = log.size;
+    TV_RETURN_IF_ERROR(CheckWitnesses(note, *policy, key, max_age, result));
+    TV_RETURN_IF_ERROR(CheckAnnounced(log, *checkpoint));
   }
   EmitObject(context, result);
   return ExitCode::kOk;
@@ -385,10 +432,14 @@ absl::StatusOr<bool> AheadOfWitnesses(Context& context, const PinnedLog& log,
 }
 
 absl::StatusOr<ExitCode> RunExport(Context& context, const ExportArgs& args) {
-  TV_ASSIGN_OR_RETURN(const PinnedLog log, AskForLog(context));
+  TV_ASSIGN_OR_RETURN(PinnedLog log, AskForLog(context));
   TV_ASSIGN_OR_RETURN(const auto exporter,
                       LogExporter::Open(PosixFileSystem(), args.directory, log.key));
   const uint64_t first = exporter->next_index();
+  if (first > log.size) {
+    // Another export may have come between the two.
+    TV_ASSIGN_OR_RETURN(log, AskForLog(context));
+  }
   if (first > log.size) {
     return VerificationFailed(absl::StrCat(
         args.directory, " holds ", first, " entries of the log \"", log.key.name(),
@@ -442,9 +493,8 @@ absl::StatusOr<ExitCode> RunDecrypt(Context& context, const DecryptArgs& args) {
   TV_ASSIGN_OR_RETURN(const v1::EntryFilter filter, ToFilter(args.filter));
   TV_RETURN_IF_ERROR(audit::CheckFilter(filter));
   TV_ASSIGN_OR_RETURN(const crypto::ExportedAuditKeys keys, ReadKeyFile(args.key_file));
-  TV_ASSIGN_OR_RETURN(const std::string note,
-                      ReadLogFile(args.directory, std::string(audit::kCheckpointPath)));
-  TV_ASSIGN_OR_RETURN(const audit::Checkpoint checkpoint, audit::ReadUnverified(note));
+  TV_ASSIGN_OR_RETURN(const Exported exported, OpenExported(args.directory));
+  TV_ASSIGN_OR_RETURN(const audit::Checkpoint checkpoint, audit::ReadUnverified(exported.note));
   crypto::AuditOpener opener(keys.vault(), keys);
   uint64_t unreadable = 0;
   uint64_t keyless = 0;

@@ -28,7 +28,11 @@ absl::Status FetchPages(
     const size_t wanted = args.limit == 0
                               ? limits::kMaxPageSize
                               : std::min<size_t>(args.limit - count(), limits::kMaxPageSize);
-    TV_ASSIGN_OR_RETURN(token, fetch(static_cast<uint32_t>(wanted), token));
+    const std::string here = token;
+    TV_ASSIGN_OR_RETURN(token, fetch(static_cast<uint32_t>(wanted), here));
+    if (!token.empty() && token == here) {
+      return absl::DataLossError("the vault's listing does not go on: the next page is the same");
+    }
   } while (!token.empty() && (args.limit == 0 || count() < args.limit));
   if (!token.empty() && args.note_more) {
     context.Note(absl::StrCat("There are more: --limit 0 for all, or --page-token ", token));

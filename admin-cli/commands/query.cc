@@ -63,12 +63,8 @@ absl::StatusOr<ExitCode> Explain(Context& context, const QueryArgs& args) {
     EmitObject(context, ToJson(response));
     return ExitCode::kOk;
   }
-  std::string_view plan = response.plan();
-  while (!plan.empty()) {
-    const size_t end = std::min(plan.find('\n'), plan.size());
-    context.out() << Printable(plan.substr(0, end)) << '\n';
-    plan.remove_prefix(std::min(end + 1, plan.size()));
-  }
+  context.out() << PrintableLines(response.plan());
+  if (!response.plan().ends_with('\n')) context.out() << '\n';
   const Json facts = ToJson(response);
   WriteFacts(context.out(),
              {{"mode", CellText(facts["mode"])},
@@ -101,8 +97,9 @@ absl::Status TakeReceipt(Context& context, client::Vault& vault, const std::stri
   request.set_index(receipt.index());
   client::Call call = context.NewCall();
   TV_ASSIGN_OR_RETURN(const auto leaf, vault.GetInclusionProof(request, call));
-  TV_ASSIGN_OR_RETURN(const audit::Hash hash, audit::HashFromBytes(AsBytes(leaf.leaf_hash())));
-  TV_RETURN_IF_ERROR(KeepReceipt(path, receipt, hash, key));
+  const auto hash = audit::HashFromBytes(AsBytes(leaf.leaf_hash()));
+  if (!hash.ok()) return VerificationFailed(hash.status());
+  TV_RETURN_IF_ERROR(KeepReceipt(path, receipt, *hash, key));
   context.Note(absl::StrCat("Receipt verified: entry ", receipt.index(), " of ", receipt.size(),
                             ", kept in ", path));
   return absl::OkStatus();

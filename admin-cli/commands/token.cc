@@ -3,6 +3,7 @@
 #include "admin-cli/arguments.h"
 #include "admin-cli/commands/command.h"
 #include "admin-cli/output/emit.h"
+#include "admin-cli/output/text.h"
 #include "admin-cli/secret_file.h"
 
 namespace televault::cli {
@@ -43,7 +44,9 @@ void DeclareCreate(CLI::App& verb, CreateArgs& args) {
   verb.add_option("--ttl", args.ttl,
                   "Life, e.g. 8h (the default, or --max-ttl if that is less); at most 90d");
   verb.add_option("--max-ttl", args.max_ttl, "Renewals never go beyond it; at most 365d");
-  verb.add_option("--max-uses", args.max_uses, "Calls it is good for; 0 = any number");
+  verb.add_option(
+      "--max-uses", args.max_uses,
+      "Calls it is good for, those that only check the log not counted; 0 = any number");
   verb.add_option("--token-out", args.token_out, "New file for the secret, readable by you only");
   verb.add_flag("--i-accept-combined-duties", args.accept_combined_duties,
                 "Allow roles that the vault keeps apart");
@@ -75,7 +78,7 @@ absl::Status KeepSecret(Context& context, SecretFile* file, const std::string& s
   if (file != nullptr) return file->Write(secret);
   // The only time it is shown, so before anything else can fail.
   if (context.format() == OutputFormat::kTable) {
-    context.out() << "token  " << secret << "\n" << std::flush;
+    context.out() << "token  " << Printable(secret) << "\n" << std::flush;
     context.Note("Keep it now: the vault does not have it and cannot show it again.");
   }
   return absl::OkStatus();
@@ -95,6 +98,8 @@ absl::StatusOr<ExitCode> RunCreate(Context& context, const CreateArgs& args) {
   Json shown = ToJson(response.token());
   if (file == nullptr && context.format() != OutputFormat::kTable) shown["token"] = call.token;
   EmitObject(context, shown);
+  // The only time it is shown, so before the history is compared.
+  if (shown.contains("token")) context.out() << std::flush;
   if (response.token().state() != v1::TOKEN_STATE_PENDING) return ExitCode::kOk;
   context.Note(absl::StrCat("Pending: another operator confirms with `televault token confirm ",
                             response.token().accessor(), "`."));

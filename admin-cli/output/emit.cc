@@ -15,7 +15,7 @@ std::string Cell(const ListColumn& column, const Json& object) {
 
 // A listing does not tell "" from what is not there.
 std::string ListCell(const Context& context, const std::string& text) {
-  return text.empty() ? "" : CsvCell(context, text);
+  return text.empty() ? "" : CsvCell(context, Printable(text));
 }
 
 void EmitCsv(Context& context, const std::vector<Json>& objects,

@@ -10,6 +10,9 @@ namespace televault::cli {
 // become escapes such as \x1b, newlines and tabs become \n and \t.
 std::string Printable(std::string_view text);
 
+// The same line by line: newlines stay.
+std::string PrintableLines(std::string_view text);
+
 // JSON text in which DEL, C1 controls and marks that reorder or hide text are \uXXXX. `json` is
 // valid JSON in UTF-8, so that they stand inside of strings only and the value stays the same.
 std::string EscapeForTerminal(std::string_view json);

@@ -1,15 +1,18 @@
 // `televault audit …` against a vault that answers as the test says, and without one.
 #include <fstream>
 #include <iterator>
+#include <sys/stat.h>
 
 #include "admin-cli/app.h"
 #include "admin-cli/pin_store.h"
 #include "audit/leaf.h"
+#include "audit/signer_key.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/seeded_random.h"
 #include "tests/unit/admin-cli/cli_harness.h"
 #include "tests/unit/admin-cli/fake_vault.h"
 #include "tests/unit/admin-cli/log_fixture.h"
+#include "vault/base/clock.h"
 #include "vault/crypto/audit_key_file.h"
 #include "vault/crypto/audit_sealer.h"
 
@@ -89,13 +92,34 @@ TEST_F(OfflineVerifyTest, TakesAPinThatThereIsAndMissesNoneThatThereIsNot) {
 TEST_F(OfflineVerifyTest, ADamagedPinIsAnErrorAndNotNone) {
   Pin(log_, kLeaves / 2);
   const std::string good = FormatPin({log_.key().Text(), log_.Checkpoint(kLeaves / 2)});
-  for (const std::string& bad :
-       {std::string("garbage"), good.substr(0, good.size() - 9), good.substr(1)}) {
+  for (const std::string& bad : {std::string("garbage"), good.substr(0, good.size() - 9),
+                                 good.substr(1), FormatPin({log_.key().Text(), ""})}) {
     std::ofstream(PinPath(), std::ios::trunc) << bad;
     const Outcome outcome = Verify();
     EXPECT_EQ(outcome.code, 1) << bad << outcome.err;
     EXPECT_THAT(outcome.out, Not(HasSubstr("verified")));
   }
+}
+
+// It was waited for, for ever.
+TEST_F(OfflineVerifyTest, APipeIsNoCheckpoint) {
+  std::filesystem::remove(Path("log/checkpoint"));
+  ASSERT_EQ(mkfifo(Path("log/checkpoint").c_str(), 0600), 0);
+  const Outcome outcome = Verify();
+  EXPECT_NE(outcome.code, 0);
+  EXPECT_THAT(outcome.err, HasSubstr("not a file that can be read"));
+}
+
+// The files that the old checkpoint names go at the end of an export: that was a false alarm.
+TEST_F(OfflineVerifyTest, AnExportThatGoesOnIsWaitedForAndNotCalledDamaged) {
+  {
+    TV_ASSERT_OK_AND_ASSIGN(const auto exporter,
+                            LogExporter::Open(PosixFileSystem(), Path("log"), log_.key()));
+    const Outcome outcome = Verify();
+    EXPECT_EQ(outcome.code, 1) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr("under way"));
+  }
+  EXPECT_EQ(Verify().code, 0);
 }
 
 TEST_F(OfflineVerifyTest, AnotherKeyThanThePinnedIsAFailedVerification) {
@@ -261,12 +285,118 @@ TEST_F(VaultCommandsTest, AReportGoesOnWhereItsStreamWasCut) {
 TEST_F(VaultCommandsTest, AVerificationSaysNothingBeforeThePinHolds) {
   vault_.size = 10;
   vault_.exported_size = kLeaves;
-  vault_.proves = false;
+  vault_.proof = FakeVault::Proof::kRefused;
   const Outcome verified = Run({"verify", "-o", "json"});
-  EXPECT_NE(verified.code, 0);
+  EXPECT_EQ(verified.code, 3) << verified.err;
   EXPECT_EQ(verified.out, "");
-  vault_.proves = true;
+  vault_.proof = FakeVault::Proof::kRight;
   EXPECT_EQ(Run({"verify"}).code, 0);
+}
+
+// It was called compared: `lockdown status` said "no lockdowns" to whoever had seen one.
+TEST_F(VaultCommandsTest, AVaultThatShowsNoCheckpointIsNotBelieved) {
+  vault_.shows_checkpoint = false;
+  for (const bool pinned : {false, true}) {
+    if (pinned) Pin(log_, 8);
+    const Outcome outcome = Run({"list"});
+    EXPECT_EQ(outcome.code, 3) << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+  }
+}
+
+// Each was an error of this side or of the vault's, with the whole answer printed.
+TEST_F(VaultCommandsTest, WithoutAProofThereIsNoAnswer) {
+  const std::pair<FakeVault::Proof, int> kinds[] = {
+      {FakeVault::Proof::kEmpty, 3},
+      {FakeVault::Proof::kTorn, 3},
+      {FakeVault::Proof::kRefused, 3},
+      {FakeVault::Proof::kBusy, 2},
+  };
+  Pin(log_, 8);
+  for (const auto& [proof, code] : kinds) {
+    vault_.proof = proof;
+    const Outcome outcome = Run({"list"});
+    EXPECT_EQ(outcome.code, code) << outcome.err;
+    EXPECT_EQ(outcome.out, "") << outcome.err;
+  }
+  vault_.proof = FakeVault::Proof::kRight;
+  EXPECT_EQ(Run({"list"}).code, 0);
+}
+
+// Only the last sixteen checkpoints were compared: a vault that was put back while a command ran
+// was not noticed once it had answered so many more times.
+TEST_F(VaultCommandsTest, ALogThatWasCutBackLongBeforeTheEndIsNoticed) {
+  Pin(log_, 8);
+  int pages = 0;
+  vault_.on_list = [&](const v1::ListEntriesRequest&, v1::ListEntriesResponse& page) {
+    page.mutable_receipt()->set_checkpoint(log_.Checkpoint(pages == 0 ? kLeaves : 8));
+    if (++pages < 40) page.set_next_page_token(std::to_string(pages));
+    vault_.size = 8;
+  };
+  const Outcome outcome = Run({"list", "--limit", "0"});
+  EXPECT_EQ(pages, 40);
+  EXPECT_EQ(outcome.code, 3) << outcome.err;
+}
+
+TEST_F(VaultCommandsTest, AListingThatDoesNotGoOnEnds) {
+  vault_.on_list = [](const v1::ListEntriesRequest&, v1::ListEntriesResponse& page) {
+    page.set_next_page_token("again");
+  };
+  const Outcome outcome = Run({"list", "--limit", "0"});
+  EXPECT_NE(outcome.code, 0);
+  EXPECT_THAT(outcome.err, HasSubstr("does not go on"));
+}
+
+// It was written to the terminal before it was looked at.
+TEST_F(VaultCommandsTest, AKeyThatIsNoneIsNotPrintedAsItIs) {
+  vault_.vkey = "\x1b]0;owned\x07\x1b[2J";
+  const Outcome outcome = Run({"list"});
+  EXPECT_EQ(outcome.code, 3) << outcome.err;
+  EXPECT_THAT(outcome.err, Not(HasSubstr("\x1b")));
+  EXPECT_THAT(outcome.err, Not(HasSubstr("First use")));
+  EXPECT_EQ(outcome.out, "");
+}
+
+// A vault that has left the history its witnesses know shows what they cosigned last, for ever.
+TEST_F(VaultCommandsTest, WitnessesMustHaveCosignedLately) {
+  std::array<uint8_t, audit::kSigningKeyBytes> secret{};
+  const std::string witness =
+      audit::FormatSignerKey("w.example.org", audit::KeyType::kCosignatureV1,
+                             std::array<uint8_t, 32>{9})
+          .value();
+  const auto key = audit::ParseSignerKey(witness, secret);
+  ASSERT_THAT(key, IsOk());
+  std::ofstream(Path("policy")) << "log " << log_.key().Text() << "\nwitness w " << key->Text()
+                                << "\nquorum w\n";
+  const auto cosign = [&](uint64_t timestamp_s) {
+    auto note = audit::ParseNote(log_.Checkpoint(8)).value();
+    note.signatures.push_back(
+        audit::CosignText(note.text, timestamp_s, *key, audit::SigningKey(secret)).value());
+    vault_.cosigned = note.Text();
+  };
+  vault_.cosigned_size = 8;
+  const auto now_s = static_cast<uint64_t>(SystemClock().Wall().micros / 1'000'000);
+  const std::vector<std::string> online = {"verify", "--policy", Path("policy"), "-o", "json"};
+  cosign(now_s - 60);
+  Outcome outcome = Run(online);
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("\"entries\": 8"));
+  EXPECT_THAT(outcome.out, HasSubstr("\"log_entries\": 20"));
+  EXPECT_THAT(outcome.out, HasSubstr("\"cosigned_at\": \"2"));
+  cosign(86'400);
+  outcome = Run(online);
+  EXPECT_EQ(outcome.code, 3) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("1970-01-02T00:00:00Z"));
+  EXPECT_EQ(outcome.out, "");
+  // An export is as old as it is, unless the caller says how old it may be.
+  EXPECT_EQ(Export({"--cosigned"}).code, 0);
+  std::vector<std::string> offline = {"verify",          "--dir",    Path("log"),   "--key",
+                                      log_.key().Text(), "--policy", Path("policy")};
+  EXPECT_EQ(Run(offline).code, 0);
+  offline.insert(offline.end(), {"--max-age", "36500d"});
+  EXPECT_EQ(Run(offline).code, 0);
+  offline.back() = "36h";
+  EXPECT_EQ(Run(offline).code, 3);
 }
 
 // The proof is one of the sealed leaf; the text beside it was called proved, too.

@@ -31,7 +31,14 @@ class FakeVault final : public v1::AuditService::Service {
   // What one stream brings before it is cut, and what the cut looks like.
   uint64_t per_stream = UINT64_MAX;
   grpc::Status cut{grpc::StatusCode::DEADLINE_EXCEEDED, "took too long"};
-  bool proves = true;  // that it only grew
+  // How it proves that it only grew.
+  enum class Proof { kRight, kEmpty, kTorn, kRefused, kBusy };
+  Proof proof = Proof::kRight;
+  bool shows_checkpoint = true;
+  std::string vkey;      // "": the log's
+  std::string cosigned;  // "": the log's own signature alone
+  // Answers a listing.
+  std::function<void(const v1::ListEntriesRequest&, v1::ListEntriesResponse&)> on_list;
   std::atomic<int> streams{0};
 
   // Called when a stream begins, with its number from 1.
@@ -39,18 +46,36 @@ class FakeVault final : public v1::AuditService::Service {
 
   grpc::Status GetCheckpoint(grpc::ServerContext*, const v1::GetCheckpointRequest*,
                              v1::GetCheckpointResponse* response) override {
+    if (!shows_checkpoint) return grpc::Status::OK;
     response->set_checkpoint(log_.Checkpoint(size));
-    response->set_vkey(log_.key().Text());
-    if (cosigned_size > 0) response->set_cosigned(log_.Checkpoint(cosigned_size));
+    response->set_vkey(vkey.empty() ? log_.key().Text() : vkey);
+    if (cosigned_size > 0) response->set_cosigned(Cosigned());
     return grpc::Status::OK;
   }
   grpc::Status GetConsistencyProof(grpc::ServerContext*, const v1::GetConsistencyProofRequest* in,
                                    v1::GetConsistencyProofResponse* response) override {
     if (in->new_size() > Exported()) return {grpc::StatusCode::INVALID_ARGUMENT, "new_size"};
-    if (!proves) return {grpc::StatusCode::INTERNAL, "no proof"};
+    switch (proof) {
+      case Proof::kRight:
+        break;
+      case Proof::kEmpty:
+        return grpc::Status::OK;
+      case Proof::kTorn:
+        response->add_hashes(std::string(audit::kHashBytes - 1, 'x'));
+        return grpc::Status::OK;
+      case Proof::kRefused:
+        return {grpc::StatusCode::INVALID_ARGUMENT, "no proof"};
+      case Proof::kBusy:
+        return {grpc::StatusCode::UNAVAILABLE, "later"};
+    }
     for (const audit::Hash& hash : log_.Consistency(in->old_size(), in->new_size())) {
       response->add_hashes(hash.data(), hash.size());
     }
+    return grpc::Status::OK;
+  }
+  grpc::Status ListEntries(grpc::ServerContext*, const v1::ListEntriesRequest* in,
+                           v1::ListEntriesResponse* response) override {
+    if (on_list) on_list(*in, *response);
     return grpc::Status::OK;
   }
   grpc::Status GetEntry(grpc::ServerContext*, const v1::GetEntryRequest* in,
@@ -78,7 +103,7 @@ class FakeVault final : public v1::AuditService::Service {
     }
     v1::ExportLeavesResponse last;
     last.set_first_index(end);
-    last.set_checkpoint(log_.Checkpoint(end));
+    last.set_checkpoint(in->cosigned() ? Cosigned() : log_.Checkpoint(end));
     writer->Write(last);
     return grpc::Status::OK;
   }
@@ -99,6 +124,9 @@ class FakeVault final : public v1::AuditService::Service {
   }
 
  private:
+  std::string Cosigned() const {
+    return cosigned.empty() ? log_.Checkpoint(cosigned_size) : cosigned;
+  }
   uint64_t Exported() const { return exported_size > 0 ? exported_size : size; }
 
   const FakeLog& log_;

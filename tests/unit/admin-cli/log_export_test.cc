@@ -101,6 +101,35 @@ TEST(LogExportTest, TwoDoNotExportToOneDirectoryAtATime) {
   EXPECT_THAT(Verify(harness.directory, log).status, IsOk());
 }
 
+// Whoever prepares a directory could have files elsewhere removed, or written over.
+TEST(LogExportTest, LinksInTheDirectoryLeadNowhere) {
+  Harness harness;
+  const std::string victims = harness.directory + "/victims";
+  const std::string log_dir = harness.directory + "/log";
+  FakeLog log(1);
+  log.Grow(10);
+  std::filesystem::create_directories(victims);
+  std::filesystem::create_directories(log_dir + "/tile/7");
+  for (const char* const name : {"id_ed25519", "7", "checkpoint"}) {
+    std::ofstream(victims + "/" + name) << "mine";
+  }
+  std::filesystem::create_directory_symlink(victims, log_dir + "/tile/7/000.p");
+  std::filesystem::create_symlink(victims + "/checkpoint", log_dir + "/checkpoint.new");
+  ASSERT_THAT(ExportTo(log_dir, log, 10), IsOk());
+  EXPECT_THAT(Verify(log_dir, log).status, IsOk());
+  // A name that is none of the format's.
+  std::ofstream(log_dir + "/tile/0/000.p/notes") << "mine";
+  log.Grow(1);
+  ASSERT_THAT(ExportTo(log_dir, log, 11), IsOk());
+  for (const std::string& path : {victims + "/id_ed25519", victims + "/7", victims + "/checkpoint",
+                                  log_dir + "/tile/0/000.p/notes"}) {
+    std::ifstream in(path);
+    std::string text;
+    in >> text;
+    EXPECT_EQ(text, "mine") << path;
+  }
+}
+
 TEST(LogExportTest, LeavesThatDoNotGiveTheSignedRootAreNotPublished) {
   Harness harness;
   FakeLog log(1);

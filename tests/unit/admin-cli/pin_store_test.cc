@@ -29,9 +29,9 @@ TEST(PinStoreTest, AnOriginThatEndsLikeATemporaryKeepsAPinOfItsOwn) {
     log.Grow(1);
     return log.Checkpoint(1);
   };
-  const std::string vkey = FakeLog(1).key().Text();
   for (const std::string& origin : origins) {
     TV_ASSERT_OK_AND_ASSIGN(const auto file, PinFile::Open(harness.directory, origin));
+    const std::string vkey = FakeLog(1, origin).key().Text();
     ASSERT_THAT(file->Store({vkey, checkpoint_of(origin)}), IsOk());
     ASSERT_THAT(RememberOrigin(harness.directory, origin, origin), IsOk());
   }

@@ -25,6 +25,7 @@ v1::AuditReceipt ReceiptOf(const FakeLog& log) {
   v1::AuditReceipt receipt;
   receipt.set_index(0);
   receipt.set_size(1);
+  receipt.set_checkpoint(proof.checkpoint);
   receipt.set_proof(audit::FormatProofFile(proof));
   return receipt;
 }
@@ -42,7 +43,15 @@ TEST(ReceiptTest, AnUnprovenReceiptReplacesNothing) {
   garbage.set_proof("garbage");
   v1::AuditReceipt moved = ReceiptOf(log);
   moved.set_index(1);
-  for (const v1::AuditReceipt& bad : {garbage, moved, ReceiptOf(other)}) {
+  // The checkpoint is what was held against the pin, and the proof's was another.
+  FakeLog private_fork(1);
+  private_fork.Grow(1);
+  private_fork.Grow(1, "hidden");
+  v1::AuditReceipt elsewhere = ReceiptOf(log);
+  elsewhere.set_checkpoint(private_fork.Checkpoint(2));
+  v1::AuditReceipt boastful = ReceiptOf(log);
+  boastful.set_size(20);
+  for (const v1::AuditReceipt& bad : {garbage, moved, ReceiptOf(other), elsewhere, boastful}) {
     const absl::Status status = KeepReceipt(path, bad, leaf, log.key());
     EXPECT_EQ(ExitCodeOf(status), ExitCode::kVerification) << status;
     EXPECT_EQ(ContentOf(path), "the receipt of yesterday");

@@ -13,6 +13,8 @@ namespace {
 TEST(TextTest, NothingThatCommandsATerminalGetsThrough) {
   EXPECT_EQ(Printable("a\x1b[31mb"), "a\\x1b[31mb");
   EXPECT_EQ(Printable("line\nbreak\ttab"), "line\\nbreak\\ttab");
+  EXPECT_EQ(PrintableLines("two\nlines\x1b[2J\n"), "two\nlines\\x1b[2J\n");
+  EXPECT_EQ(PrintableLines("no end"), "no end");
   EXPECT_EQ(Printable("\xc2\x9b"
                       "31m"),
             "\\x9b31m");

@@ -186,6 +186,17 @@ TEST_F(CosignedCheckpoint, SaysWhoVouchesAndWhetherThatIsEnough) {
   EXPECT_EQ(too_few->cosigners.size(), 1u);
 }
 
+TEST_F(CosignedCheckpoint, SaysWhenTheLastQuorumHadCosigned) {
+  // The first at 0, the second at 1, …, seconds after 1,700,000,000.
+  const auto at = [&](const std::vector<std::string>& cosigners, const Policy& policy) {
+    return CheckPolicy(Note(log_, cosigners), policy, &log_.key).value().quorum_at_s;
+  };
+  EXPECT_EQ(at({"w1"}, two_of_three_), std::nullopt);
+  EXPECT_EQ(at({"w1", "w2"}, two_of_three_), 1'700'000'000u);
+  EXPECT_EQ(at({"w1", "w2", "w3"}, two_of_three_), 1'700'000'001u);
+  EXPECT_EQ(at({"w1"}, Of(Witnesses({"w1"}) + "quorum none\n")), std::nullopt);
+}
+
 TEST_F(CosignedCheckpoint, OneWitnessTwiceCountsOnce) {
   const auto check = CheckPolicy(Note(log_, {"w1", "w1"}), two_of_three_, &log_.key);
   ASSERT_THAT(check, IsOk());

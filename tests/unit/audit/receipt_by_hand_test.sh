@@ -31,6 +31,11 @@ for index in 6 10; do
   out=$(check "$work/altered" $receipt)
   if grep -q 'the leaf is in the tree' <<< "$out"; then echo "$index: altered leaf accepted"; failed=1; fi
 
+  # The path up the tree is the same from there.
+  sed "s/^index .*/index $((index + 16))/" $receipt > "$work/altered"
+  out=$(check $leaf "$work/altered")
+  if grep -q 'the leaf is in the tree' <<< "$out"; then echo "$index: altered index accepted"; failed=1; fi
+
   sed 's/^11$/12/' $receipt > "$work/altered"
   out=$(check $leaf "$work/altered")
   if grep -q 'Verified Successfully' <<< "$out"; then echo "$index: altered head accepted"; failed=1; fi
