@@ -1,5 +1,7 @@
 #pragma once
 
+#include <span>
+#include <string>
 #include <string_view>
 
 #include "vault/base/ids.h"
@@ -11,8 +13,8 @@ namespace televault {
 // What a call wants to touch, as far as lockdown is concerned. Empty fields match no scope.
 struct GateScope {
   std::string_view dataset;
-  std::string_view role;
-  std::string_view token;  // accessor
+  std::span<const std::string> roles;  // all of the caller's, whichever allows the call
+  std::string_view token;              // accessor
   std::string_view purpose;
 };
 

@@ -205,12 +205,10 @@ LockEpoch LockdownManager::Publish(bool lock_state, const std::function<void(Sta
 absl::Status LockdownManager::Check(GateAccess access, const GateScope& scope) const {
   const std::shared_ptr<const State> now = state();
   if (!now->view->items.empty()) {
-    const std::string role(scope.role);
-    const auth::LockdownLevel level =
-        auth::StrictestLevel(*now->view, {.dataset = scope.dataset,
-                                          .roles = std::span(&role, role.empty() ? 0 : 1),
-                                          .token = scope.token,
-                                          .purpose = scope.purpose});
+    const auth::LockdownLevel level = auth::StrictestLevel(*now->view, {.dataset = scope.dataset,
+                                                                        .roles = scope.roles,
+                                                                        .token = scope.token,
+                                                                        .purpose = scope.purpose});
     auth::LockdownLevel limit = v1::LOCKDOWN_LEVEL_ROWS;
     if (access == GateAccess::kAggregates) limit = v1::LOCKDOWN_LEVEL_READS;
     if (access == GateAccess::kIngest) limit = v1::LOCKDOWN_LEVEL_ALL;

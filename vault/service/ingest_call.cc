@@ -21,10 +21,8 @@ absl::StatusOr<catalog::DatasetPtr> DecideAppend(Front& front, DataPlane& data, 
   TV_RETURN_IF_ERROR(
       front.Decide(call, request, dataset.ok() ? &(*dataset)->policy : nullptr, nullptr));
   TV_RETURN_IF_ERROR(dataset.status());
-  const std::string_view role =
-      call.principal.roles.empty() ? std::string_view() : call.principal.roles.front();
-  TV_RETURN_IF_ERROR(front.lockdown().Check(GateAccess::kIngest,
-                                            {(*dataset)->name, role, call.principal.accessor, {}}));
+  TV_RETURN_IF_ERROR(front.lockdown().Check(
+      GateAccess::kIngest, {(*dataset)->name, call.principal.roles, call.principal.accessor, {}}));
   return *dataset;
 }
 

@@ -110,7 +110,8 @@ GateAccess AccessOf(const auth::Decision& decision) {
 }
 
 GateScope ScopeOf(const Call& call) {
-  return {call.entry.dataset(), call.decision.role, call.principal.accessor, call.entry.purpose()};
+  return {call.entry.dataset(), call.principal.roles, call.principal.accessor,
+          call.entry.purpose()};
 }
 
 absl::StatusOr<AdmittedQuery> AdmitQuery(Front& front, DataPlane& data, Call& call,

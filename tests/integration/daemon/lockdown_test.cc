@@ -28,13 +28,15 @@ class LockdownTest : public VaultTest {
                                                                     kRowsPerAppend, 1'000)));
       ASSERT_EQ(stored.accepted(), kRowsPerAppend);
     }
+    ASSERT_NO_FATAL_FAILURE(Grant(cast_.investigator));
+  }
+  void Grant(const TokenOf& investigator) {
     v1::RequestAccessRequest request;
     request.set_sql(kRows);
     request.set_purpose("reliability");
     request.set_grant_s(3'600);
     request.set_reason("rows to be cut off");
-    TV_ASSERT_OK_AND_ASSIGN(const auto asked,
-                            As(cast_.investigator)->RequestAccess(request, call_));
+    TV_ASSERT_OK_AND_ASSIGN(const auto asked, As(investigator)->RequestAccess(request, call_));
     v1::VoteAccessRequest vote;
     vote.set_id(asked.request().id());
     vote.set_approve(true);
@@ -43,13 +45,14 @@ class LockdownTest : public VaultTest {
   }
 
   absl::StatusOr<v1::EngageLockdownResponse> Engage(v1::LockdownLevel level,
-                                                    const std::string& dataset = "") {
+                                                    v1::ScopeKind kind = v1::SCOPE_KIND_UNSPECIFIED,
+                                                    const std::string& name = "") {
     v1::EngageLockdownRequest request;
     request.set_level(level);
     request.set_reason("a drill");
-    if (!dataset.empty()) {
-      request.mutable_scope()->set_kind(v1::SCOPE_KIND_DATASET);
-      request.mutable_scope()->set_name(dataset);
+    if (!name.empty()) {
+      request.mutable_scope()->set_kind(kind);
+      request.mutable_scope()->set_name(name);
     }
     return As(cast_.responder)->EngageLockdown(request, call_);
   }
@@ -199,9 +202,37 @@ TEST_F(LockdownTest, AStreamThatRunsIsCutAndItsOutcomeIsOnRecord) {
   EXPECT_TRUE(recorded);
 }
 
+// Only the role that had allowed the answer was asked about: it ran on to its end, and under a lock
+// state in which the same call was refused.
+TEST_F(LockdownTest, ALockdownOfAnyRoleOfTheCallerCutsItsStream) {
+  v1::CreateTokenRequest both;
+  both.set_person("ivan");
+  both.add_roles("investigator");
+  both.add_roles("analyst");
+  TV_ASSERT_OK_AND_ASSIGN(const TokenOf token, daemon_.MakeToken(both));
+  ASSERT_NO_FATAL_FAILURE(Grant(token));
+  v1::QueryRequest query;
+  query.set_sql(kRows);
+  query.set_purpose("reliability");
+  client::Call stream_call;
+  const auto investigator = As(token);
+  TV_ASSERT_OK_AND_ASSIGN(const auto stream, investigator->Query(query, stream_call));
+  v1::QueryResponse response;
+  ASSERT_THAT(stream->Next(response), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(const auto engaged,
+                          Engage(v1::LOCKDOWN_LEVEL_ROWS, v1::SCOPE_KIND_ROLE, "analyst"));
+  EXPECT_EQ(engaged.streams_cut(), 1u);
+  absl::StatusOr<bool> more = true;
+  while (more.ok() && *more) more = stream->Next(response);
+  EXPECT_EQ(Refusal(more), kLocked);
+  EXPECT_EQ(Word(Ask(*investigator, kRows, "reliability").status), kLocked);
+  EXPECT_EQ(Rows(), "ok") << "of somebody with the other role alone";
+}
+
 TEST_F(LockdownTest, ALockdownOfOneDatasetLeavesTheOthersAlone) {
   ASSERT_THAT(Apply(*As(cast_.steward), SampleManifest("package_events")), IsOk());
-  TV_ASSERT_OK_AND_ASSIGN(const auto engaged, Engage(v1::LOCKDOWN_LEVEL_ALL, "cli_usage"));
+  TV_ASSERT_OK_AND_ASSIGN(const auto engaged,
+                          Engage(v1::LOCKDOWN_LEVEL_ALL, v1::SCOPE_KIND_DATASET, "cli_usage"));
   const auto others = [this] {
     return Word(
         Ask(*As(cast_.analyst), "SELECT count(*) FROM package_events", "maintenance").status);
