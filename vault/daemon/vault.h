@@ -94,6 +94,8 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   const Identity& identity() const { return identity_; }
   // Writes keyring and control generation and the lock epoch to the anchor; durable when OK.
   absl::Status RecordGenerations();
+  // What the keyring asks before it destroys older generations of itself.
+  absl::Status RecordKeyring(uint64_t generation);
 
  private:
   class NoteSigner;
