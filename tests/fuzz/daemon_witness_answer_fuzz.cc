@@ -49,7 +49,7 @@ class StillLog final : public store::Journal {
     for (uint64_t i = 0; i < size; ++i) tree.Append(leaves_[i]);
     return tree.Head();
   }
-  absl::StatusOr<store::CommitReceipt> Commit(store::CommitUnit) override { return head_; }
+  absl::StatusOr<store::CommitReceipt> Commit(const store::CommitUnit&) override { return head_; }
   store::CommitReceipt Head() const override { return head_; }
   absl::StatusOr<std::vector<audit::Hash>> InclusionProof(LeafIndex, uint64_t) const override {
     return absl::UnimplementedError("");

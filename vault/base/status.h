@@ -28,6 +28,7 @@ inline constexpr std::string_view kInvalidSql = "INVALID_SQL";
 inline constexpr std::string_view kInvalidManifest = "INVALID_MANIFEST";
 inline constexpr std::string_view kUnknownDataset = "UNKNOWN_DATASET";
 inline constexpr std::string_view kStaleLockEpoch = "STALE_LOCK_EPOCH";
+inline constexpr std::string_view kStaleEntryTime = "STALE_ENTRY_TIME";
 }  // namespace reason
 
 // Returns `status` carrying `reason_code`; an OK status stays as it is.

@@ -190,6 +190,7 @@ absl::Status Vault::OpenEngine() {
                                .freshness_key = *freshness_key_,
                                .signer = *note_signer_,
                                .lock_epoch = [this] { return LockEpoch(lockdown_->View()->epoch); },
+                               .now = [this] { return lockdown_->SteadyTime(); },
                                .on_failure =
                                    [this](std::string_view why) {
                                      lockdown_->SetControlMode(std::string(why));

@@ -253,7 +253,7 @@ absl::Status Merger::CommitMerge(const Inputs& inputs, const Outputs& outputs,
   TV_ASSIGN_OR_RETURN(unit.mutations, Mutations(inputs, outputs));
   TV_ASSIGN_OR_RETURN(unit.leaves, make_leaf_(event));
   TV_CRASH_POINT("merge.before_commit");
-  TV_RETURN_IF_ERROR(parts_.journal.Commit(std::move(unit)).status());
+  TV_RETURN_IF_ERROR(parts_.journal.Commit(unit).status());
   TV_CRASH_POINT("merge.committed");
   rewrite.at = parts_.clock.Wall();
   parts_.catalog.OnRewritten(partition, rewrite);

@@ -183,7 +183,7 @@ absl::StatusOr<LeafIndex> RetentionManager::Commit(const record::v1::PartitionRe
   unit.leaves.push_back(std::move(leaf));
   unit.mutations = std::move(mutations);
   unit.urgency = store::Urgency::kSecurity;
-  TV_ASSIGN_OR_RETURN(const store::CommitReceipt receipt, parts_.journal.Commit(std::move(unit)));
+  TV_ASSIGN_OR_RETURN(const store::CommitReceipt receipt, parts_.journal.Commit(unit));
   return receipt.first_leaf;
 }
 

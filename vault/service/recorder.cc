@@ -33,12 +33,12 @@ absl::StatusOr<store::AuditLeaf> Recorder::Seal(record::v1::AuditEntry entry) {
     store::CommitUnit key_unit;
     key_unit.leaves.push_back({std::move(leaves.front().data), leaves.front().hash});
     key_unit.urgency = store::Urgency::kSecurity;
-    if (const auto committed = journal_.Commit(std::move(key_unit)); !committed.ok()) {
+    if (const auto committed = journal_.Commit(key_unit); !committed.ok()) {
       sealer_.KeyLeafLost();
       return committed.status();
     }
   }
-  return store::AuditLeaf{std::move(leaves.back().data), leaves.back().hash};
+  return store::AuditLeaf{std::move(leaves.back().data), leaves.back().hash, last_};
 }
 
 absl::StatusOr<Recorder::Recorded> Recorder::Record(record::v1::AuditEntry entry,
@@ -50,13 +50,11 @@ absl::StatusOr<Recorder::Recorded> Recorder::Record(record::v1::AuditEntry entry
     closes = entry.intent_index();
   }
   store::CommitUnit unit;
-  TV_ASSIGN_OR_RETURN(store::AuditLeaf leaf, Seal(std::move(entry)));
-  unit.leaves.push_back(std::move(leaf));
   unit.mutations = std::move(recording.mutations);
   unit.disclosure_epoch = recording.disclosure_epoch;
   unit.urgency = recording.urgency;
   const uint64_t announced = opens ? open_intents_.Announce() : 0;
-  auto receipt = journal_.Commit(std::move(unit));
+  auto receipt = Commit(entry, unit);
   if (!receipt.ok()) {
     if (opens) open_intents_.Withdraw(announced);
     return receipt.status();
@@ -65,6 +63,17 @@ absl::StatusOr<Recorder::Recorded> Recorder::Record(record::v1::AuditEntry entry
   if (opens) open_intents_.Stands(announced, index.value());
   if (closes.has_value()) open_intents_.Close(*closes);
   return Recorded{index, *std::move(receipt)};
+}
+
+absl::StatusOr<store::CommitReceipt> Recorder::Commit(const record::v1::AuditEntry& entry,
+                                                      store::CommitUnit& unit) {
+  for (;;) {
+    TV_ASSIGN_OR_RETURN(store::AuditLeaf leaf, Seal(entry));
+    unit.leaves.assign(1, std::move(leaf));
+    auto receipt = journal_.Commit(unit);
+    // Each time round was a long wait for the disk.
+    if (ReasonOf(receipt.status()) != reason::kStaleEntryTime) return receipt;
+  }
 }
 
 size_t Recorder::RecordEvents(std::vector<record::v1::AuditEntry> events, store::Urgency urgency) {
@@ -77,7 +86,7 @@ size_t Recorder::RecordEvents(std::vector<record::v1::AuditEntry> events, store:
     unit.leaves = std::exchange(leaves, {});
     unit.urgency = urgency;
     bytes = 0;
-    if (count == 0 || !journal_.Commit(std::move(unit)).ok()) return false;
+    if (count == 0 || !journal_.Commit(unit).ok()) return false;
     durable += count;
     return true;
   };

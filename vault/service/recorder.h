@@ -67,6 +67,11 @@ class Recorder {
   absl::StatusOr<v1::AuditReceipt> ReceiptFor(const Recorded& recorded) const;
 
  private:
+  // Seals `entry` into `unit` and commits it, again where that waited so long that its time would
+  // stand too far behind those of others.
+  absl::StatusOr<store::CommitReceipt> Commit(const record::v1::AuditEntry& entry,
+                                              store::CommitUnit& unit);
+
   crypto::AuditSealer& sealer_;
   store::Journal& journal_;
   const std::function<WallTime()> now_;

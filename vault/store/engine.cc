@@ -219,6 +219,7 @@ absl::StatusOr<Engine> OpenEngine(EngineOptions options) {
                                                    .freshness_key = options.freshness_key,
                                                    .signer = options.signer,
                                                    .lock_epoch = std::move(options.lock_epoch),
+                                                   .now = std::move(options.now),
                                                    .on_failure = std::move(options.on_failure),
                                                    .head = recovered.head,
                                                    .tree = std::move(recovered.tree),

@@ -23,6 +23,9 @@ struct EngineOptions {
   const CheckpointSigner& signer;
   // The lock epoch in force; called by the sequencer for every unit that permits disclosure.
   std::function<LockEpoch()> lock_epoch;
+  // The time that leaves are stamped with; asked by whoever commits. By default none waits too
+  // long.
+  std::function<WallTime()> now = [] { return WallTime(); };
   // Runs once, on the thread that commits, when the journal stops: close the data gate.
   std::function<void(std::string_view why)> on_failure;
   // What the keyring and the control file say, to be compared with the anchor.

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 #include "audit/merkle.h"
 #include "vault/base/ids.h"
 #include "vault/base/status.h"
+#include "vault/base/time.h"
 #include "vault/store/store.h"
 
 namespace televault::store {
@@ -19,7 +21,12 @@ namespace televault::store {
 struct AuditLeaf {
   std::string data;
   audit::Hash hash{};
+  WallTime stamped{std::numeric_limits<int64_t>::max()};  // the time it says; the end: none
 };
+
+// Longest that a leaf may have waited when it is put into the log. Half of what readers allow for
+// (audit::kTimeSlackSeconds), who look for times by bisection.
+inline constexpr microseconds kMaxLeafWait{150'000'000};
 
 // What one caller wants to become durable together. At most limits::kMaxUnitBytes and
 // limits::kMaxLeavesPerCommit, else INVALID_ARGUMENT.
@@ -69,8 +76,9 @@ class Journal {
   virtual ~Journal() = default;
   // UNAVAILABLE/OUTCOME_UNKNOWN: may be durable; UNAVAILABLE/CONTROL_MODE: not accepted;
   // RESOURCE_EXHAUSTED/OVERLOADED: queue full, nothing written; FAILED_PRECONDITION/
-  // STALE_LOCK_EPOCH: nothing written; RESOURCE_EXHAUSTED without reason: disk full.
-  virtual absl::StatusOr<CommitReceipt> Commit(CommitUnit unit) = 0;
+  // STALE_LOCK_EPOCH: nothing written; ABORTED/STALE_ENTRY_TIME: a leaf waited longer than
+  // kMaxLeafWait, nothing written, seal it again; RESOURCE_EXHAUSTED without reason: disk full.
+  virtual absl::StatusOr<CommitReceipt> Commit(const CommitUnit& unit) = 0;
 
   // The newest durable tree head and its signed checkpoint.
   virtual CommitReceipt Head() const = 0;

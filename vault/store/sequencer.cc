@@ -76,11 +76,9 @@ Sequencer::~Sequencer() {
   TV_CHECK(queue_.empty() && security_events_.empty());
 }
 
-absl::StatusOr<CommitReceipt> Sequencer::Commit(CommitUnit unit) {
+absl::StatusOr<CommitReceipt> Sequencer::Commit(const CommitUnit& unit) {
   TV_RETURN_IF_ERROR(Validate(unit));
-  Waiting waiting;
-  waiting.bytes = unit.Bytes();
-  waiting.unit = std::move(unit);
+  Waiting waiting{.unit = unit, .bytes = unit.Bytes()};
   const bool security = waiting.unit.urgency == Urgency::kSecurity;
   const size_t bound =
       limits::kMaxJournalQueueBytes + (security ? limits::kJournalSecurityQueueBytes : 0);
@@ -163,15 +161,29 @@ Sequencer::Group Sequencer::TakeGroupLocked() {
   return group;
 }
 
-void Sequencer::RefuseStale(Group& group) {
-  Group stale;
-  std::erase_if(group, [&](Waiting* waiting) {
-    const auto& epoch = waiting->unit.disclosure_epoch;
-    if (!epoch || *epoch == options_.lock_epoch()) return false;
-    waiting->result = WithReason(
+absl::Status Sequencer::Stale(const CommitUnit& unit, WallTime now) const {
+  if (unit.disclosure_epoch.has_value() && *unit.disclosure_epoch != options_.lock_epoch()) {
+    return WithReason(
         absl::FailedPreconditionError(
             "the lockdown state changed while the call was under way; nothing was disclosed"),
         reason::kStaleLockEpoch);
+  }
+  for (const AuditLeaf& leaf : unit.leaves) {
+    if (now > leaf.stamped && now - leaf.stamped > kMaxLeafWait) {
+      return WithReason(absl::AbortedError("the entry waited too long for the disk"),
+                        reason::kStaleEntryTime);
+    }
+  }
+  return absl::OkStatus();
+}
+
+void Sequencer::RefuseStale(Group& group) {
+  const WallTime now = options_.now();
+  Group stale;
+  std::erase_if(group, [&](Waiting* waiting) {
+    absl::Status status = Stale(waiting->unit, now);
+    if (status.ok()) return false;
+    waiting->result = std::move(status);
     stale.push_back(waiting);
     return true;
   });

@@ -29,6 +29,7 @@ struct SequencerOptions {
   const SecretBytes& freshness_key;
   const CheckpointSigner& signer;
   std::function<LockEpoch()> lock_epoch;
+  std::function<WallTime()> now;  // what leaves are stamped with
   std::function<void(std::string_view why)> on_failure;
   // What was recovered.
   JournalHead head;
@@ -46,7 +47,7 @@ class Sequencer final : public Journal {
   explicit Sequencer(SequencerOptions options);
   ~Sequencer() override;
 
-  absl::StatusOr<CommitReceipt> Commit(CommitUnit unit) override;
+  absl::StatusOr<CommitReceipt> Commit(const CommitUnit& unit) override;
   CommitReceipt Head() const override;
   absl::StatusOr<std::vector<audit::Hash>> InclusionProof(LeafIndex index,
                                                           uint64_t tree_size) const override {
@@ -68,7 +69,7 @@ class Sequencer final : public Journal {
  private:
   // One caller waiting in Commit; lives on its stack.
   struct Waiting {
-    CommitUnit unit;
+    const CommitUnit& unit;
     size_t bytes = 0;
     LeafIndex first_leaf;
     absl::StatusOr<CommitReceipt> result = absl::UnknownError("not decided");
@@ -90,6 +91,7 @@ class Sequencer final : public Journal {
   // would take what waits.
   void Process(Group group) noexcept;
   void RefuseStale(Group& group);
+  absl::Status Stale(const CommitUnit& unit, WallTime now) const;
   void CommitGroup(Group group);
   absl::StatusOr<Prepared> Prepare(const Group& group);
   // Durable already: signs, records the anchor, publishes, hands out the receipts.

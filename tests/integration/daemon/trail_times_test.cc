@@ -29,7 +29,7 @@ class TrailTimesTest : public InProcessTest {
         TV_ASSERT_OK_AND_ASSIGN(auto leaf, vault_->recorder().Seal(service::EventEntry(method)));
         unit.leaves.push_back(std::move(leaf));
       }
-      ASSERT_THAT(vault_->journal().Commit(std::move(unit)), IsOk());
+      ASSERT_THAT(vault_->journal().Commit(unit), IsOk());
     }
   }
   // An entry that nobody can open: whoever comes to it fails, or counts it.
@@ -38,7 +38,7 @@ class TrailTimesTest : public InProcessTest {
     ASSERT_THAT(leaf, IsOk());
     store::CommitUnit unit;
     unit.leaves.push_back({*leaf, audit::LeafHash(AsBytes(*leaf))});
-    ASSERT_THAT(vault_->journal().Commit(std::move(unit)), IsOk());
+    ASSERT_THAT(vault_->journal().Commit(unit), IsOk());
   }
   // From `before` ago to `after` ago.
   v1::EntryFilter Span(std::chrono::hours before, std::chrono::hours after) {

@@ -35,7 +35,7 @@ TEST_F(PartitionConcurrencyTest, AMergeThatOvertakesAWritersReportLeavesTheFigur
   store::CommitUnit unit;
   unit.leaves.resize(1);
   unit.mutations = std::move(late.mutations);
-  ASSERT_THAT(process_.journal.Commit(std::move(unit)), IsOk());
+  ASSERT_THAT(process_.journal.Commit(unit), IsOk());
   ASSERT_THAT(process_.merger.Merge(today_), IsOk());
   EXPECT_EQ(process_.catalog->Find(today_)->hot_rows, 0u) << "more went than came: shown as none";
   late.on_committed();

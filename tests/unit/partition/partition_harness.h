@@ -124,10 +124,10 @@ class DirectJournal final : public store::Journal {
   DirectJournal(store::Store& store, StoreEpoch epoch, std::atomic<uint64_t>& next_id)
       : store_(store), epoch_(epoch), next_id_(next_id) {}
 
-  absl::StatusOr<store::CommitReceipt> Commit(store::CommitUnit unit) override {
+  absl::StatusOr<store::CommitReceipt> Commit(const store::CommitUnit& unit) override {
     if (unit.leaves.empty()) return absl::InvalidArgumentError("a unit without an audit leaf");
     if (refuse_) return absl::ResourceExhaustedError("disk full");
-    switch (store_.Commit(epoch_, {std::move(unit.mutations)})) {
+    switch (store_.Commit(epoch_, {unit.mutations})) {
       case store::CommitOutcome::kOk:
         return store::CommitReceipt{};
       case store::CommitOutcome::kUnknown:
@@ -283,7 +283,7 @@ struct Process {
       TV_ASSIGN_OR_RETURN(store::Mutation record, prepared.open());
       unit.mutations.push_back(std::move(record));
     }
-    TV_RETURN_IF_ERROR(journal.Commit(std::move(unit)).status());
+    TV_RETURN_IF_ERROR(journal.Commit(unit).status());
     return records;
   }
   absl::Status Commit(PreparedBatch& prepared) {

@@ -277,7 +277,7 @@ void Overwrite(Process& process, const std::string& key, std::optional<std::stri
   store::CommitUnit unit;
   unit.leaves.resize(1);
   unit.mutations.push_back({.family = store::Family::kHot, .key = key, .value = std::move(value)});
-  ASSERT_THAT(process.journal.Commit(std::move(unit)), IsOk());
+  ASSERT_THAT(process.journal.Commit(unit), IsOk());
 }
 
 TEST_F(PartitionTest, AnExchangedOrLostMicroBatchIsNoticed) {
@@ -535,7 +535,7 @@ TEST_F(PartitionTest, APurgePlanNamesEverythingAndItsCommitLeavesNothing) {
   store::CommitUnit unit;
   unit.leaves.resize(1);
   unit.mutations = std::move(plan.mutations);
-  ASSERT_THAT(process->journal.Commit(std::move(unit)), IsOk());
+  ASSERT_THAT(process->journal.Commit(unit), IsOk());
   TV_ASSERT_OK_AND_ASSIGN(const auto erased, process->store.ErasePartition(today_));
   EXPECT_TRUE(erased.complete) << erased.remaining;
   TV_ASSERT_OK_AND_ASSIGN(const auto blocks, process->store.ListBlocks());
@@ -588,7 +588,7 @@ TEST(PartitionOnRocksTest, WritesMergesStartsAgainAndPurges) {
   store::CommitUnit unit;
   unit.leaves.resize(1);
   unit.mutations = std::move(plan.mutations);
-  ASSERT_THAT(process->journal.Commit(std::move(unit)), IsOk());
+  ASSERT_THAT(process->journal.Commit(unit), IsOk());
   TV_ASSERT_OK_AND_ASSIGN(const store::EraseReport report, process->store.ErasePartition(today));
   EXPECT_TRUE(report.complete) << report.remaining;
 }

@@ -35,7 +35,7 @@ class RetentionTest : public ::testing::Test {
     unit.leaves.resize(1);
     unit.mutations.push_back(
         process_.meta.Put(store::RecordKind::kPartition, store::RecordId(today_), record).value());
-    ASSERT_THAT(process_.journal.Commit(std::move(unit)), IsOk());
+    ASSERT_THAT(process_.journal.Commit(unit), IsOk());
   }
 
   Machine machine_;
@@ -120,7 +120,7 @@ TEST_F(RetentionTest, ABatchThatIsCommittedAfterThePurgeIsPurgedToo) {
     store::CommitUnit unit;
     unit.leaves.resize(1);
     unit.mutations = std::move(late.mutations);
-    ASSERT_THAT(process_.journal.Commit(std::move(unit)), IsOk());
+    ASSERT_THAT(process_.journal.Commit(unit), IsOk());
     if (restarted) {
       process_.catalog =
           partition::PartitionCatalog::Load(process_.store, process_.meta, machine_.clock.Wall())

@@ -31,7 +31,7 @@ TEST(AccessDeskTest, WhoVotesSeesTheParametersAlsoAfterARestart) {
   store::CommitUnit unit;
   unit.leaves.resize(1);
   unit.mutations.push_back(std::move(change.mutation));
-  ASSERT_THAT(process.journal.Commit(std::move(unit)), IsOk());
+  ASSERT_THAT(process.journal.Commit(unit), IsOk());
 
   AccessDesk restarted(process.meta, machine.random, nullptr);
   TV_ASSERT_OK_AND_ASSIGN(const auto view, process.store.Pin());

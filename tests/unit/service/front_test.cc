@@ -29,7 +29,7 @@ constexpr char kExclusive[] = "/televault.v1.AccessService/EnrolPerson";
 // Counts what is recorded and lets nothing else through.
 class CountingJournal final : public store::Journal {
  public:
-  absl::StatusOr<store::CommitReceipt> Commit(store::CommitUnit unit) override {
+  absl::StatusOr<store::CommitReceipt> Commit(const store::CommitUnit& unit) override {
     const std::lock_guard lock(mu_);
     if (unit.urgency < room_for_) {
       return WithReason(absl::ResourceExhaustedError("full"), full_because_);

@@ -58,6 +58,7 @@ class EngineHarness {
                               .freshness_key = freshness_key,
                               .signer = signer,
                               .lock_epoch = [this] { return LockEpoch(lock_epoch); },
+                              .now = [this] { return WallTime{now_us}; },
                               .on_failure = [this](std::string_view) { ++failures; },
                               .keyring_generation = keyring_generation,
                               .control_generation = control_generation,
@@ -79,6 +80,7 @@ class EngineHarness {
   RecordingSigner signer;
   store::AnchorSync anchor_sync = store::AnchorSync::kCommit;
   std::atomic<uint64_t> lock_epoch{1};
+  std::atomic<int64_t> now_us{0};
   uint64_t keyring_generation = 1;
   uint64_t control_generation = 1;
   std::atomic<int> failures{0};

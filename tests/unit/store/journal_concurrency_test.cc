@@ -78,7 +78,7 @@ TEST_P(JournalConcurrencyTest, WhatWasAcknowledgedIsThereAfterAFailureUnderManyC
       CommitUnit unit = Unit(data, {{Family::kMeta, data, "x"}});
       unit.urgency = i % 7 == 0 ? Urgency::kSecurity : Urgency::kOrdinary;
       if (i % 3 == 0) unit.disclosure_epoch = LockEpoch(harness_.lock_epoch);
-      const auto receipt = journal().Commit(std::move(unit));
+      const auto receipt = journal().Commit(unit);
       const std::string why = ReasonOf(receipt.status());
       if (receipt.ok()) {
         const std::lock_guard lock(mu);

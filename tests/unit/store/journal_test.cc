@@ -134,6 +134,18 @@ TEST_F(JournalTest, AUnitDecidedUnderAnotherLockdownStateIsRefusedWhenItIsTaken)
   EXPECT_THAT(journal().Commit(Unit("discloses nothing")), IsOk());
 }
 
+TEST_F(JournalTest, ALeafThatSaysAnOldTimeIsRefused) {
+  CommitUnit unit = Unit("late");
+  unit.leaves.front().stamped = {1'000};
+  harness_.now_us = 1'000 + kMaxLeafWait.count();
+  EXPECT_THAT(journal().Commit(unit), IsOk());
+  ++harness_.now_us;
+  const uint64_t size = journal().Head().tree_size;
+  EXPECT_THAT(journal().Commit(unit), HasReason(reason::kStaleEntryTime));
+  EXPECT_EQ(journal().Head().tree_size, size);
+  EXPECT_THAT(journal().Commit(Unit("says no time")), IsOk());
+}
+
 TEST_F(JournalTest, AnUnknownOutcomeClosesTheJournalUntilItIsReopened) {
   ASSERT_THAT(journal().Commit(Unit("a")), IsOk());
   disk().set_faults({.unknown = 1});
