@@ -112,13 +112,13 @@ absl::Status CrashRecovery::CloseOpenIntents(const std::function<absl::Status()>
         parts_.recorder.Record(std::move(outcome), {.urgency = store::Urgency::kSecurity})
             .status());
   }
-  TV_RETURN_IF_ERROR(RecordGaps(open, parts_.lockdown.Status(), parts_.recorder));
+  TV_RETURN_IF_ERROR(RecordGaps(open, lockdowns_at_start_, parts_.recorder));
   record::v1::AuditEntry recovered = service::EventEntry(kRecovered);
   auto& details = *recovered.mutable_details();
   details["unknown_outcomes"] = absl::StrCat(open.intents.size());
   details["unreadable"] = absl::StrCat(unreadable);
   details["looked_at"] = absl::StrCat(now.log_size - open.open_from);
-  return RecordMark(std::move(recovered), now, now);
+  return RecordMark(std::move(recovered), {now.log_size, started_}, now);
 }
 
 absl::Status CrashRecovery::Mark() {

@@ -32,7 +32,11 @@ class CrashRecovery {
     service::Recorder& recorder;
     const incident::LockdownManager& lockdown;
   };
-  explicit CrashRecovery(const Parts& parts) : parts_(parts) {}
+  // Before anybody is served: a lockdown of this run is recorded by the call that engages it.
+  explicit CrashRecovery(const Parts& parts)
+      : parts_(parts),
+        started_(parts.lockdown.SteadyTime()),
+        lockdowns_at_start_(parts.lockdown.Status()) {}
 
   // `go_on` is asked every few hundred entries; an error ends the look with it.
   absl::Status CloseOpenIntents(const std::function<absl::Status()>& go_on);
@@ -50,6 +54,8 @@ class CrashRecovery {
   absl::Status RecordMark(record::v1::AuditEntry entry, const Moment& since, const Moment& now);
 
   const Parts parts_;
+  const WallTime started_;
+  const v1::LockdownStatus lockdowns_at_start_;
   std::mutex mu_;               // guards all below; held over reads and commits
   std::optional<Moment> last_;  // of the last mark; none: this run has not looked back yet
   uint64_t marked_size_ = 0;    // of the log, right after it

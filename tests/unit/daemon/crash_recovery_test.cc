@@ -106,6 +106,38 @@ TEST_F(CrashRecoveryTest, ALockdownThatHadNoEntryYetAtTheLastMarkIsAGap) {
   EXPECT_EQ(gaps, 1);
 }
 
+// The look back takes a while, and lockdowns come in meanwhile: each was called one without entry.
+TEST_F(CrashRecoveryTest, ALockdownDuringTheLookBackIsNoGapUnlessItsEntryIsMissing) {
+  RecordEvents(10);
+  recovery_.reset();
+  vault_.reset();
+  vault_ = Open();
+  ASSERT_THAT(vault_->UnsealWithKeyfile(), IsOk());
+  const auto gaps = [&] {
+    int count = 0;
+    for (const auto& entry : televault::testing::EntriesOf(*vault_)) {
+      count += entry.method() == "audit.gap" ? 1 : 0;
+    }
+    return count;
+  };
+  recovery_.emplace(CrashRecovery::Parts{vault_->journal(), vault_->entries(), vault_->recorder(),
+                                         vault_->lockdown()});
+  bool engaged = false;
+  ASSERT_THAT(recovery_->CloseOpenIntents([&]() -> absl::Status {
+    if (std::exchange(engaged, true)) return absl::OkStatus();
+    return vault_->lockdown()
+        .Engage(
+            {.level = v1::LOCKDOWN_LEVEL_ROWS, .reason = "suspected leak", .engaged_by = "gina"})
+        .status();
+  }),
+              IsOk());
+  ASSERT_TRUE(engaged);
+  EXPECT_EQ(gaps(), 0);
+  // Its entry never came: the next start says so.
+  Start();
+  EXPECT_EQ(gaps(), 1);
+}
+
 TEST_F(CrashRecoveryTest, NothingIsMarkedTwiceNorBeforeTheLookBack) {
   MarkTwice();
   const uint64_t size = vault_->journal().Head().tree_size;
