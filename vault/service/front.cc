@@ -383,8 +383,12 @@ void Front::RecordWithheld(Call& call, const absl::Status& outcome, const absl::
     turned_away_.Add({.peer = "ingest", .reason = ReasonOf(why)}, call.now);
     return;
   }
-  const absl::Status answered = outcome.ok() && !call.answer_unaudited ? why : outcome;
-  if (outcome.ok() && !call.answer_unaudited && call.on_withheld) call.on_withheld();
+  const bool withheld = outcome.ok() && !call.answer_unaudited;
+  const absl::Status answered = withheld ? why : outcome;
+  if (withheld) {
+    call.entry.set_verdict(record::v1::VERDICT_DENY);
+    if (call.on_withheld) call.on_withheld();
+  }
   NoteOutcome(call.entry, answered);
   call.entry.set_response_digest(call.response_digest);
   // A refusal has had its try.
@@ -450,7 +454,10 @@ absl::Status Front::EnterAlone(Call& call, std::unique_lock<std::timed_mutex>& a
   }
   // What was decided before the wait may not hold any more.
   call.now = parts_.lockdown.SteadyTime();
-  TV_RETURN_IF_ERROR(StillValid(call));
+  if (const absl::Status valid = StillValid(call); !valid.ok()) {
+    call.entry.set_verdict(record::v1::VERDICT_DENY);
+    return valid;
+  }
   return DecideCall(call);
 }
 

@@ -31,6 +31,10 @@ class CountingJournal final : public store::Journal {
  public:
   absl::StatusOr<store::CommitReceipt> Commit(const store::CommitUnit& unit) override {
     const std::lock_guard lock(mu_);
+    if (late_ > 0) {
+      --late_;
+      return WithReason(absl::AbortedError("late"), reason::kStaleEntryTime);
+    }
     if (unit.urgency < room_for_) {
       return WithReason(absl::ResourceExhaustedError("full"), full_because_);
     }
@@ -61,6 +65,11 @@ class CountingJournal final : public store::Journal {
     room_for_ = least;
     full_because_ = because;
   }
+  // The next ones are said to have waited too long.
+  void TurnAwayAsLate(int commits) {
+    const std::lock_guard lock(mu_);
+    late_ = commits;
+  }
   void StartCounting() {
     const std::lock_guard lock(mu_);
     urgent_entries_ = 0;
@@ -70,6 +79,7 @@ class CountingJournal final : public store::Journal {
   mutable std::mutex mu_;  // guards what follows
   size_t leaves_ = 0;
   size_t urgent_entries_ = 0;
+  int late_ = 0;
   store::Urgency room_for_ = store::Urgency::kOrdinary;
   std::string_view full_because_;
 };
@@ -139,6 +149,10 @@ class FrontTest : public ::testing::Test {
   absl::Status Run(std::chrono::milliseconds time_left,
                    const std::function<absl::Status(Call&)>& handler) {
     Call call;
+    return Run(time_left, call, handler);
+  }
+  absl::Status Run(std::chrono::milliseconds time_left, Call& call,
+                   const std::function<absl::Status(Call&)>& handler) {
     v1::EnrolPersonResponse response;
     return front_->RunUnary(ArrivalWith(time_left), &response, call, handler);
   }
@@ -218,8 +232,9 @@ TEST_F(FrontTest, ATokenThatIsRevokedDuringTheWaitEndsTheCall) {
   on_admitted_ = [&] { admitted.set_value(); };
   bool ran = false;
   absl::Status outcome;
+  Call call;
   std::thread waiting([&] {
-    outcome = Run(std::chrono::seconds(60), [&](Call&) {
+    outcome = Run(std::chrono::seconds(60), call, [&](Call&) {
       ran = true;
       return absl::OkStatus();
     });
@@ -230,6 +245,7 @@ TEST_F(FrontTest, ATokenThatIsRevokedDuringTheWaitEndsTheCall) {
   waiting.join();
   EXPECT_THAT(outcome, StatusIs(absl::StatusCode::kUnauthenticated));
   EXPECT_FALSE(ran);
+  EXPECT_EQ(call.entry.verdict(), record::v1::VERDICT_DENY) << "allowed before the wait";
 }
 
 // Refused calls, which any caller can make, used to take the last room of lockdowns and votes.
@@ -265,14 +281,30 @@ TEST_F(FrontTest, RefusalsLeaveTheLastRoomToSecurityEventsAndAreRecordedLater) {
 TEST_F(FrontTest, AnAnswerWithoutRoomForItsEntryIsARefusalOnRecord) {
   const auto answer = [](Call&) { return absl::OkStatus(); };
   journal_.LeaveRoomFor(store::Urgency::kTrail);
-  EXPECT_THAT(Run(std::chrono::seconds(60), answer), HasReason(reason::kDiskFull));
+  Call call;
+  EXPECT_THAT(Run(std::chrono::seconds(60), call, answer), HasReason(reason::kDiskFull));
   EXPECT_EQ(journal_.urgent_entries(), 1u);
+  EXPECT_EQ(call.entry.verdict(), record::v1::VERDICT_DENY) << "reports leave out what is allowed";
+  EXPECT_EQ(call.entry.reason(), "DISK_FULL");
   journal_.LeaveRoomFor(store::Urgency::kSecurity);
   EXPECT_THAT(Run(std::chrono::seconds(60), answer), HasReason(reason::kDiskFull));
   EXPECT_EQ(journal_.urgent_entries(), 1u);
   journal_.LeaveRoomFor(store::Urgency::kOrdinary);
   front_->RecordRefusals();
   EXPECT_EQ(journal_.urgent_entries(), 2u);
+}
+
+// An entry that had waited half an hour for a disk stood behind a lockdown of a minute ago, and
+// readings of the last quarter of an hour ended there.
+TEST_F(FrontTest, AnEntryThatWaitedTooLongIsSealedAgain) {
+  journal_.TurnAwayAsLate(3);
+  EXPECT_THAT(Run(std::chrono::seconds(60),
+                  [](Call& call) {
+                    call.urgency = store::Urgency::kSecurity;
+                    return absl::OkStatus();
+                  }),
+              IsOk());
+  EXPECT_EQ(journal_.urgent_entries(), 1u);
 }
 
 // Behind a full queue as behind a full disk: calls used to be refused without a trace.
