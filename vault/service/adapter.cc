@@ -101,8 +101,9 @@ void RecordLater(WorkPool& recording, Front& front, const std::shared_ptr<Call>&
       return admitted ? front.Conclude(*call, status).status() : front.RecordRefused(*call, status);
     });
   });
+  // Nothing here may wait, not even for whoever reads the log.
   if (!queued.ok()) {
-    Log(LogLevel::kError, "an answered call is recorded later", {{"method", call->method}});
+    if (call->limited_uses) (*call->entry.mutable_details())["use_counted"] = "false";
     front.RecordWhenPossible(*call, status);
   }
 }

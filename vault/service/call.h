@@ -48,6 +48,7 @@ struct Call {
   std::function<void()> before_answer;
   // The call is answered before anything is written: the use of its token is counted afterwards.
   bool answered_first = false;
+  bool limited_uses = false;  // of the caller's token
   // The answer carries telemetry: withheld if the lock epoch moved since the decision.
   bool discloses = false;
   // Asks the gate again and renews decision.lock_epoch; set by handlers whose call discloses.

@@ -28,13 +28,14 @@ absl::Status NotAuthenticated() {
       reason::kUnauthenticated);
 }
 
-// Why `token` may not be used at `now`; "" when it may.
+// Why `token` may not be used at `now`; "" when it may. A call that is no use of it is `uncounted`.
 std::string_view TokenProblem(const record::v1::TokenRecord& token,
-                              const record::v1::PersonRecord* person, WallTime now) {
+                              const record::v1::PersonRecord* person, WallTime now,
+                              bool uncounted) {
   if (token.revoked()) return "TOKEN_REVOKED";
   if (token.pending()) return "TOKEN_PENDING";
   if (token.expires_at_us() <= now.micros) return "TOKEN_EXPIRED";
-  if (token.limited_uses() && token.uses_left() == 0) return "TOKEN_USED_UP";
+  if (!uncounted && token.limited_uses() && token.uses_left() == 0) return "TOKEN_USED_UP";
   if (person == nullptr || person->confirmed_by().empty()) return "PERSON_NOT_ENROLLED";
   if (person->disabled()) return "PERSON_DISABLED";
   return "";
@@ -157,7 +158,9 @@ absl::Status Front::Authenticate(Call& call) {
     return NotAuthenticated();
   }
   const auto person = parts_.control.FindPerson(token->person());
-  const auto problem = TokenProblem(*token, person.has_value() ? &*person : nullptr, call.now);
+  const bool uncounted = call.policy.uncounted();
+  const auto problem =
+      TokenProblem(*token, person.has_value() ? &*person : nullptr, call.now, uncounted);
   auto& principal = *call.entry.mutable_principal();
   principal.set_person(token->person());
   principal.set_token(token->accessor());
@@ -167,7 +170,8 @@ absl::Status Front::Authenticate(Call& call) {
     return NotAuthenticated();
   }
   call.principal = PrincipalOf(*token, *person);
-  if (token->limited_uses() && !call.answered_first) {
+  call.limited_uses = token->limited_uses() && !uncounted;
+  if (call.limited_uses && !call.answered_first) {
     if (const absl::Status used = parts_.control.UseOnce(token->accessor()); !used.ok()) {
       call.entry.set_reason(absl::IsNotFound(used) ? "TOKEN_EXPIRED" : "TOKEN_USED_UP");
       return NotAuthenticated();
@@ -188,10 +192,11 @@ absl::Status Front::StillValid(const Call& call) const {
   const auto token = parts_.control.FindToken(call.principal.accessor);
   const auto person = parts_.control.FindPerson(call.principal.person);
   if (!token.has_value()) return NotAuthenticated();
-  const std::string_view problem =
-      TokenProblem(*token, person.has_value() ? &*person : nullptr, parts_.lockdown.SteadyTime());
   // Its last use was counted when the call came in.
-  if (problem.empty() || problem == "TOKEN_USED_UP") return absl::OkStatus();
+  const std::string_view problem =
+      TokenProblem(*token, person.has_value() ? &*person : nullptr, parts_.lockdown.SteadyTime(),
+                   /*uncounted=*/true);
+  if (problem.empty()) return absl::OkStatus();
   return NotAuthenticated();
 }
 

@@ -242,7 +242,9 @@ TEST_F(MainFlowTest, ExpiredRevokedMistypedUsedUpAndMissingTokensAllLookTheSame)
   TV_ASSERT_OK_AND_ASSIGN(const TokenOf revoked, daemon_.MakeToken(request));
   request.set_max_uses(1);
   TV_ASSERT_OK_AND_ASSIGN(const TokenOf used_up, daemon_.MakeToken(request));
+  EXPECT_THAT(As(used_up)->GetCheckpoint({}, call_), IsOk());
   EXPECT_THAT(As(used_up)->ListRoles({}, call_), IsOk());
+  EXPECT_THAT(As(used_up)->GetCheckpoint({}, call_), IsOk()) << "to compare what was just seen";
   EXPECT_THAT(As(revoked)->ListRoles({}, call_), IsOk());
   v1::RevokeTokenRequest revoke;
   revoke.set_accessor(revoked.accessor);
