@@ -301,6 +301,12 @@ void Front::RecordCounted(WallTime until) {
     full = one.urgency;
     late_.Add(std::move(one));
   }
+  // Told here, because those who answer may not wait for whoever reads the log.
+  if (!full.has_value()) {
+    late_told_ = false;
+  } else if (!late_told_.exchange(true)) {
+    Log(LogLevel::kError, "answered calls wait for room for their entries", {});
+  }
   for (const auto& [method, counts] : {std::pair(kAuthRefused, unauthenticated_.Take(until)),
                                        std::pair(kCallsRefused, turned_away_.Take(until))}) {
     std::vector<record::v1::AuditEntry> entries;

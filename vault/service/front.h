@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <mutex>
 #include <string>
@@ -132,6 +133,7 @@ class Front {
   RefusalCounts unauthenticated_;
   RefusalCounts turned_away_;  // before they were run, and batches that found no room
   LateEntries late_;
+  std::atomic<bool> late_told_ = false;
   std::timed_mutex exclusive_;  // held from run to commit by calls whose policy says so
 };
 

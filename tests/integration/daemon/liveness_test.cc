@@ -132,6 +132,32 @@ TEST_F(LivenessTest, AUsedUpTokenEngagesNothing) {
   EXPECT_THAT(Engage(*responder, "builds"), StatusIs(absl::StatusCode::kUnauthenticated));
 }
 
+// Who can be refused can fill the queue of what is recorded after its answer; each of them then
+// wrote to the log, on the threads that lockdowns need. A use beyond the queue was not told.
+TEST_F(LivenessTest, AFullQueueOfEntriesHoldsUpNoLockdownAndHidesNoUse) {
+  const auto analyst = As("analyst");
+  const auto responder = As("responder", 1);
+  fs_.Hang("vault");
+  ::testing::internal::CaptureStderr();
+  for (int i = 0; i < 1'200; ++i) {
+    ASSERT_THAT(Engage(*analyst, "cli_usage"), StatusIs(absl::StatusCode::kPermissionDenied));
+  }
+  auto answer = std::async(std::launch::async, [&] { return Engage(*responder, "cli_usage"); });
+  EXPECT_TRUE(Eventually([&] { return vault_->lockdown().Status().lockdowns_size() == 1; },
+                         std::chrono::seconds(10)));
+  clock_.Advance(std::chrono::seconds(3));
+  EXPECT_THAT(answer.get(), IsOk());
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+  fs_.Release();
+  EXPECT_TRUE(televault::testing::Await([&] {
+    for (const record::v1::AuditEntry& entry : televault::testing::EntriesOf(*vault_)) {
+      const auto told = entry.details().find("use_counted");
+      if (told != entry.details().end() && told->second == "false") return true;
+    }
+    return false;
+  }));
+}
+
 // A merge that went on over seal and unseal referred to blocks that the unseal had swept.
 TEST_F(LivenessTest, AMergeFromBeforeTheSealLosesNoRow) {
   const PartitionId partition = StoreTwoBatches();
@@ -166,6 +192,34 @@ TEST_F(LivenessTest, AMergeThatHangsPostponesNoDeadline) {
 }
 
 // The look of an unseal leaves the calls of its own run alone; the next start must not stop there.
+// An anchor fails for good at its first failure: no key was destroyed until the restart.
+TEST_F(LivenessTest, AnAnchorThatFailedPostponesNoDeadline) {
+  (void)StoreTwoBatches();
+  const std::string slots = Layout{config_.data_dir}.slot_dir();
+  TV_ASSERT_OK_AND_ASSIGN(const auto before, fs_.List(slots));
+  ASSERT_FALSE(before.empty());
+  fs_.Fill(".anchor");
+  client::Call call;
+  EXPECT_FALSE(As("steward")->ListDatasets({}, call).ok());
+  ASSERT_NE(vault_->lockdown().control_mode(), "");
+  fs_.Fill("");
+  clock_.Advance(std::chrono::hours(24 * 500));
+  vault_->StartHousekeeping();
+  EXPECT_TRUE(Eventually(
+      [&] {
+        const auto now = fs_.List(slots);
+        return now.ok() && !now->empty() &&
+               std::none_of(now->begin(), now->end(), [&](const std::string& name) {
+                 return std::find(before.begin(), before.end(), name) != before.end();
+               });
+      },
+      std::chrono::seconds(10)))
+      << "the secret that the key of the day is under";
+  End();
+  Start();
+  EXPECT_EQ(vault_->lockdown().control_mode(), "");
+}
+
 TEST_F(LivenessTest, AnIntentFromBeforeASealIsClosedByTheNextStart) {
   record::v1::AuditEntry intent;
   intent.set_kind(record::v1::ENTRY_KIND_INTENT);
