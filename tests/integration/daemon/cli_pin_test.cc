@@ -158,7 +158,7 @@ class CliPinTest : public VaultTest {
         {"person enrol", alice, {"erna"}, 6},
         {"person confirm", bob, {"carl"}},
         {"person list", alice, {}},
-        {"token create", alice, {"--person", "anna", "--role", "analyst"}},
+        {"token create", alice, {"--person", "anna", "--role", "analyst"}, 0, true},
         {"token confirm", bob, {pending_token_}},
         {"token list", alice, {}},
         {"token show", alice, {newer_token}},
