@@ -118,7 +118,7 @@ absl::Status CrashRecovery::CloseOpenIntents(const std::function<absl::Status()>
   details["unknown_outcomes"] = absl::StrCat(open.intents.size());
   details["unreadable"] = absl::StrCat(unreadable);
   details["looked_at"] = absl::StrCat(now.log_size - open.open_from);
-  return RecordMark(std::move(recovered), {now.log_size, started_}, now);
+  return RecordMark(std::move(recovered), last_.value_or(start_), now);
 }
 
 absl::Status CrashRecovery::Mark() {

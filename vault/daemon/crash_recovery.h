@@ -34,9 +34,7 @@ class CrashRecovery {
   };
   // Before anybody is served: a lockdown of this run is recorded by the call that engages it.
   explicit CrashRecovery(const Parts& parts)
-      : parts_(parts),
-        started_(parts.lockdown.SteadyTime()),
-        lockdowns_at_start_(parts.lockdown.Status()) {}
+      : parts_(parts), start_(Now()), lockdowns_at_start_(parts.lockdown.Status()) {}
 
   // `go_on` is asked every few hundred entries; an error ends the look with it.
   absl::Status CloseOpenIntents(const std::function<absl::Status()>& go_on);
@@ -54,7 +52,7 @@ class CrashRecovery {
   absl::Status RecordMark(record::v1::AuditEntry entry, const Moment& since, const Moment& now);
 
   const Parts parts_;
-  const WallTime started_;
+  const Moment start_;  // of this run
   const v1::LockdownStatus lockdowns_at_start_;
   std::mutex mu_;               // guards all below; held over reads and commits
   std::optional<Moment> last_;  // of the last mark; none: this run has not looked back yet

@@ -138,6 +138,30 @@ TEST_F(CrashRecoveryTest, ALockdownDuringTheLookBackIsNoGapUnlessItsEntryIsMissi
   EXPECT_EQ(gaps(), 1);
 }
 
+// The mark of a look said what was before its run, and not where the log ended then.
+TEST_F(CrashRecoveryTest, ALockdownOnRecordFromBeforeTheLookBackIsNoGap) {
+  recovery_.reset();
+  vault_.reset();
+  vault_ = Open();  // sealed
+  recovery_.emplace(CrashRecovery::Parts{vault_->journal(), vault_->entries(), vault_->recorder(),
+                                         vault_->lockdown()});
+  clock_.Advance(std::chrono::minutes(1));
+  TV_ASSERT_OK_AND_ASSIGN(
+      const auto engaged,
+      vault_->lockdown().Engage(
+          {.level = v1::LOCKDOWN_LEVEL_ROWS, .reason = "suspected leak", .engaged_by = "gina"}));
+  record::v1::AuditEntry entry = service::EventEntry("EngageLockdown");
+  (*entry.mutable_details())["lockdown"] = engaged.lockdown.id();
+  ASSERT_THAT(vault_->recorder().Record(std::move(entry)), IsOk());
+  clock_.Advance(std::chrono::minutes(1));
+  ASSERT_THAT(vault_->UnsealWithKeyfile(), IsOk());
+  ASSERT_THAT(recovery_->CloseOpenIntents([] { return absl::OkStatus(); }), IsOk());
+  Start();
+  for (const auto& recorded : televault::testing::EntriesOf(*vault_)) {
+    EXPECT_NE(recorded.method(), "audit.gap");
+  }
+}
+
 TEST_F(CrashRecoveryTest, NothingIsMarkedTwiceNorBeforeTheLookBack) {
   MarkTwice();
   const uint64_t size = vault_->journal().Head().tree_size;
