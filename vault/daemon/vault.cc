@@ -139,8 +139,9 @@ absl::Status Vault::RecordKeyring(uint64_t generation) {
   if (engine_.anchor == nullptr) return absl::OkStatus();
   const absl::Status status = engine_.anchor->RecordKeyring(generation);
   // An anchor that has failed once takes nothing until the restart, and keys must not outlive their
-  // deadlines for it: a keyring that is newer than the anchor says contradicts nothing.
-  if (status.ok() || lockdown_->control_mode().empty()) return status;
+  // deadlines for it: a keyring that is newer than the anchor says contradicts nothing. One that
+  // contradicts what it is told is another matter.
+  if (status.ok() || absl::IsFailedPrecondition(status)) return status;
   Log(LogLevel::kError, "anchor not written", {{"why", MessageOf(status)}});
   return absl::OkStatus();
 }
