@@ -67,8 +67,14 @@ absl::StatusOr<Recorder::Recorded> Recorder::Record(record::v1::AuditEntry entry
 
 absl::StatusOr<store::CommitReceipt> Recorder::Commit(const record::v1::AuditEntry& entry,
                                                       store::CommitUnit& unit) {
+  std::optional<WallTime> first;
   for (;;) {
-    TV_ASSIGN_OR_RETURN(store::AuditLeaf leaf, Seal(entry));
+    record::v1::AuditEntry current = entry;
+    if (first.has_value()) {
+      (*current.mutable_details())["waits_since"] = FormatRfc3339(*first);
+    }
+    TV_ASSIGN_OR_RETURN(store::AuditLeaf leaf, Seal(std::move(current)));
+    if (!first.has_value()) first = leaf.stamped;
     unit.leaves.assign(1, std::move(leaf));
     auto receipt = journal_.Commit(unit);
     // Each time round was a long wait for the disk.
