@@ -77,7 +77,11 @@ int RunChosen(const Choice& choice, GlobalOptions options, const Terminal& outsi
   const absl::Status pins =
       ShowsHistory(**context, done.status()) ? CheckPins(**context) : absl::OkStatus();
   // What nobody could compare, or a disputed history answers, must not pass for an answer.
-  if (!pins.ok() && !(*context)->result_stands()) held.Drop();
+  if (!pins.ok() && !(*context)->result_stands() && held.Drop()) {
+    (*context)->Note(
+        "What the vault answered is not shown: the history behind it does not hold, or "
+        "could not be compared.");
+  }
   return Conclude(**context, terminal, done, pins);
 }
 

@@ -181,8 +181,21 @@ absl::Status LogExporter::WriteBundle(const TileId& id) {
 
 absl::Status LogExporter::Write(const std::string& path, std::string_view content) {
   const std::string full = absl::StrCat(directory_, "/", path);
+  TV_RETURN_IF_ERROR(RefuseLinks(ParentOf(full)));
   TV_RETURN_IF_ERROR(MakeDirectory(fs_, ParentOf(full)));
   return ReplaceFile(fs_, full, televault::AsBytes(content), kFileMode);
+}
+
+absl::Status LogExporter::RefuseLinks(const std::string& directory) const {
+  for (std::string path = directory; path.size() > directory_.size(); path = ParentOf(path)) {
+    std::error_code error;
+    if (std::filesystem::symlink_status(path, error).type() ==
+        std::filesystem::file_type::symlink) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          path, " is a symbolic link, and nothing is exported through one: remove it"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 // What the new checkpoint does not need: the partial tiles of earlier ones, and those that a crash
@@ -204,10 +217,7 @@ void LogExporter::RemovePartials() const {
 // `a_path` is that of the tile at any partial width.
 void LogExporter::RemoveOtherWidths(const std::string& a_path, uint32_t width) const {
   const std::string directory = ParentOf(absl::StrCat(directory_, "/", a_path));
-  // What is to be removed is the export's own: a link may lead to somebody's home.
-  std::error_code error;
-  const auto type = std::filesystem::symlink_status(directory, error).type();
-  if (type != std::filesystem::file_type::directory) return;
+  if (!fs_.Exists(directory) || !RefuseLinks(directory).ok()) return;
   const auto names = fs_.List(directory);
   if (!names.ok()) return;
   for (const std::string& name : *names) {

@@ -17,7 +17,8 @@ namespace televault::cli {
 // Reads a file of an exported log. NOT_FOUND where there is none.
 absl::StatusOr<std::string> ReadLogFile(const std::string& directory, const std::string& path);
 
-// An exported log to be read, with its checkpoint. No export changes it as long as this lives.
+// An exported log to be verified, with its checkpoint. No export changes it as long as this lives,
+// where there is a `.lock` that this user may read.
 struct Exported {
   std::string note;
   FileLock lock;
@@ -35,6 +36,7 @@ absl::StatusOr<std::string> ReadExportedLeaf(const std::string& directory, uint6
 
 // Writes the audit log as a tlog-tiles directory, from where an earlier export stopped.
 // Refuses to trust what lies there: the earlier part must give the root of its signed checkpoint.
+// Refuses to follow a symbolic link below its directory: it would write and remove elsewhere.
 // Refuses to write beside another exporter, or under somebody who reads: the directory is locked
 // (`.lock`) for as long as this lives.
 // Threads: one.  Borrows: the file system.
@@ -64,6 +66,7 @@ class LogExporter {
   absl::StatusOr<std::vector<std::string>> ReadPartialBundle(uint64_t size) const;
   absl::Status Write(const std::string& path, std::string_view content);
   absl::Status WriteBundle(const audit::TileId& id);
+  absl::Status RefuseLinks(const std::string& directory) const;
   void RemovePartials() const;
   void RemoveOtherWidths(const std::string& a_path, uint32_t width) const;
 

@@ -1,6 +1,7 @@
 #include "admin-cli/commands/command.h"
 
 #include <algorithm>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 
@@ -24,14 +25,14 @@ absl::Status FetchPages(
     const std::function<absl::StatusOr<std::string>(uint32_t, const std::string&)>& fetch,
     const std::function<size_t()>& count) {
   std::string token = args.page_token;
+  std::set<std::string> seen{token};
   do {
     const size_t wanted = args.limit == 0
                               ? limits::kMaxPageSize
                               : std::min<size_t>(args.limit - count(), limits::kMaxPageSize);
-    const std::string here = token;
-    TV_ASSIGN_OR_RETURN(token, fetch(static_cast<uint32_t>(wanted), here));
-    if (!token.empty() && token == here) {
-      return absl::DataLossError("the vault's listing does not go on: the next page is the same");
+    TV_ASSIGN_OR_RETURN(token, fetch(static_cast<uint32_t>(wanted), std::string(token)));
+    if (!token.empty() && !seen.insert(token).second) {
+      return absl::DataLossError("the vault's listing does not go on: it names a page again");
     }
   } while (!token.empty() && (args.limit == 0 || count() < args.limit));
   if (!token.empty() && args.note_more) {

@@ -70,6 +70,10 @@ absl::StatusOr<ExitCode> RunStatus(Context& context, const NoArgs&) {
   client::Call call = context.NewCall();
   TV_ASSIGN_OR_RETURN(const auto status, vault->GetStatus({}, call));
   context.Observe(status.checkpoint());
+  // Also where nothing else is shown, because the log behind it is broken.
+  if (!status.control_mode().empty()) {
+    context.Note(absl::StrCat("The vault says: ", status.control_mode()));
+  }
   Show(context, status);
   return IsOpen(status) ? ExitCode::kOk : ExitCode::kLocked;
 }

@@ -8,6 +8,12 @@ HeldOutput::HeldOutput(std::ostream& target) : std::ostream(nullptr), buffer_(ta
   rdbuf(&buffer_);
 }
 
+bool HeldOutput::Drop() {
+  const bool any = !buffer_.view().empty();
+  buffer_.str("");
+  return any;
+}
+
 int HeldOutput::Buffer::sync() {
   const std::string_view held = view();
   target_.write(held.data(), static_cast<std::streamsize>(held.size()));

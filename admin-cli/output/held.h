@@ -12,7 +12,8 @@ namespace televault::cli {
 class HeldOutput final : public std::ostream {
  public:
   explicit HeldOutput(std::ostream& target);
-  void Drop() { buffer_.str(""); }
+  // Whether there was anything.
+  bool Drop();
 
  private:
   class Buffer final : public std::stringbuf {

@@ -130,6 +130,27 @@ TEST(LogExportTest, LinksInTheDirectoryLeadNowhere) {
   }
 }
 
+TEST(LogExportTest, NothingIsWrittenThroughALinkedDirectory) {
+  for (const char* const linked : {"tile", "tile/0", "tile/0/000.p"}) {
+    Harness harness;
+    const std::string log_dir = harness.directory + "/log";
+    const std::string victims = harness.directory + "/victims";
+    FakeLog log(1);
+    log.Grow(10);
+    std::filesystem::create_directories(victims);
+    std::ofstream(victims + "/10") << "mine";
+    std::filesystem::create_directories(
+        std::filesystem::path(log_dir + "/" + linked).parent_path());
+    std::filesystem::create_directory_symlink(victims, log_dir + "/" + linked);
+    EXPECT_THAT(ExportTo(log_dir, log, 10),
+                StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("symbolic link")));
+    size_t names = 0;
+    for ([[maybe_unused]] const auto& name : std::filesystem::directory_iterator(victims)) ++names;
+    EXPECT_EQ(names, 1u) << linked;
+    EXPECT_EQ(std::filesystem::file_size(victims + "/10"), 4u) << linked;
+  }
+}
+
 TEST(LogExportTest, LeavesThatDoNotGiveTheSignedRootAreNotPublished) {
   Harness harness;
   FakeLog log(1);
