@@ -510,7 +510,8 @@ TEST(Keyring, SurvivesEverySingleFailingWriteAndSync) {
   }
 }
 
-#ifndef __SANITIZE_ADDRESS__  // its shadow memory is terabytes of address space
+// Their shadow memory is terabytes of address space.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(_GLIBCXX_TSAN)
 // Whether `wanted` xor 0x5a, so that the test itself holds no copy, is in this process's memory.
 bool InMemory(const std::string& wanted) {
   std::ifstream maps("/proc/self/maps");
