@@ -29,10 +29,9 @@ absl::Status ValidateName(std::string_view name) {
 
 }  // namespace
 
-AuditSigner::AuditSigner(SecretBytes seed, std::string_view name)
-    : seed_(std::move(seed)), name_(name), public_key_(crypto::SigningPublicKey(seed_)) {
+AuditSigner::AuditSigner(const SecretBytes& seed, std::string_view name) : key_(seed), name_(name) {
   std::string tail(1, kEd25519);
-  tail += AsText(public_key_);
+  tail += AsText(public_key());
   const std::string named = name_ + "\n" + tail;
   std::array<uint8_t, crypto_hash_sha256_BYTES> digest;
   TV_CHECK(crypto_hash_sha256(digest.data(), AsBytes(named).data(), named.size()) == 0);
@@ -47,7 +46,7 @@ absl::StatusOr<std::unique_ptr<AuditSigner>> AuditSigner::Create(FileSystem& fs,
   TV_RETURN_IF_ERROR(ValidateName(name));
   SecretBytes seed = crypto::NewKey(random);
   TV_RETURN_IF_ERROR(crypto::CreateKeyFile(fs, path, crypto::KeyFileKind::kSigner, seed));
-  return std::unique_ptr<AuditSigner>(new AuditSigner(std::move(seed), name));
+  return std::unique_ptr<AuditSigner>(new AuditSigner(seed, name));
 }
 
 absl::StatusOr<std::unique_ptr<AuditSigner>> AuditSigner::Load(FileSystem& fs,
@@ -56,9 +55,9 @@ absl::StatusOr<std::unique_ptr<AuditSigner>> AuditSigner::Load(FileSystem& fs,
   TV_RETURN_IF_ERROR(ValidateName(name));
   TV_ASSIGN_OR_RETURN(SecretBytes seed,
                       crypto::ReadKeyFile(fs, path, crypto::KeyFileKind::kSigner));
-  return std::unique_ptr<AuditSigner>(new AuditSigner(std::move(seed), name));
+  return std::unique_ptr<AuditSigner>(new AuditSigner(seed, name));
 }
 
-crypto::Signature AuditSigner::Sign(Bytes message) const { return crypto::Sign(seed_, message); }
+crypto::Signature AuditSigner::Sign(Bytes message) const { return key_.Sign(message); }
 
 }  // namespace televault::control

@@ -28,7 +28,7 @@ class AuditSigner {
                                                            std::string_view name);
 
   crypto::Signature Sign(Bytes message) const;
-  const crypto::PublicKey& public_key() const { return public_key_; }
+  const crypto::PublicKey& public_key() const { return key_.public_key(); }
   const std::string& name() const { return name_; }
   // SHA-256(name ‖ 0A ‖ 01 ‖ public key)[:4].
   const std::array<uint8_t, 4>& key_id() const { return key_id_; }
@@ -36,10 +36,9 @@ class AuditSigner {
   const std::string& vkey() const { return vkey_; }
 
  private:
-  AuditSigner(SecretBytes seed, std::string_view name);
-  SecretBytes seed_;
+  AuditSigner(const SecretBytes& seed, std::string_view name);
+  const crypto::SigningKey key_;
   std::string name_;
-  crypto::PublicKey public_key_{};
   std::array<uint8_t, 4> key_id_{};
   std::string vkey_;
 };

@@ -134,12 +134,12 @@ TEST(FileKeySlots, AreDurableWhenCreated) {
 
 TEST(Signing, VerifiesItsOwnAndNothingElse) {
   SeededRandom random(1);
-  const SecretBytes seed = NewKey(random);
-  Signature signature = Sign(seed, AsBytes("message"));
-  EXPECT_TRUE(Verify(SigningPublicKey(seed), AsBytes("message"), signature));
-  EXPECT_FALSE(Verify(SigningPublicKey(seed), AsBytes("messagE"), signature));
+  const SigningKey key(NewKey(random));
+  Signature signature = key.Sign(AsBytes("message"));
+  EXPECT_TRUE(Verify(key.public_key(), AsBytes("message"), signature));
+  EXPECT_FALSE(Verify(key.public_key(), AsBytes("messagE"), signature));
   signature[0] ^= 1;
-  EXPECT_FALSE(Verify(SigningPublicKey(seed), AsBytes("message"), signature));
+  EXPECT_FALSE(Verify(key.public_key(), AsBytes("message"), signature));
 }
 
 }  // namespace
