@@ -74,7 +74,9 @@ absl::StatusOr<audit::Policy> ReadPolicy(const std::string& path) {
 }
 
 absl::StatusOr<microseconds> MaxAge(const VerifyArgs& args, microseconds usual) {
-  return args.max_age.empty() ? usual : ParseDuration(args.max_age);
+  if (args.max_age.empty()) return usual;
+  auto age = ParseDuration(args.max_age);
+  return age.ok() ? age : Annotate(age.status(), "--max-age");
 }
 
 // Puts into `result` which of the policy's witnesses cosigned `note`, and when enough of them had.
