@@ -182,6 +182,12 @@ TEST_F(WireTest, AMessageThatIsTooLongIsRefusedAndNotRetried) {
   EXPECT_EQ(Refusal(Send(kAppend, cast_.collector, "\xff")), "INVALID_ARGUMENT MALFORMED");
 }
 
+// Of a daemon that has not held what it refused: AddressSanitizer keeps what was freed for a while.
+#ifdef __SANITIZE_ADDRESS__
+constexpr uint64_t kMostKib = 800'000;
+#else
+constexpr uint64_t kMostKib = 400'000;
+#endif
 uint64_t PeakKib(pid_t pid) {
   const std::string state = ReadWholeFile(absl::StrCat("/proc/", pid, "/status"));
   uint64_t peak_kib = 0;
@@ -205,7 +211,7 @@ TEST_F(WireTest, WhatInflatesBeyondTheBoundIsRefusedOnRecordAndNeverHeld) {
   const auto entries = EntriesOf(kAppend);
   ASSERT_FALSE(entries.empty());
   EXPECT_EQ(entries[0].entry().reason(), "RESOURCE_EXHAUSTED");
-  EXPECT_LT(PeakKib(daemon_.pid()), 400'000u);
+  EXPECT_LT(PeakKib(daemon_.pid()), kMostKib);
 }
 
 // 64 KiB that inflate to 33 million empty events used to be 6 GB of objects before their number was
@@ -224,7 +230,7 @@ TEST_F(WireTest, WhatBecomesTooManyObjectsIsRefusedOnRecordAndNeverMade) {
   const auto entries = EntriesOf(kAppend);
   ASSERT_FALSE(entries.empty());
   EXPECT_EQ(entries[0].entry().reason(), "RESOURCE_EXHAUSTED");
-  EXPECT_LT(PeakKib(daemon_.pid()), 400'000u);
+  EXPECT_LT(PeakKib(daemon_.pid()), kMostKib);
 }
 
 TEST_F(WireTest, BrokenCompressionIsARefusedCall) {
