@@ -9,6 +9,9 @@
 
 namespace televault::service {
 
+// Any two entries in the wrong order are at most one wait apart.
+static_assert(2 * store::kMaxLeafWait <= std::chrono::seconds(audit::kTimeSlackSeconds));
+
 record::v1::AuditEntry EventEntry(const std::string& method) {
   record::v1::AuditEntry entry;
   entry.set_kind(record::v1::ENTRY_KIND_EVENT);

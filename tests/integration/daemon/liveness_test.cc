@@ -138,7 +138,7 @@ TEST_F(LivenessTest, AFullQueueOfEntriesHoldsUpNoLockdownAndHidesNoUse) {
   const auto analyst = As("analyst");
   const auto responder = As("responder", 1);
   fs_.Hang("vault");
-  ::testing::internal::CaptureStderr();
+  ::testing::internal::CaptureStdout();  // where this process logs
   for (int i = 0; i < 1'200; ++i) {
     ASSERT_THAT(Engage(*analyst, "cli_usage"), StatusIs(absl::StatusCode::kPermissionDenied));
   }
@@ -147,7 +147,7 @@ TEST_F(LivenessTest, AFullQueueOfEntriesHoldsUpNoLockdownAndHidesNoUse) {
                          std::chrono::seconds(10)));
   clock_.Advance(std::chrono::seconds(3));
   EXPECT_THAT(answer.get(), IsOk());
-  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+  EXPECT_EQ(::testing::internal::GetCapturedStdout(), "");
   fs_.Release();
   EXPECT_TRUE(televault::testing::Await([&] {
     for (const record::v1::AuditEntry& entry : televault::testing::EntriesOf(*vault_)) {

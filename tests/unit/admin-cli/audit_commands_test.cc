@@ -304,6 +304,15 @@ TEST_F(VaultCommandsTest, AVaultThatShowsNoCheckpointIsNotBelieved) {
   }
 }
 
+// A pin that had lost its checkpoint counted as a first use: any other log with that key passed.
+TEST_F(VaultCommandsTest, AKeyWithoutItsCheckpointIsNoFirstUse) {
+  Pin(log_, 8);
+  std::ofstream(PinPath(), std::ios::trunc) << FormatPin({log_.key().Text(), ""});
+  const Outcome outcome = Run({"list"});
+  EXPECT_EQ(outcome.code, 1) << outcome.err;
+  EXPECT_EQ(outcome.out, "");
+}
+
 // Each was an error of this side or of the vault's, with the whole answer printed.
 TEST_F(VaultCommandsTest, WithoutAProofThereIsNoAnswer) {
   const std::pair<FakeVault::Proof, int> kinds[] = {
