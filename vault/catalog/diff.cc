@@ -93,8 +93,8 @@ class Comparison {
     }
     return true;
   }
-  void Changed(std::vector<std::string> paths, std::string_view what, std::string before,
-               std::string after) {
+  void Changed(std::vector<std::string> paths, std::string_view what, const std::string& before,
+               const std::string& after) {
     if (before == after) return;
     Told(std::move(paths));
     Say(absl::StrCat(std::string(what), " changes from ", std::string(Or(before, "nothing")),

@@ -284,7 +284,7 @@ class Rules {
       const bool known = field == "event_time" || m_.FindField(field) != nullptr ||
                          (field == "subject" && m_.what.subject);
       if (!known || !auth::ParseMask(mask).ok()) {
-        Add("E406", path + ".masks." + field,
+        Add("E406", absl::StrCat(path, ".masks.", field),
             known ? "is not a mask" : "masks a field that is not declared",
             "visible, hidden, hash, truncate(n) or year, of a declared field");
       }

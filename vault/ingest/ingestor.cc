@@ -262,7 +262,7 @@ absl::StatusOr<PreparedAppend> Ingestor::Prepare(const v1::AppendRequest& reques
 }
 
 absl::StatusOr<PreparedAppend> Ingestor::PrepareOtlp(const OtlpLogsRequest& request,
-                                                     DatasetPtr dataset, bool take_unnamed,
+                                                     const DatasetPtr& dataset, bool take_unnamed,
                                                      WallTime now) {
   TV_RETURN_IF_ERROR(CheckDataset(*dataset, now));
   const catalog::Manifest& manifest = dataset->manifest;

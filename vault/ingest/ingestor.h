@@ -79,8 +79,9 @@ class Ingestor {
   // The log records of `request` that belong to `dataset`: named by televault.dataset, or unnamed
   // where `take_unnamed`. The response counts those; its rejects are numbered over all records of
   // the request.
-  absl::StatusOr<PreparedAppend> PrepareOtlp(const OtlpLogsRequest& request, DatasetPtr dataset,
-                                             bool take_unnamed, WallTime now);
+  absl::StatusOr<PreparedAppend> PrepareOtlp(const OtlpLogsRequest& request,
+                                             const DatasetPtr& dataset, bool take_unnamed,
+                                             WallTime now);
 
   // After the commit: caches are told.
   void Committed(PreparedAppend& prepared);

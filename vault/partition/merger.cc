@@ -199,8 +199,9 @@ absl::StatusOr<std::vector<store::Mutation>> Merger::Mutations(const Inputs& inp
                                                                const Outputs& outputs) const {
   std::vector<store::Mutation> mutations;
   const auto add = [&](absl::StatusOr<store::Mutation> mutation) {
-    if (mutation.ok()) mutations.push_back(*std::move(mutation));
-    return mutation.status();
+    if (!mutation.ok()) return mutation.status();
+    mutations.push_back(*std::move(mutation));
+    return absl::OkStatus();
   };
   for (const SealedBlock& block : outputs.blocks) {
     const record::v1::BlockRecord& record = block.record;

@@ -182,7 +182,7 @@ std::vector<PartitionInfo> PartitionCatalog::ListForReading(DatasetId dataset, D
   add(opening_, [](const Prepared& prepared) { return prepared.info; });
   std::vector<PartitionInfo> listed;
   listed.reserve(found.size());
-  for (auto& [id, info] : found) listed.push_back(std::move(info));
+  for (const auto& [id, info] : found) listed.push_back(info);
   return listed;
 }
 

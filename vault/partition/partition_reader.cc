@@ -137,10 +137,10 @@ absl::StatusOr<std::vector<PartitionInfo>> PartitionReader::PinnedSnapshot::Part
   const WallTime now = reader_.gate_.ReadTime();
   // Not those alone whose opening was reported: the view may already hold what a commit brought,
   // and a batch of several days is seen whole or not at all.
-  for (PartitionInfo& info : reader_.catalog_.ListForReading(dataset, first, last)) {
+  for (const PartitionInfo& info : reader_.catalog_.ListForReading(dataset, first, last)) {
     if (info.state != State::kLive || now >= info.deadline) continue;
     TV_RETURN_IF_ERROR(CheckReadable(info.id));
-    readable.push_back(std::move(info));
+    readable.push_back(info);
   }
   return readable;
 }

@@ -70,7 +70,7 @@ void Contributions::AddCell(size_t aggregate, const uint32_t* positions, size_t 
     const uint32_t entry = entries_[positions == nullptr ? i : positions[i]];
     ++cell.passed[entry];
     if (arg != nullptr && arg->IsNull(i)) continue;
-    if (!cell.sums) {
+    if (!cell.sums || arg == nullptr) {
       ++cell.contributed[entry];
       continue;
     }

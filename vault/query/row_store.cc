@@ -5,7 +5,7 @@
 
 namespace televault::query {
 
-RowStore::RowStore(std::vector<SqlType> types, Interner& texts) : texts_(texts) {
+RowStore::RowStore(const std::vector<SqlType>& types, Interner& texts) : texts_(texts) {
   for (const SqlType type : types) columns_.push_back(Vector::Make(type, 0, false));
 }
 

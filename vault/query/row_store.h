@@ -12,7 +12,7 @@ namespace televault::query {
 // Threads: one. Borrows: the interner, which holds the texts.
 class RowStore {
  public:
-  RowStore(std::vector<SqlType> types, Interner& texts);
+  RowStore(const std::vector<SqlType>& types, Interner& texts);
   void Append(const std::vector<Vector>& columns, size_t rows);
   size_t rows() const { return rows_; }
   size_t bytes() const;

@@ -277,7 +277,7 @@ absl::Status AuditServiceImpl::Tail(Call& call, const v1::TailEntriesRequest& re
       if (entry.has_value()) *response.mutable_entry()->mutable_entry() = *entry;
       const bool wanted = entry.has_value() ? audit::Matches(request.filter(), *entry)
                                             : request.stop_at_head() && IsSealedEntry(leaf);
-      if (wanted) TV_RETURN_IF_ERROR(writer.Write(std::move(response)));
+      if (wanted) TV_RETURN_IF_ERROR(writer.Write(response));
       ++next;
     }
     if (leaves.empty()) log_.journal.WaitForGrowth(next, kTailPoll);
@@ -332,7 +332,7 @@ absl::Status AuditServiceImpl::Export(Call& call, const v1::ExportLeavesRequest&
     for (std::string& leaf : leaves) response.add_leaves(std::move(leaf));
     if (next < size && leaves.empty()) return absl::DataLossError("the log has a gap");
     if (next == size && size == newest) response.set_checkpoint(head->checkpoint);
-    TV_RETURN_IF_ERROR(writer.Write(std::move(response)));
+    TV_RETURN_IF_ERROR(writer.Write(response));
   } while (next < size);
   return absl::OkStatus();
 }

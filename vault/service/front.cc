@@ -410,9 +410,9 @@ void Front::RecordWithheld(Call& call, const absl::Status& outcome, const absl::
   RecordWhenPossible(call, answered);
 }
 
-absl::StatusOr<Recorder::Recorded> Front::RecordStep(Call& call,
-                                                     const record::v1::AuditEntry& entry,
-                                                     std::vector<store::Mutation> mutations) {
+absl::StatusOr<Recorder::Recorded> Front::RecordStep(
+    Call& call, const record::v1::AuditEntry& entry,
+    const std::vector<store::Mutation>& mutations) {
   // A lockdown elsewhere moves the epoch without concerning this call: ask again, a few times.
   constexpr int kAttempts = 5;
   for (int attempt = 1;; ++attempt) {

@@ -87,7 +87,7 @@ class Front {
   // Records one step of the call: what is in `entry`, with `mutations`. For a call that discloses
   // the entry is refused under a stale lock epoch, after the gate was asked again.
   absl::StatusOr<Recorder::Recorded> RecordStep(Call& call, const record::v1::AuditEntry& entry,
-                                                std::vector<store::Mutation> mutations);
+                                                const std::vector<store::Mutation>& mutations);
 
   // Counts a call that found no room to be run, so that it was refused unseen. Waits for nothing.
   void CountOverload(std::string_view method, std::string_view peer);

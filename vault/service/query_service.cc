@@ -25,7 +25,7 @@ QueryText TextOf(const Request& request) {
   return text;
 }
 
-query::ReadDays::Deadlines DeadlinesOf(std::shared_ptr<DataPlane> plane, DatasetId dataset) {
+query::ReadDays::Deadlines DeadlinesOf(const std::shared_ptr<DataPlane>& plane, DatasetId dataset) {
   return {.changes = [plane] { return plane->partitions->deadline_changes(); },
           .of_day =
               [plane, dataset](Day day) {

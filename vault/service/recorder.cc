@@ -57,7 +57,7 @@ absl::StatusOr<Recorder::Recorded> Recorder::Record(record::v1::AuditEntry entry
   unit.disclosure_epoch = recording.disclosure_epoch;
   unit.urgency = recording.urgency;
   const uint64_t announced = opens ? open_intents_.Announce() : 0;
-  auto receipt = Commit(entry, unit);
+  auto receipt = Commit(std::move(entry), unit);
   if (!receipt.ok()) {
     if (opens) open_intents_.Withdraw(announced);
     return receipt.status();
@@ -68,20 +68,17 @@ absl::StatusOr<Recorder::Recorded> Recorder::Record(record::v1::AuditEntry entry
   return Recorded{index, *std::move(receipt)};
 }
 
-absl::StatusOr<store::CommitReceipt> Recorder::Commit(const record::v1::AuditEntry& entry,
+absl::StatusOr<store::CommitReceipt> Recorder::Commit(record::v1::AuditEntry entry,
                                                       store::CommitUnit& unit) {
-  std::optional<WallTime> first;
   for (;;) {
-    record::v1::AuditEntry current = entry;
-    if (first.has_value()) {
-      (*current.mutable_details())["waits_since"] = FormatRfc3339(*first);
-    }
-    TV_ASSIGN_OR_RETURN(store::AuditLeaf leaf, Seal(std::move(current)));
-    if (!first.has_value()) first = leaf.stamped;
-    unit.leaves.assign(1, std::move(leaf));
+    TV_ASSIGN_OR_RETURN(store::AuditLeaf leaf, Seal(entry));
+    const WallTime stamped = leaf.stamped;
+    unit.leaves.clear();
+    unit.leaves.push_back(std::move(leaf));
     auto receipt = journal_.Commit(unit);
-    // Each time round was a long wait for the disk.
     if (ReasonOf(receipt.status()) != reason::kStaleEntryTime) return receipt;
+    // Each time round was a long wait for the disk; the first says since when.
+    entry.mutable_details()->insert({"waits_since", FormatRfc3339(stamped)});
   }
 }
 

@@ -69,7 +69,7 @@ class Recorder {
  private:
   // Seals `entry` into `unit` and commits it, again where that waited so long that its time would
   // stand too far behind those of others.
-  absl::StatusOr<store::CommitReceipt> Commit(const record::v1::AuditEntry& entry,
+  absl::StatusOr<store::CommitReceipt> Commit(record::v1::AuditEntry entry,
                                               store::CommitUnit& unit);
 
   crypto::AuditSealer& sealer_;

@@ -84,7 +84,7 @@ absl::Status ResultStream::WriteHeader() {
   if (header_sent_) return absl::OkStatus();
   v1::QueryResponse response;
   *response.mutable_header() = header_;
-  TV_RETURN_IF_ERROR(writer_.Write(std::move(response)));
+  TV_RETURN_IF_ERROR(writer_.Write(response));
   header_sent_ = true;
   return absl::OkStatus();
 }
@@ -95,7 +95,7 @@ absl::Status ResultStream::WriteWindow() {
     const uint64_t bytes = held.batch.ByteSizeLong();
     v1::QueryResponse response;
     response.mutable_batch()->Swap(&held.batch);
-    TV_RETURN_IF_ERROR(writer_.Write(std::move(response)));
+    TV_RETURN_IF_ERROR(writer_.Write(response));
     // One by one: a stream that is cut inside a window still says how much of it has left.
     rows_ += rows;
     bytes_ += bytes;
@@ -152,7 +152,7 @@ absl::Status ResultStream::Finish(const absl::Status& status, const query::ExecS
   v1::QueryTrailer& trailer = *last.mutable_trailer();
   trailer = TrailerFor(call_.decision.mode, stats, rows_, call_.entry.duration_us());
   *trailer.mutable_receipt() = *receipt;
-  return writer_.Write(std::move(last));
+  return writer_.Write(last);
 }
 
 }  // namespace televault::service

@@ -302,7 +302,7 @@ void Sequencer::CommitMoreUrgent(Group group) {
   if (!group.empty()) CommitGroup(std::move(group));
 }
 
-void Sequencer::Fail(const Group& group, std::string why) {
+void Sequencer::Fail(const Group& group, const std::string& why) {
   Group waiting_behind;
   {
     const std::lock_guard lock(mu_);

@@ -98,7 +98,7 @@ class Sequencer final : public Journal {
   void Complete(const Group& group, Prepared prepared);
   static Urgency LeastUrgency(const Group& group);
   void CommitMoreUrgent(Group group);
-  void Fail(const Group& group, std::string why);
+  void Fail(const Group& group, const std::string& why);
   void Wake(const Group& group);
 
   const SequencerOptions options_;
