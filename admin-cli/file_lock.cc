@@ -23,18 +23,22 @@ absl::StatusOr<FileLock> FileLock::Wait(const std::string& path, int mode) {
   return lock;
 }
 
-absl::StatusOr<FileLock> FileLock::Try(const std::string& path, int mode, std::string_view held) {
-  TV_ASSIGN_OR_RETURN(FileLock lock, Open(path, mode));
-  if (flock(lock.fd_, LOCK_EX | LOCK_NB) == 0) return lock;
+absl::StatusOr<FileLock> FileLock::AtOnce(FileLock lock, int how, const std::string& path,
+                                          std::string_view held) {
+  if (flock(lock.fd_, how | LOCK_NB) == 0) return lock;
   if (errno == EWOULDBLOCK) return absl::FailedPreconditionError(audit::AsAbsl(held));
   return absl::ErrnoToStatus(errno, path);
 }
 
+absl::StatusOr<FileLock> FileLock::Try(const std::string& path, int mode, std::string_view held) {
+  TV_ASSIGN_OR_RETURN(FileLock lock, Open(path, mode));
+  return AtOnce(std::move(lock), LOCK_EX, path, held);
+}
+
 absl::StatusOr<FileLock> FileLock::TryShared(const std::string& path, std::string_view held) {
   FileLock lock(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-  if (lock.fd_ < 0 || flock(lock.fd_, LOCK_SH | LOCK_NB) == 0) return lock;
-  if (errno == EWOULDBLOCK) return absl::FailedPreconditionError(audit::AsAbsl(held));
-  return absl::ErrnoToStatus(errno, path);
+  if (lock.fd_ < 0) return lock;
+  return AtOnce(std::move(lock), LOCK_SH, path, held);
 }
 
 FileLock::~FileLock() {

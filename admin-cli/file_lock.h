@@ -29,6 +29,9 @@ class FileLock {
  private:
   explicit FileLock(int fd) : fd_(fd) {}
   static absl::StatusOr<FileLock> Open(const std::string& path, int mode);
+  // Locks `lock`'s open file, or says `held` where another does.
+  static absl::StatusOr<FileLock> AtOnce(FileLock lock, int how, const std::string& path,
+                                         std::string_view held);
 
   int fd_;
 };

@@ -3,7 +3,6 @@
 #include <filesystem>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
 #include "admin-cli/exit_code.h"
@@ -30,13 +29,11 @@ absl::Status MakeDirectory(FileSystem& fs, const std::string& path) {
   return fs.SyncDirectory(parent);
 }
 
-// Whether a partial tile, or what a crash left of its writing, has this name.
-bool IsPartialName(std::string_view name) {
+// Whether the format has such a path; one that a crash left unfinished counts as its own.
+bool IsPathOfTheFormat(std::string_view path) {
   constexpr std::string_view kUnfinished = ".new";
-  if (name.ends_with(kUnfinished)) name.remove_suffix(kUnfinished.size());
-  uint32_t width = 0;
-  return absl::SimpleAtoi(audit::AsAbsl(name), &width) && width > 0 && width < audit::kTileWidth &&
-         name == std::to_string(width);
+  if (path.ends_with(kUnfinished)) path.remove_suffix(kUnfinished.size());
+  return audit::ParseTilePath(path).ok() || audit::ParseBundlePath(path).ok();
 }
 
 // The bundle at the right edge of a tree of `size` leaves; width 0: there is none.
@@ -221,7 +218,8 @@ void LogExporter::RemoveOtherWidths(const std::string& a_path, uint32_t width) c
   const auto names = fs_.List(directory);
   if (!names.ok()) return;
   for (const std::string& name : *names) {
-    if (!IsPartialName(name) || name == absl::StrCat(width)) continue;
+    const bool ours = IsPathOfTheFormat(absl::StrCat(ParentOf(a_path), "/", name));
+    if (!ours || name == absl::StrCat(width)) continue;
     fs_.Remove(absl::StrCat(directory, "/", name)).IgnoreError();
   }
   fs_.RemoveDirectory(directory).IgnoreError();  // where that was its last

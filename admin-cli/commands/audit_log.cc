@@ -315,13 +315,19 @@ absl::StatusOr<ExitCode> VerifyReceiptOnline(Context& context, const VerifyArgs&
   return ReportReceipt(context, proof, *receipt);
 }
 
+// How many entries witnesses have cosigned, as the vault shows it; 0 where it shows none.
+absl::StatusOr<uint64_t> CosignedSize(const PinnedLog& log) {
+  if (log.cosigned.empty()) return 0;
+  const auto cosigned = audit::OpenCheckpoint(log.cosigned, log.key);
+  if (!cosigned.ok()) return VerificationFailed(cosigned.status());
+  return cosigned->size;
+}
+
 // What the vault has cosigned is what it hands out: it showed at least that much a moment ago.
 absl::Status CheckAnnounced(const PinnedLog& log, const audit::Checkpoint& exported) {
-  if (log.cosigned.empty()) return absl::OkStatus();
-  const auto announced = audit::OpenCheckpoint(log.cosigned, log.key);
-  if (!announced.ok()) return VerificationFailed(announced.status());
-  if (exported.size >= announced->size) return absl::OkStatus();
-  return VerificationFailed(absl::StrCat("the vault shows ", announced->size,
+  TV_ASSIGN_OR_RETURN(const uint64_t announced, CosignedSize(log));
+  if (exported.size >= announced) return absl::OkStatus();
+  return VerificationFailed(absl::StrCat("the vault shows ", announced,
                                          " cosigned entries and hands out ", exported.size));
 }
 
@@ -426,16 +432,15 @@ absl::Status ExportKeys(Context& context, const ExportArgs& args) {
 absl::StatusOr<bool> AheadOfWitnesses(Context& context, const PinnedLog& log,
                                       const std::string& directory, uint64_t exported) {
   if (log.cosigned.empty()) return false;  // the vault says so better
-  const auto cosigned = audit::OpenCheckpoint(log.cosigned, log.key);
-  if (!cosigned.ok()) return VerificationFailed(cosigned.status());
-  if (exported <= cosigned->size) return false;
+  TV_ASSIGN_OR_RETURN(const uint64_t cosigned, CosignedSize(log));
+  if (exported <= cosigned) return false;
   TV_ASSIGN_OR_RETURN(const std::string note,
                       ReadLogFile(directory, std::string(audit::kCheckpointPath)));
   context.Observe(note);
   context.Observe(log.cosigned);
   TV_RETURN_IF_ERROR(CheckPins(context));
-  context.Note(absl::StrCat("Nothing new: witnesses have cosigned ", cosigned->size,
-                            " entries, and ", directory, " holds ", exported, "."));
+  context.Note(absl::StrCat("Nothing new: witnesses have cosigned ", cosigned, " entries, and ",
+                            directory, " holds ", exported, "."));
   return true;
 }
 

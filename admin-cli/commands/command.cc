@@ -30,7 +30,7 @@ absl::Status FetchPages(
     const size_t wanted = args.limit == 0
                               ? limits::kMaxPageSize
                               : std::min<size_t>(args.limit - count(), limits::kMaxPageSize);
-    TV_ASSIGN_OR_RETURN(token, fetch(static_cast<uint32_t>(wanted), std::string(token)));
+    TV_ASSIGN_OR_RETURN(token, fetch(static_cast<uint32_t>(wanted), token));
     if (!token.empty() && !seen.insert(token).second) {
       return absl::DataLossError("the vault's listing does not go on: it names a page again");
     }

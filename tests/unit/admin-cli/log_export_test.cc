@@ -101,14 +101,23 @@ TEST(LogExportTest, TwoDoNotExportToOneDirectoryAtATime) {
   EXPECT_THAT(Verify(harness.directory, log).status, IsOk());
 }
 
-// Whoever prepares a directory could have files elsewhere removed, or written over.
-TEST(LogExportTest, LinksInTheDirectoryLeadNowhere) {
+// A log of ten entries, a directory for it that somebody else prepared, and what that leads to.
+struct PreparedDirectory {
   Harness harness;
   const std::string victims = harness.directory + "/victims";
   const std::string log_dir = harness.directory + "/log";
-  FakeLog log(1);
-  log.Grow(10);
-  std::filesystem::create_directories(victims);
+  FakeLog log{1};
+
+  PreparedDirectory() {
+    log.Grow(10);
+    std::filesystem::create_directories(victims);
+  }
+};
+
+// Whoever prepares a directory could have files elsewhere removed, or written over.
+TEST(LogExportTest, LinksInTheDirectoryLeadNowhere) {
+  PreparedDirectory prepared;
+  auto& [harness, victims, log_dir, log] = prepared;
   std::filesystem::create_directories(log_dir + "/tile/7");
   for (const char* const name : {"id_ed25519", "7", "checkpoint"}) {
     std::ofstream(victims + "/" + name) << "mine";
@@ -132,12 +141,8 @@ TEST(LogExportTest, LinksInTheDirectoryLeadNowhere) {
 
 TEST(LogExportTest, NothingIsWrittenThroughALinkedDirectory) {
   for (const char* const linked : {"tile", "tile/0", "tile/0/000.p"}) {
-    Harness harness;
-    const std::string log_dir = harness.directory + "/log";
-    const std::string victims = harness.directory + "/victims";
-    FakeLog log(1);
-    log.Grow(10);
-    std::filesystem::create_directories(victims);
+    const PreparedDirectory prepared;
+    const auto& [harness, victims, log_dir, log] = prepared;
     std::ofstream(victims + "/10") << "mine";
     std::filesystem::create_directories(
         std::filesystem::path(log_dir + "/" + linked).parent_path());
