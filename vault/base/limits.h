@@ -94,6 +94,9 @@ inline constexpr size_t kMaxKeyringBytes = 128 * MiB;
 inline constexpr size_t kMaxDatasets = 4'096;
 inline constexpr size_t kMaxSubjectSalts = 65'536;
 inline constexpr size_t kMaxAuditEpochs = 1'024;
+inline constexpr size_t kMaxMetaKeys = 8;
+inline constexpr size_t kMaxLegalHolds = 256;  // ended ones included, while their days are there
+inline constexpr int kMaxHoldDays = 366;
 inline constexpr size_t kMinPassphraseBytes = 12;
 inline constexpr size_t kMaxPassphraseBytes = 1'024;
 inline constexpr uint32_t kMaxPassphrasePasses = 16;
@@ -130,7 +133,7 @@ static_assert(kMaxEventsPerAppend * kMaxColumns * kMaxValueMemoryBytes +
 static_assert(kMaxColumns < kMaxColumnNumber && kMaxColumnNumber < 0xFFFF);
 static_assert(kMinApprovals >= 2);
 static_assert(kMaxLivePartitions * 124 + kMaxSubjectSalts * 112 + kMaxDatasets * 104 +
-                  kMaxAuditEpochs * 144 <
+                  kMaxAuditEpochs * 144 + kMaxLegalHolds * (64 + kMaxNameBytes + kMaxReasonBytes) <
               kMaxKeyringBytes);
 
 }  // namespace televault::limits

@@ -98,8 +98,11 @@ absl::StatusOr<std::unique_ptr<Keyring>> Keyring::Create(KeyringOptions options,
   const auto kek = std::make_shared<const SecretBytes>(KekOf(root));
   KeyringContent content;
   content.root = description;
+  content.root_created_at = now;
   keyring->WrapNew(*kek, RootCheckIdentity(), content.root_check);
-  keyring->WrapNew(*kek, MetaKeyIdentity(), content.meta_key);
+  keyring->WrapNew(*kek, NameKeyIdentity(), content.name_key);
+  content.meta_keys[1].created_at = now;
+  keyring->WrapNew(*kek, MetaKeyIdentity(1), content.meta_keys[1].key);
   AddAuditEpoch(content, *kek, now, keyring->options_);
   const std::lock_guard write_lock(keyring->write_mu_);
   keyring->state_->settled = true;
@@ -248,6 +251,11 @@ RootDescription Keyring::root_description() const {
   return state_->content.root;
 }
 
+WallTime Keyring::root_created_at() const {
+  const std::lock_guard lock(mu_);
+  return state_->content.root_created_at;
+}
+
 absl::Status Keyring::CheckRoot(const SecretBytes& root) const { return KekFrom(root).status(); }
 
 absl::StatusOr<SecretRef> Keyring::KekFrom(const SecretBytes& root) const {
@@ -287,7 +295,8 @@ absl::StatusOr<SecretRef> Keyring::Kek() const {
   return state_->kek;
 }
 
-absl::Status Keyring::ChangeRoot(const RootDescription& description, const SecretBytes& new_root) {
+absl::Status Keyring::ChangeRoot(const RootDescription& description, const SecretBytes& new_root,
+                                 WallTime now) {
   TV_RETURN_IF_ERROR(ValidateRoot(description));
   if (new_root.size() != kKeyBytes) return absl::InvalidArgumentError("a root key has 32 bytes");
   const std::lock_guard write_lock(write_mu_);
@@ -295,6 +304,7 @@ absl::Status Keyring::ChangeRoot(const RootDescription& description, const Secre
   const auto new_kek = std::make_shared<const SecretBytes>(KekOf(new_root));
   KeyringContent content = Copy();
   content.root = description;
+  content.root_created_at = now;
   absl::Status failure;
   const auto rewrap = [&](const std::string& identity, WrappedKey& wrapped) {
     const auto key =
@@ -306,7 +316,8 @@ absl::Status Keyring::ChangeRoot(const RootDescription& description, const Secre
                 wrapped);
   };
   rewrap(RootCheckIdentity(), content.root_check);
-  rewrap(MetaKeyIdentity(), content.meta_key);
+  rewrap(NameKeyIdentity(), content.name_key);
+  for (auto& [number, key] : content.meta_keys) rewrap(MetaKeyIdentity(number), key.key);
   for (auto& [epoch, key] : content.audit_epochs) {
     if (!key.shredded) rewrap(AuditEpochIdentity(epoch), key.private_key);
   }
@@ -430,7 +441,55 @@ absl::StatusOr<SecretRef> Keyring::OpenKeyLocked(const std::string& identity, By
 
 absl::StatusOr<SecretRef> Keyring::MetaKey() const {
   const std::lock_guard lock(mu_);
-  return OpenKeyLocked(MetaKeyIdentity(), state_->content.meta_key);
+  const auto& [number, key] = *state_->content.meta_keys.rbegin();
+  return OpenKeyLocked(MetaKeyIdentity(number), key.key);
+}
+
+absl::StatusOr<std::vector<SecretRef>> Keyring::MetaKeyRing() const {
+  const std::lock_guard lock(mu_);
+  std::vector<SecretRef> ring;
+  const auto& keys = state_->content.meta_keys;
+  for (auto it = keys.rbegin(); it != keys.rend(); ++it) {
+    TV_ASSIGN_OR_RETURN(SecretRef key, OpenKeyLocked(MetaKeyIdentity(it->first), it->second.key));
+    ring.push_back(std::move(key));
+  }
+  return ring;
+}
+
+std::vector<MetaKeyInfo> Keyring::MetaKeys() const {
+  const std::lock_guard lock(mu_);
+  std::vector<MetaKeyInfo> keys;
+  for (const auto& [number, key] : state_->content.meta_keys) {
+    keys.push_back({number, key.created_at});
+  }
+  return keys;
+}
+
+absl::StatusOr<MetaKeyInfo> Keyring::RotateMetaKey(WallTime now) {
+  const std::lock_guard write_lock(write_mu_);
+  TV_ASSIGN_OR_RETURN(const SecretRef kek, Kek());
+  KeyringContent content = Copy();
+  if (content.meta_keys.size() >= limits::kMaxMetaKeys) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(content.meta_keys.size(),
+                     " meta keys are in use: what the old ones seal is still being sealed again"));
+  }
+  const uint32_t number = content.meta_keys.rbegin()->first + 1;
+  content.meta_keys[number].created_at = now;
+  WrapNew(*kek, MetaKeyIdentity(number), content.meta_keys[number].key);
+  TV_RETURN_IF_ERROR(Commit(std::move(content), /*new_slot=*/false));
+  return MetaKeyInfo{number, now};
+}
+
+bool Keyring::MetaKeyIsHeld(uint32_t number) const {
+  const std::lock_guard lock(mu_);
+  const auto found = state_->opened.find(MetaKeyIdentity(number));
+  return found != state_->opened.end() && found->second.use_count() > 1;
+}
+
+absl::StatusOr<SecretRef> Keyring::NameKey() const {
+  const std::lock_guard lock(mu_);
+  return OpenKeyLocked(NameKeyIdentity(), state_->content.name_key);
 }
 
 template <class Keys>

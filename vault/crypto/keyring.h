@@ -38,6 +38,30 @@ struct DataKeyInfo {
   WallTime deadline;
 };
 
+// Keeps days of a dataset from being destroyed; here, because shredding works while sealed. What it
+// says can be read with the slot secret alone.
+struct LegalHold {
+  std::array<uint8_t, 16> id{};
+  DatasetId dataset;
+  Day first_day;  // both included
+  Day last_day;
+  WallTime placed_at;
+  WallTime until;
+  WallTime ended_at;  // 0: not ended before `until`
+  std::string placed_by;
+  std::string reason;
+
+  bool Covers(PartitionId partition) const {
+    return partition.dataset == dataset && first_day <= partition.day && partition.day <= last_day;
+  }
+  bool InForce(WallTime now) const { return ended_at.micros == 0 && now < until; }
+};
+
+struct MetaKeyInfo {
+  uint32_t number = 0;
+  WallTime created_at;
+};
+
 // Tells a further directory of keyring and slot secrets from an empty mount point; random.
 using ReplicaId = std::array<uint8_t, 16>;
 inline constexpr size_t kMaxKeyReplicas = 16;
@@ -51,6 +75,7 @@ struct ShredRequest {
   std::vector<std::pair<DatasetId, int64_t>> salts;  // subject salts: (dataset, period)
   std::vector<DatasetId> datasets;                   // erasure hash key and all salts
   std::vector<uint32_t> audit_epochs;                // private halves, never the current one
+  std::vector<uint32_t> meta_keys;                   // never the current one
 };
 
 struct ShredReport {
@@ -125,8 +150,10 @@ class Keyring : public AuditEpochKeys {
   // go.
   void Seal();
   bool sealed() const;
+  WallTime root_created_at() const;
   // Puts a new root key in place of the old: every key is wrapped anew and the slot changes.
-  absl::Status ChangeRoot(const RootDescription& description, const SecretBytes& new_root);
+  absl::Status ChangeRoot(const RootDescription& description, const SecretBytes& new_root,
+                          WallTime now);
 
   // --- data keys ---
   // UNAVAILABLE/SEALED while sealed, from here to the next heading.
@@ -142,7 +169,7 @@ class Keyring : public AuditEpochKeys {
 
   // --- expiry and shredding; all of it works while sealed
   // ------------------------------------------ Keys whose deadline is at or before `now`, oldest
-  // deadline first.
+  // deadline first; without those that a legal hold keeps.
   std::vector<DataKeyInfo> Due(WallTime now) const;
   std::vector<DataKeyInfo> DataKeys(PartitionId partition) const;
   std::vector<DataKeyInfo> AllDataKeys() const;
@@ -156,9 +183,31 @@ class Keyring : public AuditEpochKeys {
   absl::StatusOr<ShredReport> Shred(const ShredRequest& request);
   absl::StatusOr<ShredReport> Shred(std::span<const PartitionId> partitions);
 
+  // --- legal holds; they work while sealed, too ---
+  // By id. Ended ones stay until they are forgotten.
+  std::vector<LegalHold> Holds() const;
+  // Those in force at `now` over the partition.
+  std::vector<LegalHold> HoldsOn(PartitionId partition, WallTime now) const;
+  // RESOURCE_EXHAUSTED at limits::kMaxLegalHolds; ALREADY_EXISTS: the id.
+  absl::Status PlaceHold(const LegalHold& hold);
+  // NOT_FOUND; FAILED_PRECONDITION: it has ended.
+  absl::Status EndHold(const std::array<uint8_t, 16>& id, WallTime at);
+  // Takes out those that `done` says nothing needs any more.
+  absl::Status ForgetHolds(const std::function<bool(const LegalHold&)>& done);
+
   // --- other keys ---
-  // Seals the meta family. UNAVAILABLE/SEALED.
+  // Seals what is written to the meta family now. UNAVAILABLE/SEALED, as the others here.
   absl::StatusOr<SecretRef> MetaKey() const;
+  // Every key that records of it may be sealed under, the current one first.
+  absl::StatusOr<std::vector<SecretRef>> MetaKeyRing() const;
+  std::vector<MetaKeyInfo> MetaKeys() const;  // the current one last
+  // A further meta key, current from now on. RESOURCE_EXHAUSTED: too many are not destroyed yet.
+  absl::StatusOr<MetaKeyInfo> RotateMetaKey(WallTime now);
+  // Whether somebody may still bring a record that is sealed under the meta key of that number:
+  // holds it, or a mutation made with it.
+  bool MetaKeyIsHeld(uint32_t number) const;
+  // Hashes names into keys of the meta family. Does not rotate: they would all move.
+  absl::StatusOr<SecretRef> NameKey() const;
   // Hashes subjects of `dataset` in `period` (a number the caller defines; made at first use,
   // durable when returned). UNAVAILABLE/SEALED.
   absl::StatusOr<SecretRef> SubjectSalt(DatasetId dataset, int64_t period);
@@ -178,7 +227,11 @@ class Keyring : public AuditEpochKeys {
   uint64_t generation() const;  // grows with every write; for the anchor
   uint64_t slot() const;        // number of the live slot secret
   SlotKind slot_kind() const;
-  size_t replicas() const;  // the smaller number of keyring and slot replicas
+  size_t replicas() const;    // the smaller number of keyring and slot replicas
+  size_t file_bytes() const;  // of the keyring's file as it is now, or a little more
+  // A new slot secret in place of the live one, which is destroyed. UNAVAILABLE: not complete, call
+  // again, or Shred.
+  absl::Status RotateSlot();
   // The lock epoch last recorded here; a start compares it with the lock file.
   LockEpoch lock_epoch() const;
   absl::Status RecordLockEpoch(LockEpoch epoch);  // works while sealed

@@ -10,7 +10,7 @@
 namespace televault::crypto {
 namespace {
 
-constexpr uint8_t kVersion = 2;
+constexpr uint8_t kVersion = 3;
 
 template <class T>
 std::string Identity(std::string_view kind, T value) {
@@ -80,28 +80,90 @@ absl::Status ParseReplicas(ByteReader& reader, KeyringContent& content) {
   return absl::OkStatus();
 }
 
+// A text that an operator typed: bounded, its length first.
+absl::StatusOr<std::string> TakeText(ByteReader& reader, size_t limit) {
+  TV_ASSIGN_OR_RETURN(const uint16_t size, reader.LittleEndian<uint16_t>());
+  if (size > limit) return absl::DataLossError("a text is longer than allowed");
+  TV_ASSIGN_OR_RETURN(const Bytes bytes, reader.Take(size));
+  return std::string(AsText(bytes));
+}
+
+absl::Status ParseHolds(ByteReader& reader, KeyringContent& content) {
+  TV_ASSIGN_OR_RETURN(const uint32_t count,
+                      TakeCount(reader, limits::kMaxLegalHolds, "legal holds"));
+  for (uint32_t i = 0; i < count; ++i) {
+    LegalHold hold;
+    TV_RETURN_IF_ERROR(TakeInto(reader, hold.id));
+    TV_ASSIGN_OR_RETURN(const uint32_t dataset, reader.LittleEndian<uint32_t>());
+    hold.dataset = DatasetId(dataset);
+    TV_ASSIGN_OR_RETURN(const int32_t first, reader.LittleEndian<int32_t>());
+    hold.first_day = Day(first);
+    TV_ASSIGN_OR_RETURN(const int32_t last, reader.LittleEndian<int32_t>());
+    hold.last_day = Day(last);
+    TV_RETURN_IF_ERROR(TakeInto(reader, hold.placed_at.micros));
+    TV_RETURN_IF_ERROR(TakeInto(reader, hold.until.micros));
+    TV_RETURN_IF_ERROR(TakeInto(reader, hold.ended_at.micros));
+    TV_ASSIGN_OR_RETURN(hold.placed_by, TakeText(reader, limits::kMaxNameBytes));
+    TV_ASSIGN_OR_RETURN(hold.reason, TakeText(reader, limits::kMaxReasonBytes));
+    if (!content.holds.empty() && !(content.holds.back().id < hold.id)) {
+      return absl::DataLossError("entries are not in rising order");
+    }
+    content.holds.push_back(std::move(hold));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ParseRoot(ByteReader& reader, KeyringContent& content) {
+  RootDescription& root = content.root;
+  TV_ASSIGN_OR_RETURN(const uint8_t source, reader.LittleEndian<uint8_t>());
+  root.source = static_cast<RootSource>(source);
+  TV_RETURN_IF_ERROR(TakeInto(reader, content.root_created_at.micros));
+  if (root.source == RootSource::kPassphrase) {
+    TV_RETURN_IF_ERROR(TakeInto(reader, root.passphrase.salt));
+    TV_RETURN_IF_ERROR(TakeInto(reader, root.passphrase.passes));
+    TV_RETURN_IF_ERROR(TakeInto(reader, root.passphrase.memory_bytes));
+  } else if (root.source == RootSource::kShares) {
+    TV_RETURN_IF_ERROR(TakeInto(reader, root.shares.id));
+    TV_RETURN_IF_ERROR(TakeInto(reader, root.shares.shares));
+    TV_RETURN_IF_ERROR(TakeInto(reader, root.shares.threshold));
+    root.shares.digests.resize(root.shares.shares);
+    for (Hash16& digest : root.shares.digests) TV_RETURN_IF_ERROR(TakeInto(reader, digest));
+  }
+  if (const absl::Status valid = ValidateRoot(root); !valid.ok()) {
+    return absl::DataLossError(valid.message());
+  }
+  TV_RETURN_IF_ERROR(TakeKey(reader, content.root_check));
+  return TakeKey(reader, content.name_key);
+}
+
 absl::Status ParseHead(ByteReader& reader, KeyringContent& content) {
   uint8_t version = 0;
   TV_RETURN_IF_ERROR(TakeInto(reader, version));
-  if (version < 1 || version > kVersion) {
-    return absl::DataLossError(absl::StrCat("version ", version, "; this program reads 1 and 2"));
+  if (version != kVersion) {
+    return absl::DataLossError(
+        absl::StrCat("version ", version, "; this program reads ", kVersion));
   }
   TV_RETURN_IF_ERROR(TakeInto(reader, content.slot));
   TV_RETURN_IF_ERROR(TakeInto(reader, content.generation));
   TV_RETURN_IF_ERROR(TakeInto(reader, content.next_key_id));
   TV_ASSIGN_OR_RETURN(const uint64_t lock_epoch, reader.LittleEndian<uint64_t>());
   content.lock_epoch = LockEpoch(lock_epoch);
-  if (version > 1) TV_RETURN_IF_ERROR(ParseReplicas(reader, content));
-  TV_ASSIGN_OR_RETURN(const uint8_t source, reader.LittleEndian<uint8_t>());
-  content.root.source = static_cast<RootSource>(source);
-  TV_RETURN_IF_ERROR(TakeInto(reader, content.root.passphrase.salt));
-  TV_RETURN_IF_ERROR(TakeInto(reader, content.root.passphrase.passes));
-  TV_RETURN_IF_ERROR(TakeInto(reader, content.root.passphrase.memory_bytes));
-  if (const absl::Status valid = ValidateRoot(content.root); !valid.ok()) {
-    return absl::DataLossError(valid.message());
+  TV_RETURN_IF_ERROR(ParseReplicas(reader, content));
+  TV_RETURN_IF_ERROR(ParseHolds(reader, content));
+  return ParseRoot(reader, content);
+}
+
+absl::Status ParseMetaKeys(ByteReader& reader, KeyringContent& content) {
+  TV_ASSIGN_OR_RETURN(const uint32_t count, TakeCount(reader, limits::kMaxMetaKeys, "meta keys"));
+  if (count == 0) return absl::DataLossError("no meta key");
+  for (uint32_t i = 0; i < count; ++i) {
+    WrappedMetaKey key;
+    TV_ASSIGN_OR_RETURN(const uint32_t number, reader.LittleEndian<uint32_t>());
+    TV_RETURN_IF_ERROR(TakeInto(reader, key.created_at.micros));
+    TV_RETURN_IF_ERROR(TakeKey(reader, key.key));
+    TV_RETURN_IF_ERROR(Insert(content.meta_keys, number, key));
   }
-  TV_RETURN_IF_ERROR(TakeKey(reader, content.root_check));
-  return TakeKey(reader, content.meta_key);
+  return absl::OkStatus();
 }
 
 absl::Status ParseAuditEpochs(ByteReader& reader, KeyringContent& content) {
@@ -162,7 +224,8 @@ absl::Status ParseDataKeys(ByteReader& reader, KeyringContent& content) {
 }  // namespace
 
 std::string RootCheckIdentity() { return "root"; }
-std::string MetaKeyIdentity() { return "meta"; }
+std::string NameKeyIdentity() { return "name"; }
+std::string MetaKeyIdentity(uint32_t number) { return Identity("meta", number); }
 std::string AuditEpochIdentity(uint32_t epoch) { return Identity("audit", epoch); }
 std::string ErasureKeyIdentity(DatasetId dataset) { return Identity("erase", dataset.value()); }
 std::string SaltIdentity(DatasetId dataset, int64_t period) {
@@ -178,6 +241,48 @@ std::string DataKeyIdentity(PartitionId partition, KeyId id) {
 }
 std::string KeyringIdentity(uint64_t slot) { return Identity("keyring", slot); }
 
+namespace {
+
+void PutText(WipedBuffer& out, std::string_view text) {
+  Put(out, static_cast<uint16_t>(text.size()));
+  Put(out, AsBytes(text));
+}
+
+void PutHolds(WipedBuffer& out, const std::vector<LegalHold>& holds) {
+  Put(out, static_cast<uint32_t>(holds.size()));
+  for (const LegalHold& hold : holds) {
+    Put(out, Bytes(hold.id));
+    Put(out, hold.dataset.value());
+    Put(out, hold.first_day.value());
+    Put(out, hold.last_day.value());
+    Put(out, hold.placed_at.micros);
+    Put(out, hold.until.micros);
+    Put(out, hold.ended_at.micros);
+    PutText(out, hold.placed_by);
+    PutText(out, hold.reason);
+  }
+}
+
+void PutRoot(WipedBuffer& out, const KeyringContent& content) {
+  const RootDescription& root = content.root;
+  Put(out, static_cast<uint8_t>(root.source));
+  Put(out, content.root_created_at.micros);
+  if (root.source == RootSource::kPassphrase) {
+    Put(out, Bytes(root.passphrase.salt));
+    Put(out, root.passphrase.passes);
+    Put(out, root.passphrase.memory_bytes);
+  } else if (root.source == RootSource::kShares) {
+    Put(out, Bytes(root.shares.id));
+    Put(out, root.shares.shares);
+    Put(out, root.shares.threshold);
+    for (const Hash16& digest : root.shares.digests) Put(out, Bytes(digest));
+  }
+  Put(out, content.root_check);
+  Put(out, content.name_key);
+}
+
+}  // namespace
+
 WipedBuffer EncodeKeyring(const KeyringContent& content) {
   WipedBuffer out;
   out.reserve(1024 + content.data_keys.size() * (24 + kWrappedKeyBytes));
@@ -188,12 +293,14 @@ WipedBuffer EncodeKeyring(const KeyringContent& content) {
   Put(out, content.lock_epoch.value());
   Put(out, static_cast<uint32_t>(content.replicas.size()));
   for (const ReplicaId& id : content.replicas) Put(out, Bytes(id));
-  Put(out, static_cast<uint8_t>(content.root.source));
-  Put(out, content.root.passphrase.salt);
-  Put(out, content.root.passphrase.passes);
-  Put(out, content.root.passphrase.memory_bytes);
-  Put(out, content.root_check);
-  Put(out, content.meta_key);
+  PutHolds(out, content.holds);
+  PutRoot(out, content);
+  Put(out, static_cast<uint32_t>(content.meta_keys.size()));
+  for (const auto& [number, key] : content.meta_keys) {
+    Put(out, number);
+    Put(out, key.created_at.micros);
+    Put(out, key.key);
+  }
   Put(out, static_cast<uint32_t>(content.audit_epochs.size()));
   for (const auto& [number, epoch] : content.audit_epochs) {
     Put(out, number);
@@ -227,7 +334,8 @@ WipedBuffer EncodeKeyring(const KeyringContent& content) {
 absl::StatusOr<KeyringContent> ParseKeyring(Bytes bytes) {
   KeyringContent content;
   ByteReader reader(bytes);
-  for (const auto parse : {ParseHead, ParseAuditEpochs, ParseDatasetKeys, ParseDataKeys}) {
+  for (const auto parse :
+       {ParseHead, ParseMetaKeys, ParseAuditEpochs, ParseDatasetKeys, ParseDataKeys}) {
     TV_RETURN_IF_ERROR(Annotate(parse(reader, content), "keyring"));
   }
   if (reader.remaining() != 0) return absl::DataLossError("keyring: bytes after the last entry");

@@ -36,6 +36,10 @@ struct WrappedDataKey {
   WallTime deadline;
   WrappedKey key;
 };
+struct WrappedMetaKey {
+  WallTime created_at;
+  WrappedKey key;
+};
 struct WrappedAuditEpoch {
   AuditEpochInfo info;
   bool shredded = false;  // the private half is gone
@@ -49,9 +53,12 @@ struct KeyringContent {
   uint64_t next_key_id = 1;
   LockEpoch lock_epoch;
   std::vector<ReplicaId> replicas;  // rising
+  std::vector<LegalHold> holds;     // by id, rising
   RootDescription root;
+  WallTime root_created_at;
   WrappedKey root_check;  // opens under the right root key only
-  WrappedKey meta_key;
+  WrappedKey name_key;
+  std::map<uint32_t, WrappedMetaKey> meta_keys;  // the last one is the current one
   std::map<uint32_t, WrappedAuditEpoch> audit_epochs;
   std::map<DatasetId, WrappedKey> erasure_keys;
   std::map<std::pair<DatasetId, int64_t>, WrappedKey> salts;
@@ -64,7 +71,8 @@ absl::StatusOr<KeyringContent> ParseKeyring(Bytes bytes);
 
 // What each wrapped key is bound to, so that none can be put in another's place.
 std::string RootCheckIdentity();
-std::string MetaKeyIdentity();
+std::string NameKeyIdentity();
+std::string MetaKeyIdentity(uint32_t number);
 std::string AuditEpochIdentity(uint32_t epoch);
 std::string ErasureKeyIdentity(DatasetId dataset);
 std::string SaltIdentity(DatasetId dataset, int64_t period);

@@ -1,5 +1,8 @@
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
+
+#include "vault/base/limits.h"
 #include "vault/crypto/keyring.h"
 #include "vault/crypto/keyring_files.h"
 #include "vault/crypto/keyring_state.h"
@@ -15,8 +18,15 @@ using internal::Ratchet;
 std::vector<DataKeyInfo> Keyring::Due(WallTime now) const {
   const std::lock_guard lock(mu_);
   std::vector<DataKeyInfo> due = state_->unfinished;
+  std::vector<const LegalHold*> in_force;
+  for (const LegalHold& hold : state_->content.holds) {
+    if (hold.InForce(now)) in_force.push_back(&hold);
+  }
   for (const auto& [name, key] : state_->content.data_keys) {
-    if (key.deadline <= now) due.push_back(InfoOf(name, key));
+    if (key.deadline > now) continue;
+    const bool held = std::any_of(in_force.begin(), in_force.end(),
+                                  [&](const LegalHold* hold) { return hold->Covers(name.first); });
+    if (!held) due.push_back(InfoOf(name, key));
   }
   std::stable_sort(due.begin(), due.end(), [](const DataKeyInfo& a, const DataKeyInfo& b) {
     return a.deadline < b.deadline;
@@ -57,7 +67,7 @@ namespace {
 
 bool Names(const ShredRequest& request) {
   return !request.partitions.empty() || !request.keys.empty() || !request.salts.empty() ||
-         !request.datasets.empty() || !request.audit_epochs.empty();
+         !request.datasets.empty() || !request.audit_epochs.empty() || !request.meta_keys.empty();
 }
 
 // Takes out what `request` names; returns whether anything was there.
@@ -93,6 +103,10 @@ bool TakeOut(const ShredRequest& request, KeyringContent& content,
     found->second.private_key = WrappedKey();
     changed = true;
   }
+  for (const uint32_t number : request.meta_keys) {
+    if (number == content.meta_keys.rbegin()->first) continue;  // seals what is written now
+    changed = content.meta_keys.erase(number) > 0 || changed;
+  }
   return changed;
 }
 
@@ -120,8 +134,14 @@ absl::StatusOr<ShredReport> Keyring::Shred(const ShredRequest& request) {
       return std::any_of(removed.begin(), removed.end(),
                          [&](const DataKeyInfo& info) { return info.id == key->id; });
     });
-    // Salts and private halves are opened anew when next needed; what was shredded never again.
-    state_->opened.clear();
+    // Salts and private halves are opened anew when next needed; what was shredded never again. Who
+    // holds a meta key is known by the one copy that there is of it.
+    std::erase_if(state_->opened, [&](const auto& entry) {
+      const auto& keys = state_->content.meta_keys;
+      return std::none_of(keys.begin(), keys.end(), [&](const auto& key) {
+        return MetaKeyIdentity(key.first) == entry.first;
+      });
+    });
   }
   TV_RETURN_IF_ERROR(Annotate(FinishDestruction(), "the old slot secret was not destroyed"));
   ShredReport report;
@@ -138,7 +158,71 @@ absl::StatusOr<ShredReport> Keyring::Shred(std::span<const PartitionId> partitio
   return Shred(request);
 }
 
+// --- legal holds ---
+
+std::vector<LegalHold> Keyring::Holds() const {
+  const std::lock_guard lock(mu_);
+  return state_->content.holds;
+}
+
+std::vector<LegalHold> Keyring::HoldsOn(PartitionId partition, WallTime now) const {
+  const std::lock_guard lock(mu_);
+  std::vector<LegalHold> holds;
+  for (const LegalHold& hold : state_->content.holds) {
+    if (hold.InForce(now) && hold.Covers(partition)) holds.push_back(hold);
+  }
+  return holds;
+}
+
+absl::Status Keyring::PlaceHold(const LegalHold& hold) {
+  const std::lock_guard write_lock(write_mu_);
+  KeyringContent content = Copy();
+  if (content.holds.size() >= limits::kMaxLegalHolds) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the vault keeps its limit of ", limits::kMaxLegalHolds, " legal holds"));
+  }
+  const auto at = std::lower_bound(content.holds.begin(), content.holds.end(), hold,
+                                   [](const auto& a, const auto& b) { return a.id < b.id; });
+  if (at != content.holds.end() && at->id == hold.id) {
+    return absl::AlreadyExistsError("there is a legal hold with this id");
+  }
+  content.holds.insert(at, hold);
+  return Commit(std::move(content), /*new_slot=*/false);
+}
+
+absl::Status Keyring::EndHold(const std::array<uint8_t, 16>& id, WallTime at) {
+  const std::lock_guard write_lock(write_mu_);
+  KeyringContent content = Copy();
+  const auto hold = std::find_if(content.holds.begin(), content.holds.end(),
+                                 [&](const LegalHold& one) { return one.id == id; });
+  if (hold == content.holds.end()) return absl::NotFoundError("there is no such legal hold");
+  if (!hold->InForce(at)) return absl::FailedPreconditionError("the legal hold has ended");
+  hold->ended_at = at;
+  return Commit(std::move(content), /*new_slot=*/false);
+}
+
+absl::Status Keyring::ForgetHolds(const std::function<bool(const LegalHold&)>& done) {
+  const std::lock_guard write_lock(write_mu_);
+  KeyringContent content = Copy();
+  if (std::erase_if(content.holds, done) == 0) return absl::OkStatus();
+  return Commit(std::move(content), /*new_slot=*/false);
+}
+
 // --- state ---
+
+size_t Keyring::file_bytes() const {
+  const std::lock_guard lock(mu_);
+  const KeyringContent& content = state_->content;
+  return limits::KiB + content.data_keys.size() * (24 + kWrappedKeyBytes) +
+         content.salts.size() * (12 + kWrappedKeyBytes) +
+         content.audit_epochs.size() * (45 + kWrappedKeyBytes);
+}
+
+absl::Status Keyring::RotateSlot() {
+  const std::lock_guard write_lock(write_mu_);
+  TV_RETURN_IF_ERROR(Commit(Copy(), /*new_slot=*/true));
+  return FinishDestruction();
+}
 
 uint64_t Keyring::generation() const {
   const std::lock_guard lock(mu_);

@@ -17,7 +17,7 @@ absl::Status ValidateRoot(const RootDescription& description) {
     case RootSource::kKeyFile:
       return absl::OkStatus();
     case RootSource::kShares:
-      return absl::UnimplementedError("root key shares are not supported by this version");
+      return ValidateShareSet(description.shares);
     case RootSource::kPassphrase:
       break;
     default:

@@ -8,6 +8,7 @@
 #include "vault/base/random.h"
 #include "vault/base/secret.h"
 #include "vault/base/status.h"
+#include "vault/crypto/shares.h"
 
 namespace televault::crypto {
 
@@ -24,9 +25,10 @@ struct PassphraseParameters {
 struct RootDescription {
   RootSource source = RootSource::kKeyFile;
   PassphraseParameters passphrase;  // kPassphrase only
+  ShareSet shares;                  // kShares only
 };
 
-// INVALID_ARGUMENT where the cost is out of bounds, UNIMPLEMENTED for shares.
+// INVALID_ARGUMENT where the cost of a passphrase or the counts of shares are out of bounds.
 absl::Status ValidateRoot(const RootDescription& description);
 
 // Writes a fresh root key (mode 0600); ALREADY_EXISTS rather than overwrite.

@@ -48,9 +48,9 @@ absl::StatusOr<std::string> MetaStore::KeyOf(RecordKind kind, const RecordId& id
   std::string key(1, static_cast<char>(kind));
   key += id.numbers();
   if (!id.named()) return key;
-  TV_ASSIGN_OR_RETURN(const crypto::SecretRef meta_key, keyring_.MetaKey());
+  TV_ASSIGN_OR_RETURN(const crypto::SecretRef name_key, keyring_.NameKey());
   const std::string input = key + id.name();
-  key += AsText(crypto::KeyedHash16(*meta_key, "televault.name", AsBytes(input)));
+  key += AsText(crypto::KeyedHash16(*name_key, "televault.name", AsBytes(input)));
   return key;
 }
 
@@ -62,7 +62,7 @@ absl::StatusOr<Mutation> MetaStore::Put(RecordKind kind, const RecordId& id,
   TV_CHECK(record.SerializeToString(&plain));
   std::string sealed = crypto::Seal(*meta_key, crypto::Use::kMetaRecord, AsBytes(key),
                                     AsBytes(plain), vault_, random_);
-  return Mutation{Family::kMeta, std::move(key), std::move(sealed)};
+  return Mutation{Family::kMeta, std::move(key), std::move(sealed), std::nullopt, meta_key};
 }
 
 absl::StatusOr<Mutation> MetaStore::Delete(RecordKind kind, const RecordId& id) const {
@@ -84,15 +84,86 @@ absl::Status MetaStore::Get(const View& view, RecordKind kind, const RecordId& i
 
 absl::Status MetaStore::Open(std::string_view key, std::string_view sealed,
                              google::protobuf::MessageLite& record) const {
-  TV_ASSIGN_OR_RETURN(const crypto::SecretRef meta_key, keyring_.MetaKey());
-  const auto plain =
-      crypto::Open(*meta_key, crypto::Use::kMetaRecord, AsBytes(key), AsBytes(sealed), vault_);
   const auto kind = static_cast<RecordKind>(key.front());
+  TV_ASSIGN_OR_RETURN(const crypto::SecretRef meta_key, keyring_.MetaKey());
+  auto plain =
+      crypto::Open(*meta_key, crypto::Use::kMetaRecord, AsBytes(key), AsBytes(sealed), vault_);
+  // While a rotation is under way, an older key may have sealed it.
+  if (!plain.ok()) plain = OpenWithOlder(key, sealed, plain.status());
   if (!plain.ok()) return Annotate(plain.status(), KindText(kind));
   if (!record.ParseFromArray(plain->data(), static_cast<int>(plain->size()))) {
     return absl::DataLossError(KindText(kind) + " opens but does not parse");
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<WipedBuffer> MetaStore::OpenWithOlder(std::string_view key, std::string_view sealed,
+                                                     const absl::Status& failure) const {
+  TV_ASSIGN_OR_RETURN(const std::vector<crypto::SecretRef> ring, keyring_.MetaKeyRing());
+  for (size_t i = 1; i < ring.size(); ++i) {
+    auto plain =
+        crypto::Open(*ring[i], crypto::Use::kMetaRecord, AsBytes(key), AsBytes(sealed), vault_);
+    if (plain.ok()) return plain;
+  }
+  // Meanwhile another key may have become the current one, and sealed this.
+  auto plain =
+      crypto::Open(*ring.front(), crypto::Use::kMetaRecord, AsBytes(key), AsBytes(sealed), vault_);
+  return plain.ok() ? std::move(plain) : failure;
+}
+
+absl::StatusOr<std::vector<Mutation>> MetaStore::Reseal(const View& view, size_t limit,
+                                                        size_t max_bytes,
+                                                        std::string& cursor) const {
+  TV_ASSIGN_OR_RETURN(const std::vector<crypto::SecretRef> ring, keyring_.MetaKeyRing());
+  std::vector<Mutation> mutations;
+  absl::Status status;
+  std::string next;
+  size_t visited = 0;
+  size_t bytes = 0;
+  TV_RETURN_IF_ERROR(
+      view.Scan(Family::kMeta, "", cursor, [&](std::string_view key, std::string_view sealed) {
+        if (visited++ == limit || bytes >= max_bytes) {
+          next = key;
+          return false;
+        }
+        if (crypto::Open(*ring.front(), crypto::Use::kMetaRecord, AsBytes(key), AsBytes(sealed),
+                         vault_)
+                .ok()) {
+          return true;
+        }
+        const auto plain = OpenWithOlder(key, sealed, absl::DataLossError("does not open"));
+        if (!plain.ok()) {
+          status = Annotate(plain.status(), KindText(static_cast<RecordKind>(key.front())));
+          return false;
+        }
+        Mutation mutation{Family::kMeta, std::string(key),
+                          crypto::Seal(*ring.front(), crypto::Use::kMetaRecord, AsBytes(key),
+                                       *plain, vault_, random_),
+                          std::string(sealed), ring.front()};
+        bytes += mutation.key.size() + 2 * sealed.size();
+        mutations.push_back(std::move(mutation));
+        return true;
+      }));
+  TV_RETURN_IF_ERROR(status);
+  cursor = std::move(next);
+  return mutations;
+}
+
+absl::StatusOr<std::vector<uint64_t>> MetaStore::CountByKey(const View& view) const {
+  TV_ASSIGN_OR_RETURN(const std::vector<crypto::SecretRef> ring, keyring_.MetaKeyRing());
+  std::vector<uint64_t> counts(ring.size(), 0);
+  TV_RETURN_IF_ERROR(
+      view.Scan(Family::kMeta, "", "", [&](std::string_view key, std::string_view sealed) {
+        for (size_t i = 0; i < ring.size(); ++i) {
+          const auto plain = crypto::Open(*ring[i], crypto::Use::kMetaRecord, AsBytes(key),
+                                          AsBytes(sealed), vault_);
+          if (!plain.ok()) continue;
+          ++counts[i];
+          break;
+        }
+        return true;
+      }));
+  return counts;
 }
 
 absl::Status MetaStore::ScanInto(const View& view, RecordKind kind, const RecordId& prefix,

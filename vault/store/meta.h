@@ -4,11 +4,13 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "google/protobuf/message_lite.h"
 
 #include "vault/base/ids.h"
 #include "vault/base/random.h"
+#include "vault/base/secret.h"
 #include "vault/base/status.h"
 #include "vault/store/store.h"
 
@@ -28,10 +30,10 @@ enum class RecordKind : uint8_t {
   kAccessRequest = 6,  // AccessRequestRecord  name = request id
   kJob = 7,            // (of the job)         name = job id
   kMicroBatch = 8,     // (of the partition)   dataset, day, batch number
-  kErasure = 9,        // (of retention)       dataset, day, name
-  kHold = 10,          // (of retention)       dataset, name
-  kSpending = 11,      // (of disclosure)      dataset, name
-  kScratch = 255,      // tests
+  kErasure = 9,        // ErasureRecord        number
+  // 10 was never used.
+  kSpending = 11,  // (of disclosure)      dataset, name
+  kScratch = 255,  // tests
 };
 
 // Which record of a kind: numbers first (they sort and can be scanned by prefix), then a name
@@ -102,7 +104,18 @@ class MetaStore {
     return ScanSomeInto(view, kind, limit, cursor, record, [&] { visit(record); });
   }
 
+  // Of at most `limit` records from `cursor` on, those that an older meta key seals, sealed again
+  // under the current one; each mutation takes effect only over the value it was made from. Moves
+  // `cursor` on: "" after the last record. Stops early at about `max_bytes` of mutations.
+  absl::StatusOr<std::vector<Mutation>> Reseal(const View& view, size_t limit, size_t max_bytes,
+                                               std::string& cursor) const;
+
+  // How many records each key of Keyring::MetaKeyRing() seals, in its order. Opens every record.
+  absl::StatusOr<std::vector<uint64_t>> CountByKey(const View& view) const;
+
  private:
+  absl::StatusOr<WipedBuffer> OpenWithOlder(std::string_view key, std::string_view sealed,
+                                            const absl::Status& failure) const;
   absl::StatusOr<std::string> KeyOf(RecordKind kind, const RecordId& id) const;
   absl::Status Open(std::string_view key, std::string_view sealed,
                     google::protobuf::MessageLite& record) const;

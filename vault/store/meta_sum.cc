@@ -48,9 +48,13 @@ absl::StatusOr<MetaSum> SumOfMeta(const View& view, const SecretBytes& freshness
   return sum;
 }
 
-absl::Status MetaSumUpdate::Apply(const std::vector<Mutation>& mutations) {
+absl::Status MetaSumUpdate::Apply(const std::vector<Mutation>& mutations,
+                                  std::vector<Mutation>& applied) {
   for (const Mutation& mutation : mutations) {
-    if (mutation.family != Family::kMeta) continue;
+    if (mutation.family != Family::kMeta) {
+      applied.push_back(mutation);
+      continue;
+    }
     auto [entry, fresh] = overlay_.try_emplace(mutation.key);
     if (fresh) {
       const absl::StatusOr<std::string> old = view_.Get(Family::kMeta, mutation.key);
@@ -60,6 +64,13 @@ absl::Status MetaSumUpdate::Apply(const std::vector<Mutation>& mutations) {
         return old.status();
       }
     }
+    if (mutation.only_over.has_value()) {
+      // The term stands for the value: it is a keyed hash of 256 bits.
+      if (!entry->second || *entry->second != MetaTerm(key_, mutation.key, *mutation.only_over)) {
+        continue;
+      }
+    }
+    applied.push_back({mutation.family, mutation.key, mutation.value});
     if (entry->second) sum_ = SubtractMod256(sum_, *entry->second);
     entry->second.reset();
     if (mutation.value) {

@@ -31,8 +31,9 @@ class MetaSumUpdate {
  public:
   MetaSumUpdate(const View& view, const SecretBytes& freshness_key, const MetaSum& sum)
       : view_(view), key_(freshness_key), sum_(sum) {}
-  // In commit order; families other than meta change nothing.
-  absl::Status Apply(const std::vector<Mutation>& mutations);
+  // In commit order; families other than meta change nothing. Appends to `applied` what is to be
+  // written: all but mutations over a value that is not there (Mutation::only_over).
+  absl::Status Apply(const std::vector<Mutation>& mutations, std::vector<Mutation>& applied);
   const MetaSum& sum() const { return sum_; }
 
  private:

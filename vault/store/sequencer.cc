@@ -225,9 +225,7 @@ absl::StatusOr<Sequencer::Prepared> Sequencer::Prepare(const Group& group) {
       mutations.push_back({Family::kAudit, LeafKey(prepared.builder.size()), leaf.data});
       prepared.builder.Append(leaf.hash, tiles);
     }
-    TV_RETURN_IF_ERROR(sum.Apply(waiting->unit.mutations));
-    mutations.insert(mutations.end(), waiting->unit.mutations.begin(),
-                     waiting->unit.mutations.end());
+    TV_RETURN_IF_ERROR(sum.Apply(waiting->unit.mutations, mutations));
   }
   for (audit::Tile& tile : tiles) {
     mutations.push_back(

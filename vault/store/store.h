@@ -22,6 +22,13 @@ struct Mutation {
   Family family = Family::kMeta;
   std::string key;
   std::optional<std::string> value;  // empty: delete
+  // Meta family, and through the journal only: left out where this is not the record's value at the
+  // time of the commit. For work in the background, which must not undo what others wrote
+  // meanwhile.
+  std::optional<std::string> only_over = std::nullopt;
+  // The key that the value is sealed under: held until the commit is over, so that whoever wants to
+  // destroy a key can see that nothing is on its way under it.
+  std::shared_ptr<const void> sealed_under = nullptr;
 };
 
 // Who may still write while the disk is nearly full, the least first. The store keeps some space

@@ -60,7 +60,7 @@ class KeyringConcurrencyTest : public ::testing::Test {
 TEST_F(KeyringConcurrencyTest, AVaultThatIsSealedWhileItsRootChangesStaysSealed) {
   ASSERT_THAT(keyring_->EnsureDataKey(P(1), kNow), IsOk());
   random_.interrupt = [this] { keyring_->Seal(); };
-  ASSERT_THAT(keyring_->ChangeRoot({}, Root(2)), IsOk());
+  ASSERT_THAT(keyring_->ChangeRoot({}, Root(2), WallTime{9}), IsOk());
   EXPECT_TRUE(keyring_->sealed());
   EXPECT_THAT(keyring_->EnsureDataKey(P(1), kNow), HasReason(reason::kSealed));
   EXPECT_FALSE(keyring_->Unseal(Root(1)).ok());
@@ -109,7 +109,7 @@ TEST_F(KeyringConcurrencyTest, KeysOpenAllTheTimeWhileTheRootChanges) {
     });
   }
   for (uint64_t change = 2; change < 12; ++change) {
-    EXPECT_THAT(keyring_->ChangeRoot({}, Root(change)), IsOk());
+    EXPECT_THAT(keyring_->ChangeRoot({}, Root(change), WallTime{9}), IsOk());
     // Forgets the salt that is kept open.
     ShredRequest request;
     request.partitions = {P(static_cast<int32_t>(kKeys + change))};

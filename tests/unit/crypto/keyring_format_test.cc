@@ -23,10 +23,23 @@ KeyringContent Sample() {
   content.next_key_id = 9;
   content.lock_epoch = LockEpoch(5);
   content.replicas = {{1}, {2}};
-  content.root.source = RootSource::kPassphrase;
-  content.root.passphrase.salt.fill(0xAB);
+  content.holds = {
+      {.id = {1},
+       .dataset = DatasetId(1),
+       .first_day = Day(-2),
+       .last_day = Day(20'000),
+       .placed_at = {50},
+       .until = {70},
+       .placed_by = "alice",
+       .reason = "file 12"},
+      {.id = {2}, .dataset = DatasetId(7), .placed_at = {1}, .until = {9}, .ended_at = {5}}};
+  content.root.source = RootSource::kShares;
+  content.root.shares = {.id = {9}, .shares = 3, .threshold = 2, .digests = {{1}, {2}, {3}}};
+  content.root_created_at = {40};
   content.root_check = Wrapped(1);
-  content.meta_key = Wrapped(2);
+  content.name_key = Wrapped(9);
+  content.meta_keys[2] = {{45}, Wrapped(2)};
+  content.meta_keys[3] = {{46}, Wrapped(10)};
   content.audit_epochs[1] = {{1, {}, {1'000}}, true, {}};
   content.audit_epochs[2] = {{2, {7}, {2'000}}, false, Wrapped(3)};
   content.erasure_keys[DatasetId(1)] = Wrapped(4);
@@ -41,23 +54,45 @@ KeyringContent Sample() {
 TEST(KeyringFormat, ReadsTheGoldenKeyringAndWritesTheSameBytes) {
   TV_ASSERT_OK_AND_ASSIGN(
       const std::string golden,
-      PosixFileSystem().ReadFile("tests/fuzz/corpus/keyring/golden-v2", 1 << 20));
+      PosixFileSystem().ReadFile("tests/fuzz/corpus/keyring/golden-v3", 1 << 20));
   EXPECT_EQ(ToHex(EncodeKeyring(Sample())), ToHex(AsBytes(golden)));
   TV_ASSERT_OK_AND_ASSIGN(const KeyringContent content, ParseKeyring(AsBytes(golden)));
   EXPECT_EQ(content.generation, 17U);
   EXPECT_EQ(content.data_keys.size(), 2U);
   EXPECT_TRUE(content.audit_epochs.at(1).shredded);
   EXPECT_EQ(content.data_keys.begin()->second.deadline, WallTime{-50});
+  EXPECT_EQ(content.holds[0].reason, "file 12");
+  EXPECT_EQ(content.holds[1].ended_at, WallTime{5});
+  EXPECT_EQ(content.root.shares.threshold, 2U);
+  EXPECT_EQ(content.meta_keys.rbegin()->first, 3U);
 }
 
-TEST(KeyringFormat, ReadsTheFirstVersion) {
-  TV_ASSERT_OK_AND_ASSIGN(
-      const std::string golden,
-      PosixFileSystem().ReadFile("tests/fuzz/corpus/keyring/golden-v1", 1 << 20));
-  TV_ASSERT_OK_AND_ASSIGN(KeyringContent content, ParseKeyring(AsBytes(golden)));
-  EXPECT_TRUE(content.replicas.empty());
-  content.replicas = Sample().replicas;
-  EXPECT_EQ(ToHex(EncodeKeyring(content)), ToHex(EncodeKeyring(Sample())));
+TEST(KeyringFormat, KeepsWhatARootOfEachKindIsMadeFrom) {
+  KeyringContent content = Sample();
+  content.root = {};
+  content.root.source = RootSource::kPassphrase;
+  content.root.passphrase.salt.fill(0xAB);
+  content.root.passphrase.passes = 4;
+  TV_ASSERT_OK_AND_ASSIGN(const KeyringContent passphrase, ParseKeyring(EncodeKeyring(content)));
+  EXPECT_EQ(passphrase.root.passphrase.salt, content.root.passphrase.salt);
+  EXPECT_EQ(passphrase.root.passphrase.passes, 4U);
+  EXPECT_TRUE(passphrase.root.shares.digests.empty());
+  content.root = {};
+  TV_ASSERT_OK_AND_ASSIGN(const KeyringContent key_file, ParseKeyring(EncodeKeyring(content)));
+  EXPECT_EQ(key_file.root.source, RootSource::kKeyFile);
+  EXPECT_EQ(key_file.root_created_at, WallTime{40});
+}
+
+TEST(KeyringFormat, RefusesCountsOfSharesOutOfBounds) {
+  for (const auto& [shares, threshold] : {std::pair(3, 1), {1, 2}, {2, 3}, {33, 2}}) {
+    KeyringContent content = Sample();
+    content.root.shares.shares = static_cast<uint8_t>(shares);
+    content.root.shares.threshold = static_cast<uint8_t>(threshold);
+    content.root.shares.digests.resize(static_cast<size_t>(shares));
+    EXPECT_THAT(ParseKeyring(EncodeKeyring(content)).status(),
+                StatusIs(absl::StatusCode::kDataLoss))
+        << shares << " " << threshold;
+  }
 }
 
 TEST(KeyringFormat, RefusesEveryTruncationAndTrailingBytes) {

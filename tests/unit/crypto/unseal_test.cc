@@ -93,7 +93,7 @@ TEST(Passphrase, RefusesShortOnesAndHostileCosts) {
   hostile = good;
   hostile.source = RootSource::kShares;
   EXPECT_THAT(RootFromPassphrase(Secret("correct horse"), hostile),
-              StatusIs(absl::StatusCode::kUnimplemented));
+              StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 TEST(FileKeySlots, SurviveTheLossOfAReplicaUntilDestroyed) {
