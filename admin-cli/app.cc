@@ -135,6 +135,7 @@ std::unique_ptr<CLI::App> BuildApp(GlobalOptions& options, Choice& choice) {
   AddLockdown(*app, choice);
   AddRetention(*app, choice);
   AddOperator(*app, choice);
+  AddKeys(*app, choice);
   AddLater(*app, choice);
   AddCompletion(*app, choice);
   AddVerb(*app, choice, "version", "Version of this program", &DeclareNothing, &RunVersion);

@@ -25,8 +25,6 @@ constexpr std::array kLater = {
     LaterVerb{"incident", "close", "Close an incident"},
     LaterVerb{"retention", "hold", "Suspend deletion for a legal hold"},
     LaterVerb{"erase", "", "Erase a subject"},
-    LaterVerb{"keys", "rotate", "Rotate keys"},
-    LaterVerb{"keys", "reshare", "Make new shares of the root key"},
     LaterVerb{"backup", "create", "Copy the sealed data"},
     LaterVerb{"backup", "verify", "Check a backup"},
     LaterVerb{"backup", "restore", "Restore a backup"},

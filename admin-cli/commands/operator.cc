@@ -1,95 +1,124 @@
-#include <iostream>
-#include <termios.h>
-#include <unistd.h>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 
 #include "admin-cli/commands/command.h"
 #include "admin-cli/output/emit.h"
+#include "admin-cli/secret_input.h"
 
 namespace televault::cli {
 namespace {
 
-constexpr size_t kMaxPassphraseBytes = 1024;
 // Argon2id takes its time on purpose.
 constexpr client::milliseconds kUnsealTimeout{120'000};
+constexpr char kPassphraseInstead[] =
+    "the passphrase is typed on a terminal or read with --passphrase-file";
+constexpr char kShareInstead[] = "shares are typed on a terminal or read with --share-file";
 
 struct UnsealArgs {
   std::string passphrase_file;
+  std::vector<std::string> share_files;
   bool keyfile = false;
+  bool forget_shares = false;
 };
-
-// Switches the terminal's echo off while it lives.
-// Threads: one.  Borrows: the terminal of `fd`.
-class EchoOff {
- public:
-  explicit EchoOff(int fd) : fd_(fd), changed_(tcgetattr(fd, &before_) == 0) {
-    termios silent = before_;
-    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-    if (changed_) changed_ = tcsetattr(fd_, TCSAFLUSH, &silent) == 0;
-  }
-  ~EchoOff() {
-    if (changed_) tcsetattr(fd_, TCSAFLUSH, &before_);
-  }
-  EchoOff(const EchoOff&) = delete;
-  EchoOff& operator=(const EchoOff&) = delete;
-  bool silent() const { return changed_; }
-
- private:
-  const int fd_;
-  termios before_{};
-  bool changed_;
-};
-
-absl::StatusOr<client::SecretText> TypePassphrase(Context& context) {
-  if (!context.terminal().in_is_terminal) {
-    return absl::FailedPreconditionError(
-        "the passphrase is typed on a terminal or read with --passphrase-file, and --keyfile "
-        "unseals without one");
-  }
-  const EchoOff echo(STDIN_FILENO);
-  if (!echo.silent()) {
-    return absl::FailedPreconditionError(
-        "the terminal's echo cannot be switched off: use --passphrase-file");
-  }
-  context.err() << "Passphrase: " << std::flush;
-  WipedBuffer typed;
-  char c = 0;
-  while (read(STDIN_FILENO, &c, 1) == 1 && c != '\n') {
-    if (typed.size() == kMaxPassphraseBytes) {
-      return absl::InvalidArgumentError("a passphrase has at most 1024 bytes");
-    }
-    typed.push_back(static_cast<uint8_t>(c));
-  }
-  context.err() << '\n';
-  return client::SecretText({reinterpret_cast<const char*>(typed.data()), typed.size()});
-}
-
-absl::StatusOr<client::SecretText> FindPassphrase(Context& context, const UnsealArgs& args) {
-  if (args.keyfile) return client::SecretText();
-  if (args.passphrase_file.empty()) return TypePassphrase(context);
-  TV_ASSIGN_OR_RETURN(client::SecretText secret, client::ReadSecretFile(args.passphrase_file));
-  if (secret.size() > kMaxPassphraseBytes) {
-    return absl::InvalidArgumentError("a passphrase has at most 1024 bytes");
-  }
-  return secret;
-}
 
 void DeclareUnseal(CLI::App& verb, UnsealArgs& args) {
   CLI::Option* const file = verb.add_option("--passphrase-file", args.passphrase_file,
                                             "First line of a file only you can read, or -");
+  CLI::Option* const shares =
+      verb.add_option("--share-file", args.share_files,
+                      "Shares of the root key, one a line, in a file only you can read, or - "
+                      "(repeatable)")
+          ->excludes(file);
+  verb.add_flag("--forget-shares", args.forget_shares,
+                "First forget the shares that were given so far");
   verb.add_flag("--keyfile", args.keyfile, "The vault has its own keyfile: ask for nothing")
-      ->excludes(file);
+      ->excludes(file)
+      ->excludes(shares);
+}
+
+absl::StatusOr<v1::UnsealResponse> Give(Context& context, client::Vault& vault,
+                                        const v1::UnsealRequest& request,
+                                        const client::SecretText& secret) {
+  client::Call call = context.NewCall(kUnsealTimeout);
+  TV_ASSIGN_OR_RETURN(auto response, vault.Unseal(request, secret, call));
+  context.Observe(response.receipt());
+  return response;
+}
+
+// Mistyped, or the same once more: worth another try at the terminal.
+bool WorthTyping(const absl::Status& status) {
+  return absl::IsInvalidArgument(status) || absl::IsAlreadyExists(status);
+}
+
+absl::StatusOr<v1::UnsealResponse> GiveShares(Context& context, client::Vault& vault,
+                                              const UnsealArgs& args,
+                                              const v1::GetStatusResponse& status) {
+  TV_ASSIGN_OR_RETURN(SecretSource source, SecretSource::Open(context, args.share_files));
+  v1::UnsealResponse last;
+  last.set_seal(v1::SEAL_STATE_SEALED);
+  last.set_shares_given(status.shares_given());
+  last.set_shares_needed(status.shares_needed());
+  while (last.seal() != v1::SEAL_STATE_UNSEALED) {
+    TV_ASSIGN_OR_RETURN(
+        const std::optional<client::SecretText> share,
+        source.Next(absl::StrCat("Share (", last.shares_given(), " of ", last.shares_needed(),
+                                 " given; empty line ends): "),
+                    kShareInstead));
+    if (!share.has_value()) break;
+    auto given = Give(context, vault, {}, *share);
+    if (!given.ok() && source.asks() && WorthTyping(given.status())) {
+      context.err() << Explain(given.status()) << '\n';
+      continue;
+    }
+    TV_RETURN_IF_ERROR(given.status());
+    last = *std::move(given);
+  }
+  return last;
+}
+
+absl::StatusOr<v1::UnsealResponse> Unseal(Context& context, client::Vault& vault,
+                                          const UnsealArgs& args,
+                                          const v1::GetStatusResponse& status) {
+  switch (status.root_source()) {
+    case v1::ROOT_SOURCE_SHARES:
+      return GiveShares(context, vault, args, status);
+    case v1::ROOT_SOURCE_PASSPHRASE: {
+      client::SecretText passphrase;
+      if (!args.passphrase_file.empty()) {
+        TV_ASSIGN_OR_RETURN(passphrase, client::ReadSecretFile(args.passphrase_file));
+      } else if (!args.keyfile) {
+        TV_ASSIGN_OR_RETURN(passphrase, TypeSecret(context, "Passphrase: ", kPassphraseInstead));
+      }
+      return Give(context, vault, {}, passphrase);
+    }
+    default:
+      return Give(context, vault, {}, {});
+  }
 }
 
 absl::StatusOr<ExitCode> RunUnseal(Context& context, const UnsealArgs& args) {
   TV_ASSIGN_OR_RETURN(client::Vault* const vault, context.Connect());
-  TV_ASSIGN_OR_RETURN(const client::SecretText passphrase, FindPassphrase(context, args));
-  client::Call call = context.NewCall(kUnsealTimeout);
-  TV_ASSIGN_OR_RETURN(const auto response, vault->Unseal({}, passphrase, call));
-  context.Observe(response.receipt());
-  EmitObject(context, ToJson(response));
-  return response.seal() == v1::SEAL_STATE_UNSEALED ? ExitCode::kOk : ExitCode::kLocked;
+  if (args.forget_shares) {
+    v1::UnsealRequest forget;
+    forget.set_forget_shares(true);
+    TV_RETURN_IF_ERROR(Give(context, *vault, forget, {}).status());
+  }
+  client::Call call = context.NewCall();
+  TV_ASSIGN_OR_RETURN(const auto status, vault->GetStatus({}, call));
+  context.Observe(status.checkpoint());
+  TV_ASSIGN_OR_RETURN(const auto response, Unseal(context, *vault, args, status));
+  Json shown = ToJson(response);
+  if (response.shares_needed() == 0) {
+    shown.erase("shares_given");
+    shown.erase("shares_needed");
+  }
+  EmitObject(context, shown);
+  if (response.seal() == v1::SEAL_STATE_UNSEALED) return ExitCode::kOk;
+  context.Note(
+      absl::StrCat(response.shares_needed() - response.shares_given(),
+                   " more shares unseal the vault; those given are kept for ten minutes."));
+  return ExitCode::kPending;
 }
 
 absl::StatusOr<ExitCode> RunSeal(Context& context, const NoArgs&) {
@@ -112,6 +141,9 @@ absl::StatusOr<ExitCode> RunSealStatus(Context& context, const NoArgs&) {
   const bool open = status.seal() == v1::SEAL_STATE_UNSEALED;
   EmitObject(context, Json{{"seal", open ? "unsealed" : "sealed"},
                            {"control_mode", status.control_mode()},
+                           {"root_source", ToJson(status)["root_source"]},
+                           {"shares_given", status.shares_given()},
+                           {"shares_needed", status.shares_needed()},
                            {"keyring_generation", status.keyring_generation()},
                            {"slot_kind", status.slot_kind()}});
   return open && status.control_mode().empty() ? ExitCode::kOk : ExitCode::kLocked;

@@ -78,28 +78,12 @@ absl::StatusOr<ExitCode> RunStatus(Context& context, const NoArgs&) {
   return IsOpen(status) ? ExitCode::kOk : ExitCode::kLocked;
 }
 
-absl::StatusOr<ExitCode> RunKeysStatus(Context& context, const NoArgs&) {
-  TV_ASSIGN_OR_RETURN(client::Vault* const vault, context.Connect());
-  client::Call call = context.NewCall();
-  TV_ASSIGN_OR_RETURN(const auto status, vault->GetStatus({}, call));
-  context.Observe(status.checkpoint());
-  EmitObject(context, Json{{"keyring_generation", status.keyring_generation()},
-                           {"slot_kind", status.slot_kind()},
-                           {"slot_replicas", status.slot_replicas()},
-                           {"live_partitions", status.live_partitions()},
-                           {"log_key", status.vkey()}});
-  return ExitCode::kOk;
-}
-
 }  // namespace
 
 void AddStatus(CLI::App& root, Choice& choice) {
   AddVerb(root, choice, "status",
           "Health, seal, lockdown, audit head, datasets, disk; exit 5 when sealed or locked",
           &DeclareNothing, &RunStatus);
-  CLI::App* const keys = AddNoun(root, "keys", "Keys of the vault");
-  AddVerb(*keys, choice, "status", "Generation and replicas of the keyring", &DeclareNothing,
-          &RunKeysStatus);
 }
 
 }  // namespace televault::cli

@@ -8,7 +8,7 @@
 // version that is written.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto content = televault::crypto::ParseKeyring({data, size});
-  if (content.ok() && data[0] == 2) {
+  if (content.ok() && data[0] == 3) {
     const televault::WipedBuffer again = televault::crypto::EncodeKeyring(*content);
     TV_CHECK(televault::AsText(again) == televault::AsText({data, size}));
   }

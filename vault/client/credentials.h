@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "vault/base/secret.h"
 #include "vault/base/status.h"
@@ -33,5 +34,7 @@ class SecretText {
 // than its owner may read is refused: whoever reads it is its owner's equal.
 // Errors: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (empty, too long).
 absl::StatusOr<SecretText> ReadSecretFile(const std::string& path);
+// Every line of such a file that is not empty.
+absl::StatusOr<std::vector<SecretText>> ReadSecretLines(const std::string& path);
 
 }  // namespace televault::client

@@ -3,6 +3,9 @@
 #include <chrono>
 #include <functional>
 #include <string>
+#include <vector>
+
+#include "vault/client/credentials.h"
 
 namespace televault::client {
 
@@ -30,8 +33,9 @@ struct Call {
   milliseconds timeout{0};
 
   // Out: trailing metadata, filled whether or not the call succeeded; "" where absent.
-  std::string audit_proof;  // televault-audit-proof-bin
-  std::string token;        // televault-token-bin, the secret of a new token
+  std::string audit_proof;         // televault-audit-proof-bin
+  std::string token;               // televault-token-bin, the secret of a new token
+  std::vector<SecretText> shares;  // televault-share-bin, new shares of the root key
 };
 
 }  // namespace televault::client

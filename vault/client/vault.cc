@@ -40,7 +40,17 @@ absl::Status FromGrpc(const grpc::Status& status) {
 void CopyTrailing(const grpc::ClientContext& context, Call& call) {
   call.audit_proof = Trailing(context, "televault-audit-proof-bin");
   call.token = Trailing(context, "televault-token-bin");
+  call.shares.clear();
+  const auto shares = context.GetServerTrailingMetadata().equal_range("televault-share-bin");
+  for (auto share = shares.first; share != shares.second; ++share) {
+    call.shares.emplace_back(std::string_view(share->second.data(), share->second.size()));
+  }
 }
+
+// What goes with a call beside its message, by header.
+using Secrets = std::vector<std::pair<const char*, const SecretText*>>;
+constexpr char kUnsealHeader[] = "televault-unseal-bin";
+constexpr char kNewRootHeader[] = "televault-new-root-bin";
 
 template <class Message>
 class GrpcStream final : public MessageStream<Message> {
@@ -165,11 +175,11 @@ struct Vault::Impl {
 
   template <class Response, class Method, class Stub, class Request>
   absl::StatusOr<Response> Unary(Method method, Stub& stub, Repeat repeat, const Request& request,
-                                 Call& call, const SecretText* passphrase = nullptr) const {
+                                 Call& call, const Secrets& secrets = {}) const {
     for (int attempt = 1;; ++attempt) {
       const auto context = NewContext(call);
-      if (passphrase != nullptr && !passphrase->empty()) {
-        context->AddMetadata("televault-unseal-bin", std::string(passphrase->Reveal()));
+      for (const auto& [header, secret] : secrets) {
+        if (!secret->empty()) context->AddMetadata(header, std::string(secret->Reveal()));
       }
       Response response;
       const absl::Status status = FromGrpc((stub.*method)(context.get(), request, &response));
@@ -223,9 +233,19 @@ absl::StatusOr<std::unique_ptr<AppendChannel>> Vault::OpenAppendStream(const Cal
 }
 
 absl::StatusOr<v1::UnsealResponse> Vault::Unseal(const v1::UnsealRequest& request,
-                                                 const SecretText& passphrase, Call& call) {
+                                                 const SecretText& secret, Call& call) {
   return impl_->Unary<v1::UnsealResponse>(&v1::OperatorService::Stub::Unseal, *impl_->oper,
-                                          Repeat::kNever, request, call, &passphrase);
+                                          Repeat::kNever, request, call,
+                                          {{kUnsealHeader, &secret}});
+}
+
+absl::StatusOr<v1::ChangeRootResponse> Vault::ChangeRoot(const v1::ChangeRootRequest& request,
+                                                         const SecretText& secret,
+                                                         const SecretText& new_passphrase,
+                                                         Call& call) {
+  return impl_->Unary<v1::ChangeRootResponse>(
+      &v1::OperatorService::Stub::ChangeRoot, *impl_->oper, Repeat::kNever, request, call,
+      {{kUnsealHeader, &secret}, {kNewRootHeader, &new_passphrase}});
 }
 
 absl::StatusOr<v1::EnrolPersonResponse> Vault::EnrolPerson(const v1::EnrolPersonRequest& request,
@@ -427,6 +447,41 @@ absl::StatusOr<v1::ListPartitionsResponse> Vault::ListPartitions(
 absl::StatusOr<v1::ListReceiptsResponse> Vault::ListReceipts(const v1::ListReceiptsRequest& request,
                                                              Call& call) {
   return impl_->Unary<v1::ListReceiptsResponse>(&v1::RetentionService::Stub::ListReceipts,
+                                                *impl_->retention, Repeat::kSafe, request, call);
+}
+
+absl::StatusOr<v1::GetKeysResponse> Vault::GetKeys(const v1::GetKeysRequest& request, Call& call) {
+  return impl_->Unary<v1::GetKeysResponse>(&v1::OperatorService::Stub::GetKeys, *impl_->oper,
+                                           Repeat::kSafe, request, call);
+}
+absl::StatusOr<v1::RotateKeyResponse> Vault::RotateKey(const v1::RotateKeyRequest& request,
+                                                       Call& call) {
+  return impl_->Unary<v1::RotateKeyResponse>(&v1::OperatorService::Stub::RotateKey, *impl_->oper,
+                                             Repeat::kNever, request, call);
+}
+absl::StatusOr<v1::PlaceHoldResponse> Vault::PlaceHold(const v1::PlaceHoldRequest& request,
+                                                       Call& call) {
+  return impl_->Unary<v1::PlaceHoldResponse>(&v1::RetentionService::Stub::PlaceHold,
+                                             *impl_->retention, Repeat::kNever, request, call);
+}
+absl::StatusOr<v1::ReleaseHoldResponse> Vault::ReleaseHold(const v1::ReleaseHoldRequest& request,
+                                                           Call& call) {
+  return impl_->Unary<v1::ReleaseHoldResponse>(&v1::RetentionService::Stub::ReleaseHold,
+                                               *impl_->retention, Repeat::kNever, request, call);
+}
+absl::StatusOr<v1::ListHoldsResponse> Vault::ListHolds(const v1::ListHoldsRequest& request,
+                                                       Call& call) {
+  return impl_->Unary<v1::ListHoldsResponse>(&v1::RetentionService::Stub::ListHolds,
+                                             *impl_->retention, Repeat::kSafe, request, call);
+}
+absl::StatusOr<v1::EraseSubjectResponse> Vault::EraseSubject(const v1::EraseSubjectRequest& request,
+                                                             Call& call) {
+  return impl_->Unary<v1::EraseSubjectResponse>(&v1::RetentionService::Stub::EraseSubject,
+                                                *impl_->retention, Repeat::kSafe, request, call);
+}
+absl::StatusOr<v1::ListErasuresResponse> Vault::ListErasures(const v1::ListErasuresRequest& request,
+                                                             Call& call) {
+  return impl_->Unary<v1::ListErasuresResponse>(&v1::RetentionService::Stub::ListErasures,
                                                 *impl_->retention, Repeat::kSafe, request, call);
 }
 

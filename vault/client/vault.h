@@ -119,9 +119,17 @@ class Vault {
   // Operator.
   absl::StatusOr<v1::GetStatusResponse> GetStatus(const v1::GetStatusRequest& request, Call& call);
   absl::StatusOr<v1::SealResponse> Seal(const v1::SealRequest& request, Call& call);
-  // The passphrase travels as call metadata; empty where the vault unseals by keyfile.
+  // The passphrase, or one share, travels as call metadata; empty where the vault unseals by
+  // keyfile.
   absl::StatusOr<v1::UnsealResponse> Unseal(const v1::UnsealRequest& request,
-                                            const SecretText& passphrase, Call& call);
+                                            const SecretText& secret, Call& call);
+  absl::StatusOr<v1::GetKeysResponse> GetKeys(const v1::GetKeysRequest& request, Call& call);
+  absl::StatusOr<v1::RotateKeyResponse> RotateKey(const v1::RotateKeyRequest& request, Call& call);
+  // `secret`: what the vault waits for (GIVE); `new_passphrase`: with START. Both travel as call
+  // metadata. New shares are in call.shares.
+  absl::StatusOr<v1::ChangeRootResponse> ChangeRoot(const v1::ChangeRootRequest& request,
+                                                    const SecretText& secret,
+                                                    const SecretText& new_passphrase, Call& call);
 
   // Query. A query is never sent twice: each run discloses and is audited.
   absl::StatusOr<std::unique_ptr<MessageStream<v1::QueryResponse>>> Query(
@@ -134,6 +142,14 @@ class Vault {
   absl::StatusOr<v1::ListPartitionsResponse> ListPartitions(
       const v1::ListPartitionsRequest& request, Call& call);
   absl::StatusOr<v1::ListReceiptsResponse> ListReceipts(const v1::ListReceiptsRequest& request,
+                                                        Call& call);
+  absl::StatusOr<v1::PlaceHoldResponse> PlaceHold(const v1::PlaceHoldRequest& request, Call& call);
+  absl::StatusOr<v1::ReleaseHoldResponse> ReleaseHold(const v1::ReleaseHoldRequest& request,
+                                                      Call& call);
+  absl::StatusOr<v1::ListHoldsResponse> ListHolds(const v1::ListHoldsRequest& request, Call& call);
+  absl::StatusOr<v1::EraseSubjectResponse> EraseSubject(const v1::EraseSubjectRequest& request,
+                                                        Call& call);
+  absl::StatusOr<v1::ListErasuresResponse> ListErasures(const v1::ListErasuresRequest& request,
                                                         Call& call);
 
  private:

@@ -18,6 +18,7 @@ struct AuditEpochInfo {
   uint32_t epoch = 0;
   std::array<uint8_t, 32> public_key{};  // X25519
   WallTime created_at;
+  bool destroyed = false;  // the private half is gone: nobody reads its entries any more
 };
 
 // The private halves, which read the trail: the keyring's, or those an auditor was given.

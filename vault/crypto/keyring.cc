@@ -545,7 +545,10 @@ AuditEpochInfo Keyring::CurrentAuditEpoch() const {
 std::vector<AuditEpochInfo> Keyring::AuditEpochs() const {
   const std::lock_guard lock(mu_);
   std::vector<AuditEpochInfo> epochs;
-  for (const auto& [number, epoch] : state_->content.audit_epochs) epochs.push_back(epoch.info);
+  for (const auto& [number, epoch] : state_->content.audit_epochs) {
+    epochs.push_back(epoch.info);
+    epochs.back().destroyed = epoch.shredded;
+  }
   return epochs;
 }
 

@@ -1,6 +1,8 @@
 #include "vault/crypto/shares.h"
 
 #include <algorithm>
+#include <memory>
+#include <optional>
 #include <sodium.h>
 #include <string>
 
@@ -183,6 +185,10 @@ absl::StatusOr<SplitRoot> Split(const SecretBytes& root, size_t shares, size_t t
     split.texts.push_back(TextOf(share));
   }
   return split;
+}
+
+std::string RevealShare(const SecretBytes& text) {
+  return std::string(AsText(text.Read(MintSecretPass())));
 }
 
 namespace {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -45,6 +46,9 @@ struct SplitRoot {
 // INVALID_ARGUMENT for counts out of bounds. `root` has 32 bytes.
 absl::StatusOr<SplitRoot> Split(const SecretBytes& root, size_t shares, size_t threshold,
                                 Random& random);
+
+// The text of one share, for handing it out.
+std::string RevealShare(const SecretBytes& text);
 
 // Takes shares of one set until there are enough.
 // Refuses shares of other sets, damaged ones, ones it has. Nothing it says depends on the shares

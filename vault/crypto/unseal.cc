@@ -40,8 +40,12 @@ absl::Status ValidateRoot(const RootDescription& description) {
 absl::StatusOr<SecretBytes> CreateRootKeyFile(FileSystem& fs, const std::string& path,
                                               Random& random) {
   SecretBytes root = NewKey(random);
-  TV_RETURN_IF_ERROR(CreateKeyFile(fs, path, KeyFileKind::kRoot, root));
+  TV_RETURN_IF_ERROR(CreateRootKeyFile(fs, path, root));
   return root;
+}
+
+absl::Status CreateRootKeyFile(FileSystem& fs, const std::string& path, const SecretBytes& root) {
+  return CreateKeyFile(fs, path, KeyFileKind::kRoot, root);
 }
 
 absl::StatusOr<SecretBytes> ReadRootKeyFile(FileSystem& fs, const std::string& path) {

@@ -34,6 +34,7 @@ absl::Status ValidateRoot(const RootDescription& description);
 // Writes a fresh root key (mode 0600); ALREADY_EXISTS rather than overwrite.
 absl::StatusOr<SecretBytes> CreateRootKeyFile(FileSystem& fs, const std::string& path,
                                               Random& random);
+absl::Status CreateRootKeyFile(FileSystem& fs, const std::string& path, const SecretBytes& root);
 absl::StatusOr<SecretBytes> ReadRootKeyFile(FileSystem& fs, const std::string& path);
 
 // A description with a fresh salt and the given cost.

@@ -97,6 +97,7 @@ Settings SettingsOf(Config& config) {
       {"anchor.file", Text(config.anchor_file)},
       {"anchor.sync", Choice<bool>(config.anchor_strict, {{"interval", false}, {"commit", true}})},
       {"unseal.keyfile", Text(config.keyfile)},
+      {"unseal.credential", Text(config.credential)},
       {"keys.replicas", Texts(config.key_replicas)},
       {"tls.cert_file", Text(config.tls.cert_file)},
       {"tls.key_file", Text(config.tls.key_file)},
@@ -198,6 +199,24 @@ absl::StatusOr<Config> ParseConfig(std::string_view toml_text, std::string_view 
   }
   TV_RETURN_IF_ERROR(ApplyTable(table, "", file_name, SettingsOf(config)));
   return config;
+}
+
+absl::Status UseCredential(Config& config, const std::string& directory) {
+  if (config.credential.empty()) return absl::OkStatus();
+  if (!config.keyfile.empty()) {
+    return absl::InvalidArgumentError(
+        "unseal.keyfile and unseal.credential are both set: the keyfile is one or the other");
+  }
+  if (config.credential.find('/') != std::string::npos || config.credential.starts_with('.')) {
+    return absl::InvalidArgumentError("unseal.credential is a name, not a path");
+  }
+  if (directory.empty()) {
+    return absl::FailedPreconditionError(
+        "unseal.credential is set and the service manager gave no credentials: add "
+        "LoadCredentialEncrypted= (or LoadCredential=) with that name to the unit");
+  }
+  config.keyfile = absl::StrCat(directory, "/", config.credential);
+  return absl::OkStatus();
 }
 
 absl::Status CheckConfig(const Config& config) {

@@ -22,6 +22,7 @@ struct Config {
   std::string data_dir;
   std::string anchor_file;          // "" = data_dir + ".anchor"
   bool anchor_strict = false;       // sync the anchor with every commit
+  std::string credential;           // name of a systemd credential that is the keyfile; "" = none
   std::string keyfile;              // "" = data_dir + ".keyfile"; unattended unseal
   std::vector<std::string> listen;  // unix:PATH or HOST:PORT
   TlsConfig tls;
@@ -46,6 +47,9 @@ struct Config {
 // Reads TOML. Unknown keys, wrong types and values out of bounds are errors that name the key, what
 // was found wrong, and what would be right.
 absl::StatusOr<Config> ParseConfig(std::string_view toml_text, std::string_view file_name);
+// Takes the keyfile from the systemd credential that `config` names, if it names one; `directory`
+// is $CREDENTIALS_DIRECTORY. FAILED_PRECONDITION: the service manager gave none.
+absl::Status UseCredential(Config& config, const std::string& directory);
 
 // Checks relations between settings: listeners, TLS files, data directory.
 absl::Status CheckConfig(const Config& config);

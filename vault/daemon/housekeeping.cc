@@ -151,9 +151,8 @@ absl::Status Vault::StartEpochOfMonth() {
   const WallTime now = lockdown_->SteadyTime();
   const auto month_of = [](WallTime time) { return FormatRfc3339(time).substr(0, kYearAndMonth); };
   if (month_of(keyring_->CurrentAuditEpoch().created_at) >= month_of(now)) return absl::OkStatus();
-  TV_ASSIGN_OR_RETURN(const crypto::AuditEpochInfo epoch, keyring_->RotateAuditEpoch(now));
-  sealer_->UseEpoch(epoch.epoch, epoch.public_key);
-  return RecordEvent("audit.epoch", absl::StrCat(epoch.epoch));
+  TV_ASSIGN_OR_RETURN(const uint64_t epoch, StartAuditEpoch(now));
+  return RecordEvent("audit.epoch", absl::StrCat(epoch));
 }
 
 bool Vault::RunMerges(const std::stop_token& stop) {
@@ -167,6 +166,9 @@ bool Vault::RunMerges(const std::stop_token& stop) {
   }
   if (const absl::Status status = StartEpochOfMonth(); !status.ok()) {
     Log(LogLevel::kError, "no audit epoch for the month", {{"why", MessageOf(status)}});
+  }
+  if (const absl::Status status = ResealRecords(**data, stop); !status.ok()) {
+    Log(LogLevel::kError, "records not sealed again", {{"why", MessageOf(status)}});
   }
   for (const PartitionId partition : (*data)->merger->Due(around_.clock.Wall())) {
     // After a seal what is held here keeps the next unseal waiting.

@@ -1,5 +1,6 @@
 #include "vault/daemon/init.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +13,7 @@
 #include "vault/control/lock_file.h"
 #include "vault/crypto/key_slots.h"
 #include "vault/crypto/keyring.h"
+#include "vault/crypto/shares.h"
 #include "vault/crypto/unseal.h"
 #include "vault/daemon/layout.h"
 #include "vault/daemon/tls_material.h"
@@ -108,16 +110,40 @@ struct Root {
 };
 
 absl::StatusOr<Root> MakeRoot(FileSystem& fs, Random& random, const InitOptions& options,
-                              const std::string& keyfile) {
+                              InitResult& result) {
   Root root;
-  if (options.passphrase.empty()) {
-    root.description.source = crypto::RootSource::kKeyFile;
-    TV_ASSIGN_OR_RETURN(root.key, crypto::CreateRootKeyFile(fs, keyfile, random));
-  } else {
+  if (!options.passphrase.empty()) {
     root.description = crypto::NewPassphraseRoot(random);
     TV_ASSIGN_OR_RETURN(root.key, crypto::RootFromPassphrase(options.passphrase, root.description));
+  } else if (options.shares != 0) {
+    root.description.source = crypto::RootSource::kShares;
+    root.key = crypto::NewKey(random);
+    TV_ASSIGN_OR_RETURN(crypto::SplitRoot split,
+                        crypto::Split(root.key, options.shares, options.threshold, random));
+    root.description.shares = std::move(split.set);
+    for (const SecretBytes& text : split.texts) {
+      result.shares.push_back(crypto::RevealShare(text));
+    }
+  } else {
+    root.description.source = crypto::RootSource::kKeyFile;
+    TV_ASSIGN_OR_RETURN(root.key, crypto::CreateRootKeyFile(fs, result.keyfile, random));
   }
   return root;
+}
+
+// One share a line.
+absl::Status WriteShares(FileSystem& fs, const std::string& file, InitResult& result) {
+  if (file.empty() || result.shares.empty()) return absl::OkStatus();
+  if (fs.Exists(file))
+    return absl::AlreadyExistsError(file + " exists: shares are never overwritten");
+  WipedBuffer text;
+  for (std::string& share : result.shares) {
+    text.insert(text.end(), share.begin(), share.end());
+    text.push_back('\n');
+    std::fill(share.begin(), share.end(), '\0');
+  }
+  result.shares.clear();
+  return ReplaceFile(fs, file, text, 0600);
 }
 
 }  // namespace
@@ -143,10 +169,11 @@ absl::StatusOr<InitResult> InitVault(FileSystem& fs, const Clock& clock, Random&
   result.vkey = signer->vkey();
   TV_ASSIGN_OR_RETURN(const auto keys,
                       control::ControlKeys::Create(fs, layout.control_key(), random));
-  if (options.passphrase.empty()) {
+  if (options.passphrase.empty() && options.shares == 0) {
     result.keyfile = options.keyfile.empty() ? layout.default_keyfile() : options.keyfile;
   }
-  TV_ASSIGN_OR_RETURN(const Root root, MakeRoot(fs, random, options, result.keyfile));
+  TV_ASSIGN_OR_RETURN(const Root root, MakeRoot(fs, random, options, result));
+  TV_RETURN_IF_ERROR(WriteShares(fs, options.shares_file, result));
   crypto::FileKeySlots slots(fs, {layout.slot_dir()});
   TV_ASSIGN_OR_RETURN(const auto keyring,
                       crypto::Keyring::Create({.fs = fs,

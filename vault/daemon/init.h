@@ -18,6 +18,9 @@ struct InitOptions {
   std::string token_dir;               // "" = the tokens are in InitResult only
   std::string keyfile;                 // "" = Layout::default_keyfile(); keyfile vaults only
   SecretBytes passphrase;              // not empty: a passphrase vault
+  size_t shares = 0;                   // not 0: a vault whose root key is split into so many
+  size_t threshold = 0;                // of which so many open it
+  std::string shares_file;             // "" = the shares are in InitResult only
   std::vector<std::string> tls_hosts;  // names and addresses in the server's certificate
 };
 
@@ -31,7 +34,8 @@ struct InitResult {
   };
   std::vector<OperatorToken> tokens;
   std::string vkey;
-  std::string keyfile;  // "" for a passphrase vault
+  std::string keyfile;              // "" for other vaults
+  std::vector<std::string> shares;  // their texts; empty where they were written to shares_file
 };
 
 // Makes a vault: directories, keys, the first keyring, two operators with a token each, TLS

@@ -74,6 +74,8 @@ absl::StatusOr<Config> LoadConfig(const ServeFlags& flags) {
   if (!flags.listen.empty()) config.listen = flags.listen;
   config.adopt_reason = flags.adopt_reason;
   config.drop_key_replica = flags.drop_key_replica;
+  const char* const credentials = std::getenv("CREDENTIALS_DIRECTORY");
+  TV_RETURN_IF_ERROR(UseCredential(config, credentials == nullptr ? "" : credentials));
   const std::string tls_dir = Layout{config.data_dir}.tls_dir();
   if (config.tls.cert_file.empty() && config.tls.key_file.empty() &&
       PosixFileSystem().Exists(tls_dir + "/server.key")) {
@@ -135,6 +137,9 @@ struct InitFlags {
   std::string token_dir;
   std::string keyfile;
   std::string passphrase_file;
+  size_t shares = 5;
+  size_t threshold = 3;
+  std::string shares_file;
   std::string tls_hosts = "localhost,127.0.0.1";
 };
 
@@ -152,8 +157,9 @@ int Init(const InitFlags& flags) {
     if (!passphrase.ok()) return Fail(passphrase.status());
     options.passphrase = std::move(*passphrase);
   } else if (flags.unseal == "shares") {
-    return Fail(absl::UnimplementedError(
-        "unsealing by shares is not available in this version: use keyfile or passphrase"));
+    options.shares = flags.shares;
+    options.threshold = flags.threshold;
+    options.shares_file = flags.shares_file;
   }
   const auto result = InitVault(PosixFileSystem(), SystemClock(), SystemRandom(), options);
   if (!result.ok()) return Fail(result.status());
@@ -162,6 +168,15 @@ int Init(const InitFlags& flags) {
   if (!result->keyfile.empty()) {
     std::cout << "root key  " << result->keyfile << "  (keep a copy in a safe place; without it"
               << " nothing can be read)\n";
+  }
+  for (const std::string& share : result->shares) {
+    std::cout << "share     " << share << "  (shown once)\n";
+  }
+  if (flags.unseal == "shares") {
+    std::cout << "Give each of the " << flags.shares << " shares"
+              << (flags.shares_file.empty() ? "" : " in " + flags.shares_file)
+              << " to another person: " << flags.threshold
+              << " of them unseal the vault, and with fewer nothing can be read\n";
   }
   for (const auto& token : result->tokens) {
     std::cout << "operator  " << token.person << "  " << token.accessor << "  "
@@ -212,6 +227,12 @@ int Main(int argc, char** argv) {
   init->add_option("--keyfile", init_flags.keyfile, "Where to put the root key");
   init->add_option("--passphrase-file", init_flags.passphrase_file,
                    "Read the passphrase from this file instead of asking");
+  init->add_option("--shares", init_flags.shares, "How many shares; 2 to 32")
+      ->capture_default_str();
+  init->add_option("--threshold", init_flags.threshold, "How many of them unseal; at least 2")
+      ->capture_default_str();
+  init->add_option("--shares-out", init_flags.shares_file,
+                   "Write the shares to this file, one a line, instead of printing them");
   init->add_option("--tls-hosts", init_flags.tls_hosts, "Names in the server certificate");
 
   ServeFlags serve_flags;

@@ -132,6 +132,13 @@ absl::Status Vault::OpenKeyring() {
                [this](std::span<const crypto::ReplicaId> known) {
                  return replicas_->Check(known);
                }}));
+  root_key_.emplace(RootKey::Parts{
+      .fs = around_.fs,
+      .clock = around_.clock,
+      .random = around_.random,
+      .keyring = *keyring_,
+      .keyfile = config_.keyfile.empty() ? layout_.default_keyfile() : config_.keyfile,
+      .is_credential = !config_.credential.empty()});
   return absl::OkStatus();
 }
 
@@ -437,13 +444,13 @@ absl::Status Vault::AwaitLastDataPlane() {
 absl::Status Vault::UnsealWithKeyfile() {
   if (keyring_->root_description().source != crypto::RootSource::kKeyFile) {
     return absl::FailedPreconditionError(
-        "this vault is unsealed with a passphrase: `televault operator unseal`");
+        "this vault is unsealed by an operator: `televault operator unseal`");
   }
-  const absl::StatusOr<SecretBytes> root = CheckUnseal("");
-  absl::Status unsealed = root.status();
+  const absl::StatusOr<service::UnsealAttempt> attempt = CheckUnseal("");
+  absl::Status unsealed = attempt.status();
   if (unsealed.ok()) {
     TV_RETURN_IF_ERROR(RecordEvent(kUnsealEvent, "KEYFILE"));
-    unsealed = Unseal(*root);
+    unsealed = Unseal(attempt->root);
   }
   // An operator may have been faster, or the daemon told to stop.
   if (!unsealed.ok() && lockdown_->sealed() && !giving_up_) {
@@ -457,7 +464,7 @@ absl::Status Vault::UnsealWithKeyfile() {
   return unsealed;
 }
 
-absl::StatusOr<SecretBytes> Vault::CheckUnseal(std::string_view passphrase) {
+absl::StatusOr<service::UnsealAttempt> Vault::CheckUnseal(std::string_view secret) {
   // Before the mutex: sealing must not wait for it.
   if (lockdown_->sealed()) TV_RETURN_IF_ERROR(AwaitLastDataPlane());
   // Nor are others to wait, which the calling call may hold up.
@@ -469,9 +476,8 @@ absl::StatusOr<SecretBytes> Vault::CheckUnseal(std::string_view passphrase) {
   }
   TV_RETURN_IF_ERROR(MayUnseal());
   if (!lockdown_->sealed()) return absl::FailedPreconditionError("the vault is not sealed");
-  TV_ASSIGN_OR_RETURN(SecretBytes root, ReadRoot(passphrase));
-  TV_RETURN_IF_ERROR(keyring_->CheckRoot(root));
-  return root;
+  TV_ASSIGN_OR_RETURN(RootKey::Found found, root_key_->GiveForUnseal(secret));
+  return service::UnsealAttempt{std::move(found.root), found.progress.given, found.progress.needed};
 }
 
 absl::Status Vault::MayUnseal() const {
@@ -486,21 +492,6 @@ absl::Status Vault::MayUnseal() const {
                       reason::kLockedDown);
   }
   return absl::OkStatus();
-}
-
-absl::StatusOr<SecretBytes> Vault::ReadRoot(std::string_view passphrase) {
-  const crypto::RootDescription description = keyring_->root_description();
-  if (description.source == crypto::RootSource::kKeyFile) {
-    const std::string path = config_.keyfile.empty() ? layout_.default_keyfile() : config_.keyfile;
-    return crypto::ReadRootKeyFile(around_.fs, path);
-  }
-  if (passphrase.empty()) {
-    return absl::InvalidArgumentError("this vault needs its passphrase");
-  }
-  std::string copy(passphrase);
-  const SecretBytes secret =
-      crypto::TakeSecret({reinterpret_cast<uint8_t*>(copy.data()), copy.size()});
-  return crypto::RootFromPassphrase(secret, description);
 }
 
 absl::Status Vault::Unseal(const SecretBytes& root) {
@@ -539,6 +530,7 @@ absl::Status Vault::Seal() {
     const std::lock_guard lock(mu_);
     last = std::exchange(data_, nullptr);
   }
+  root_key_->Forget();
   keyring_->Seal();
   opener_->Forget();
   Log(LogLevel::kInfo, "sealed");

@@ -24,6 +24,7 @@
 #include "vault/daemon/crash_recovery.h"
 #include "vault/daemon/key_replicas.h"
 #include "vault/daemon/layout.h"
+#include "vault/daemon/root_key.h"
 #include "vault/daemon/witnesses.h"
 #include "vault/incident/lockdown_manager.h"
 #include "vault/service/data_plane.h"
@@ -73,9 +74,16 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   // --- DataPlaneSource, VaultControl ------------------------------------------------------------
   absl::StatusOr<std::shared_ptr<service::DataPlane>> Data() override;
   v1::GetStatusResponse Status() override;
-  absl::StatusOr<SecretBytes> CheckUnseal(std::string_view passphrase) override;
+  absl::StatusOr<service::UnsealAttempt> CheckUnseal(std::string_view secret) override;
+  void ForgetShares() override { root_key_->Forget(); }
   absl::Status Unseal(const SecretBytes& root) override;
   absl::Status Seal() override;
+  absl::StatusOr<v1::GetKeysResponse> Keys() override;
+  absl::StatusOr<service::RootChangeStep> ChangeRoot(const v1::ChangeRootRequest& request,
+                                                     std::string_view secret,
+                                                     std::string_view new_passphrase,
+                                                     const std::string& by) override;
+  absl::StatusOr<uint64_t> RotateKey(v1::RotatedKey key) override;
 
   // What services are built from.
   const Clock& clock() const { return around_.clock; }
@@ -111,7 +119,6 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   // An error once no unseal is to begin or go on: a stop, control mode, a lockdown at level seal.
   absl::Status MayUnseal() const;
   absl::Status OpenData(const SecretBytes& root);
-  absl::StatusOr<SecretBytes> ReadRoot(std::string_view passphrase);
   absl::Status RecordEvent(const char* method, const std::string& reason);
   void Quarantine(partition::PartitionCatalog& catalog, PartitionId partition,
                   std::string_view why);
@@ -124,6 +131,9 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   absl::Status ForgetOldBatches(service::DataPlane& data);
   absl::Status ForgetOldQueries(service::DataPlane& data);
   absl::Status StartEpochOfMonth();
+  absl::StatusOr<uint64_t> StartAuditEpoch(WallTime now);
+  // Seals records under the current meta key that an older one seals, and destroys that one.
+  absl::Status ResealRecords(service::DataPlane& data, const std::stop_token& stop);
   absl::Status RecordForgetting(const char* method, std::vector<store::Mutation> mutations);
   // False while there are no datasets to work on.
   bool RunMerges(const std::stop_token& stop);
@@ -146,6 +156,7 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   std::optional<KeyReplicas> replicas_;
   std::unique_ptr<crypto::FileKeySlots> slots_;
   std::unique_ptr<crypto::Keyring> keyring_;
+  std::optional<RootKey> root_key_;
   std::unique_ptr<incident::LockdownManager> lockdown_;
   std::unique_ptr<SecretBytes> freshness_key_;
   std::unique_ptr<crypto::AuditSealer> sealer_;

@@ -31,6 +31,10 @@ v1::GetStatusResponse Vault::Status() {
   status.set_keyring_generation(keyring_->generation());
   status.set_slot_kind(crypto::ToString(keyring_->slot_kind()));
   status.set_slot_replicas(static_cast<uint32_t>(keyring_->replicas()));
+  status.set_root_source(ToWire(keyring_->root_description().source));
+  const RootKey::Progress unseal = root_key_->UnsealProgress();
+  status.set_shares_given(lockdown_->sealed() ? unseal.given : 0);
+  status.set_shares_needed(unseal.needed);
   *status.mutable_started_at() = service::ToWireTime(started_at_);
   if (keyring_->replicas() < 2) {
     status.add_warnings("one slot replica only: losing " + layout_.slot_dir() +

@@ -1,12 +1,33 @@
 #include "vault/service/operator_service.h"
 
 #include <memory>
+#include <string>
 #include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "vault/crypto/shares.h"
 
 namespace televault::service {
 namespace {
 
-constexpr std::string_view kPassphraseHeader = "televault-unseal-bin";
+constexpr std::string_view kSecretHeader = "televault-unseal-bin";
+constexpr std::string_view kNewPassphraseHeader = "televault-new-root-bin";
+constexpr char kShareTrailer[] = "televault-share-bin";
+
+// "2/3" in an entry: how many shares were given and how many it takes.
+void NoteProgress(Call& call, uint32_t given, uint32_t needed) {
+  if (needed > 0) {
+    (*call.entry.mutable_details())["given"] = absl::StrCat(given, "/", needed);
+  }
+}
+
+// What is wrong with a number from the wire is in its name.
+template <class Enum>
+std::string NameOf(Enum value, const std::string& (*name)(Enum)) {
+  const std::string& known = name(value);
+  return known.empty() ? absl::StrCat(static_cast<int>(value)) : known;
+}
 
 }  // namespace
 
@@ -26,17 +47,31 @@ grpc::ServerUnaryReactor* OperatorServiceImpl::Unseal(grpc::CallbackServerContex
                                                       grpc::ByteBuffer* response) {
   return ServeUnary<v1::UnsealRequest, v1::UnsealResponse>(
       serving_, context, "/televault.v1.OperatorService/Unseal", request, response,
-      [this](Call& call, const v1::UnsealRequest&, v1::UnsealResponse& out) -> absl::Status {
+      [this](Call& call, const v1::UnsealRequest& in, v1::UnsealResponse& out) -> absl::Status {
         // A failed attempt is recorded by the outcome, a good one before anything opens.
         call.answer_unaudited = false;
         call.urgency = store::Urgency::kSecurity;
-        TV_ASSIGN_OR_RETURN(SecretBytes checked,
-                            vault_.CheckUnseal(call.metadata(kPassphraseHeader)));
+        if (in.forget_shares()) vault_.ForgetShares();
+        const std::string_view secret = call.metadata(kSecretHeader);
+        if (in.forget_shares() && secret.empty()) {
+          const v1::GetStatusResponse status = vault_.Status();
+          out.set_seal(status.seal());
+          out.set_shares_needed(status.shares_needed());
+          return absl::OkStatus();
+        }
+        TV_ASSIGN_OR_RETURN(UnsealAttempt attempt, vault_.CheckUnseal(secret));
+        out.set_shares_given(attempt.shares_given);
+        out.set_shares_needed(attempt.shares_needed);
+        NoteProgress(call, attempt.shares_given, attempt.shares_needed);
+        if (attempt.root.empty()) {
+          out.set_seal(v1::SEAL_STATE_SEALED);
+          return absl::OkStatus();
+        }
         out.set_seal(v1::SEAL_STATE_UNSEALED);
         // Nothing opens without its entry: until then the root key is here alone, and goes with the
         // call however that ends.
-        call.after_recording = [this, root = std::make_shared<const SecretBytes>(
-                                          std::move(checked))] { return vault_.Unseal(*root); };
+        call.after_recording = [this, root = std::make_shared<const SecretBytes>(std::move(
+                                          attempt.root))] { return vault_.Unseal(*root); };
         return absl::OkStatus();
       });
 }
@@ -50,6 +85,61 @@ grpc::ServerUnaryReactor* OperatorServiceImpl::Seal(grpc::CallbackServerContext*
         call.urgency = store::Urgency::kSecurity;
         out.set_seal(v1::SEAL_STATE_SEALED);
         return vault_.Seal();
+      });
+}
+
+grpc::ServerUnaryReactor* OperatorServiceImpl::GetKeys(grpc::CallbackServerContext* context,
+                                                       const grpc::ByteBuffer* request,
+                                                       grpc::ByteBuffer* response) {
+  return ServeUnary<v1::GetKeysRequest, v1::GetKeysResponse>(
+      serving_, context, "/televault.v1.OperatorService/GetKeys", request, response,
+      [this](Call&, const v1::GetKeysRequest&, v1::GetKeysResponse& out) -> absl::Status {
+        TV_ASSIGN_OR_RETURN(out, vault_.Keys());
+        return absl::OkStatus();
+      });
+}
+
+grpc::ServerUnaryReactor* OperatorServiceImpl::RotateKey(grpc::CallbackServerContext* context,
+                                                         const grpc::ByteBuffer* request,
+                                                         grpc::ByteBuffer* response) {
+  return ServeUnary<v1::RotateKeyRequest, v1::RotateKeyResponse>(
+      serving_, context, "/televault.v1.OperatorService/RotateKey", request, response,
+      [this](Call& call, const v1::RotateKeyRequest& in,
+             v1::RotateKeyResponse& out) -> absl::Status {
+        call.urgency = store::Urgency::kSecurity;
+        auto& details = *call.entry.mutable_details();
+        details["key"] = NameOf(in.key(), &v1::RotatedKey_Name);
+        // It takes nothing from anybody: a key more, of which the entry gives the number.
+        TV_ASSIGN_OR_RETURN(const uint64_t number, vault_.RotateKey(in.key()));
+        details["number"] = absl::StrCat(number);
+        out.set_number(number);
+        return absl::OkStatus();
+      });
+}
+
+grpc::ServerUnaryReactor* OperatorServiceImpl::ChangeRoot(grpc::CallbackServerContext* context,
+                                                          const grpc::ByteBuffer* request,
+                                                          grpc::ByteBuffer* response) {
+  return ServeUnary<v1::ChangeRootRequest, v1::ChangeRootResponse>(
+      serving_, context, "/televault.v1.OperatorService/ChangeRoot", request, response,
+      [this](Call& call, const v1::ChangeRootRequest& in,
+             v1::ChangeRootResponse& out) -> absl::Status {
+        call.urgency = store::Urgency::kSecurity;
+        auto& details = *call.entry.mutable_details();
+        details["step"] = NameOf(in.step(), &v1::RootChangeStep_Name);
+        TV_ASSIGN_OR_RETURN(
+            RootChangeStep step,
+            vault_.ChangeRoot(in, call.metadata(kSecretHeader), call.metadata(kNewPassphraseHeader),
+                              call.principal.person));
+        details["phase"] = NameOf(step.change.phase(), &v1::RootChangePhase_Name);
+        details["target"] = NameOf(step.change.target(), &v1::RootSource_Name);
+        NoteProgress(call, step.change.given(), step.change.needed());
+        for (const SecretBytes& share : step.shares) {
+          call.trailing.emplace(kShareTrailer, crypto::RevealShare(share));
+        }
+        *out.mutable_change() = std::move(step.change);
+        call.after_recording = std::move(step.carry_out);
+        return absl::OkStatus();
       });
 }
 

@@ -266,12 +266,12 @@ TEST_F(LivenessTest, AnUnattendedUnsealHoldsUpNoLockdown) {
 // What a lockdown at level seal has to wait for is given up.
 TEST_F(LivenessTest, AnUnsealIsGivenUpAtALockdownAtLevelSeal) {
   ASSERT_THAT(vault_->Seal(), IsOk());
-  TV_ASSERT_OK_AND_ASSIGN(const SecretBytes root, vault_->CheckUnseal(""));
+  TV_ASSERT_OK_AND_ASSIGN(const service::UnsealAttempt attempt, vault_->CheckUnseal(""));
   ASSERT_THAT(
       vault_->lockdown().Engage(
           {.level = v1::LOCKDOWN_LEVEL_SEAL, .reason = "suspected leak", .engaged_by = "gina"}),
       IsOk());
-  EXPECT_THAT(vault_->Unseal(root), HasReason(reason::kLockedDown));
+  EXPECT_THAT(vault_->Unseal(attempt.root), HasReason(reason::kLockedDown));
   EXPECT_TRUE(vault_->lockdown().sealed());
 }
 

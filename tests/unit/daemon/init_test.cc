@@ -89,8 +89,8 @@ TEST_F(InitTest, APassphraseVaultOpensWithItsPassphraseOnly) {
   EXPECT_THAT(vault->CheckUnseal("wrong horse battery!"),
               StatusIs(absl::StatusCode::kPermissionDenied));
   EXPECT_THAT(vault->CheckUnseal(""), StatusIs(absl::StatusCode::kInvalidArgument));
-  TV_ASSERT_OK_AND_ASSIGN(const SecretBytes root, vault->CheckUnseal(right));
-  ASSERT_THAT(vault->Unseal(root), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(const service::UnsealAttempt attempt, vault->CheckUnseal(right));
+  ASSERT_THAT(vault->Unseal(attempt.root), IsOk());
   EXPECT_THAT(vault->Data().status(), IsOk());
 }
 

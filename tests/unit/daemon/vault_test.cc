@@ -198,8 +198,8 @@ TEST_F(VaultTest, ACheckedRootKeyOpensNothingBeforeTheUnseal) {
   const auto read = [&] { return vault->entries().Open(LeafIndex(size - 1), leaves.back()); };
   { ASSERT_THAT(vault->CheckUnseal(""), IsOk()); }
   EXPECT_THAT(read(), HasReason(reason::kSealed));
-  TV_ASSERT_OK_AND_ASSIGN(const SecretBytes root, vault->CheckUnseal(""));
-  ASSERT_THAT(vault->Unseal(root), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(const service::UnsealAttempt attempt, vault->CheckUnseal(""));
+  ASSERT_THAT(vault->Unseal(attempt.root), IsOk());
   EXPECT_THAT(read(), IsOk());
 }
 

@@ -1,0 +1,344 @@
+#include "vault/daemon/root_key.h"
+
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "vault/base/check.h"
+#include "vault/base/crash_point.h"
+#include "vault/crypto/hash.h"
+#include "vault/service/wire_time.h"
+
+namespace televault::daemon {
+namespace {
+
+using crypto::RootSource;
+
+constexpr microseconds kSharesLapse = std::chrono::minutes(10);
+constexpr microseconds kChangeLapses = std::chrono::hours(1);
+
+MonoTime After(const Clock& clock, microseconds time) {
+  return {clock.Mono().nanos + time.count() * 1'000};
+}
+
+SecretBytes SecretOf(std::string_view text) {
+  std::string copy(text);
+  return crypto::TakeSecret({reinterpret_cast<uint8_t*>(copy.data()), copy.size()});
+}
+
+absl::StatusOr<RootSource> SourceOf(v1::RootSource source) {
+  switch (source) {
+    case v1::ROOT_SOURCE_KEYFILE:
+      return RootSource::kKeyFile;
+    case v1::ROOT_SOURCE_PASSPHRASE:
+      return RootSource::kPassphrase;
+    case v1::ROOT_SOURCE_SHARES:
+      return RootSource::kShares;
+    default:
+      return absl::InvalidArgumentError(
+          "target: say what the new root key is to be made from: a keyfile, a passphrase or "
+          "shares");
+  }
+}
+
+absl::Status NoChange() {
+  return absl::FailedPreconditionError(
+      "no change of the root key is under way: start one with `televault keys rotate root` or "
+      "`televault keys reshare`");
+}
+
+}  // namespace
+
+v1::RootSource ToWire(RootSource source) {
+  switch (source) {
+    case RootSource::kKeyFile:
+      return v1::ROOT_SOURCE_KEYFILE;
+    case RootSource::kPassphrase:
+      return v1::ROOT_SOURCE_PASSPHRASE;
+    case RootSource::kShares:
+      return v1::ROOT_SOURCE_SHARES;
+  }
+  return v1::ROOT_SOURCE_UNSPECIFIED;
+}
+
+// --- unseal ---
+
+// A crash in a change leaves two files, of which one opens the keyring.
+absl::StatusOr<SecretBytes> RootKey::ReadKeyfile() {
+  auto root = crypto::ReadRootKeyFile(parts_.fs, parts_.keyfile);
+  const absl::Status fits = root.ok() ? parts_.keyring.CheckRoot(*root) : root.status();
+  if (fits.ok()) {
+    // Of a change that did not come to its end, or whose file is in force under both names.
+    if (!parts_.is_credential && parts_.fs.Exists(next_keyfile())) {
+      (void)parts_.fs.Shred(next_keyfile());
+    }
+    return root;
+  }
+  if (parts_.is_credential || !parts_.fs.Exists(next_keyfile())) return fits;
+  TV_ASSIGN_OR_RETURN(SecretBytes next, crypto::ReadRootKeyFile(parts_.fs, next_keyfile()));
+  TV_RETURN_IF_ERROR(parts_.keyring.CheckRoot(next));
+  TV_RETURN_IF_ERROR(InstallKeyfile());
+  return next;
+}
+
+absl::StatusOr<RootKey::Found> RootKey::GiveForUnseal(std::string_view secret) {
+  const crypto::RootDescription description = parts_.keyring.root_description();
+  Found found;
+  if (description.source == RootSource::kKeyFile) {
+    TV_ASSIGN_OR_RETURN(found.root, ReadKeyfile());
+    return found;
+  }
+  if (description.source == RootSource::kPassphrase) {
+    if (secret.empty()) return absl::InvalidArgumentError("this vault needs its passphrase");
+    TV_ASSIGN_OR_RETURN(found.root, crypto::RootFromPassphrase(SecretOf(secret), description));
+    TV_RETURN_IF_ERROR(parts_.keyring.CheckRoot(found.root));
+    return found;
+  }
+  if (secret.empty()) return absl::InvalidArgumentError("this vault needs a share of its root key");
+  const std::lock_guard lock(mu_);
+  DropLapsed();
+  if (!unsealing_.has_value() || unsealing_->set().id != description.shares.id) {
+    unsealing_.emplace(description.shares);
+  }
+  TV_RETURN_IF_ERROR(unsealing_->Add(secret));
+  unsealing_lapses_ = After(parts_.clock, kSharesLapse);
+  found.progress = {static_cast<uint32_t>(unsealing_->given()),
+                    static_cast<uint32_t>(unsealing_->needed())};
+  if (!unsealing_->complete()) return found;
+  auto root = unsealing_->Combine();
+  unsealing_.reset();
+  TV_RETURN_IF_ERROR(root.status());
+  // Each was one of the set: this keyring is another one than the set was made for.
+  TV_RETURN_IF_ERROR(Annotate(parts_.keyring.CheckRoot(*root),
+                              "the shares are whole and of one set; all were forgotten"));
+  found.root = *std::move(root);
+  return found;
+}
+
+RootKey::Progress RootKey::UnsealProgress() const {
+  const crypto::RootDescription description = parts_.keyring.root_description();
+  if (description.source != RootSource::kShares) return {};
+  const std::lock_guard lock(mu_);
+  DropLapsed();
+  return {unsealing_.has_value() ? static_cast<uint32_t>(unsealing_->given()) : 0,
+          description.shares.threshold};
+}
+
+void RootKey::Forget() {
+  const std::lock_guard lock(mu_);
+  unsealing_.reset();
+  pending_.reset();
+}
+
+void RootKey::DropLapsed() const {
+  const MonoTime now = parts_.clock.Mono();
+  if (unsealing_.has_value() && now >= unsealing_lapses_) unsealing_.reset();
+  if (pending_.has_value() && now >= pending_->lapses) pending_.reset();
+}
+
+// --- change ---
+
+absl::StatusOr<RootKey::Pending> RootKey::MakePending(const v1::ChangeRootRequest& request,
+                                                      std::string_view new_passphrase) {
+  TV_ASSIGN_OR_RETURN(const RootSource target, SourceOf(request.target()));
+  Pending pending;
+  pending.change.set_target(request.target());
+  pending.description.source = target;
+  if (target != RootSource::kPassphrase && !new_passphrase.empty()) {
+    return absl::InvalidArgumentError("a new passphrase goes with the target passphrase only");
+  }
+  if (target != RootSource::kShares && (request.shares() != 0 || request.threshold() != 0)) {
+    return absl::InvalidArgumentError("shares and threshold go with the target shares only");
+  }
+  switch (target) {
+    case RootSource::kKeyFile:
+      if (parts_.is_credential) {
+        return absl::FailedPreconditionError(
+            "the keyfile is a systemd credential, which the daemon cannot replace: start it once "
+            "with unseal.keyfile naming a file, rotate, and encrypt that file as the credential");
+      }
+      if (parts_.keyring.root_description().source != RootSource::kKeyFile &&
+          parts_.fs.Exists(parts_.keyfile)) {
+        return absl::FailedPreconditionError(absl::StrCat(
+            parts_.keyfile, " exists and is not this vault's root key: move it away first"));
+      }
+      pending.root = crypto::NewKey(parts_.random);
+      break;
+    case RootSource::kPassphrase: {
+      pending.description = crypto::NewPassphraseRoot(parts_.random);
+      TV_ASSIGN_OR_RETURN(
+          pending.root, crypto::RootFromPassphrase(SecretOf(new_passphrase), pending.description));
+      break;
+    }
+    case RootSource::kShares: {
+      pending.root = crypto::NewKey(parts_.random);
+      TV_ASSIGN_OR_RETURN(
+          crypto::SplitRoot split,
+          crypto::Split(pending.root, request.shares(), request.threshold(), parts_.random));
+      pending.description.shares = std::move(split.set);
+      pending.texts = std::move(split.texts);
+      pending.change.set_shares(request.shares());
+      pending.change.set_threshold(request.threshold());
+      break;
+    }
+  }
+  return pending;
+}
+
+absl::StatusOr<RootKey::Step> RootKey::Start(const v1::ChangeRootRequest& request,
+                                             std::string_view new_passphrase, const std::string& by,
+                                             WallTime now) {
+  if (parts_.keyring.sealed()) {
+    return WithReason(absl::UnavailableError("the vault is sealed: unseal it first"),
+                      reason::kSealed);
+  }
+  {
+    const std::lock_guard lock(mu_);
+    DropLapsed();
+    if (pending_.has_value()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("a change of the root key, started by ", pending_->change.started_by(),
+                       ", is under way: go on with it, or cancel it first (--cancel)"));
+    }
+  }
+  TV_ASSIGN_OR_RETURN(Pending pending, MakePending(request, new_passphrase));
+  pending.change.set_started_by(by);
+  *pending.change.mutable_lapses_at() = service::ToWireTime(now + kChangeLapses);
+  pending.lapses = After(parts_.clock, kChangeLapses);
+
+  const std::lock_guard lock(mu_);
+  pending_ = std::move(pending);
+  const crypto::RootDescription present = parts_.keyring.root_description();
+  // The daemon itself holds what unseals the vault: nobody has anything more to show.
+  if (present.source == RootSource::kKeyFile) return Advance();
+  pending_->change.set_phase(v1::ROOT_CHANGE_PHASE_AUTHORIZE);
+  pending_->change.set_needed(1);
+  if (present.source == RootSource::kShares) {
+    pending_->collector.emplace(present.shares);
+    pending_->change.set_needed(present.shares.threshold);
+  }
+  return Step{.change = pending_->change};
+}
+
+// The present root key was shown. Called with mu_ held.
+RootKey::Step RootKey::Advance() {
+  Pending& pending = *pending_;
+  pending.change.set_given(0);
+  if (pending.description.source != RootSource::kShares) {
+    pending.complete = true;
+    pending.collector.reset();
+    pending.change.set_phase(v1::ROOT_CHANGE_PHASE_DONE);
+    pending.change.set_needed(0);
+    return Step{.change = pending.change, .complete = true};
+  }
+  pending.collector.emplace(pending.description.shares);
+  pending.change.set_phase(v1::ROOT_CHANGE_PHASE_CONFIRM);
+  pending.change.set_needed(pending.description.shares.threshold);
+  return Step{.change = pending.change, .shares = std::exchange(pending.texts, {})};
+}
+
+absl::Status RootKey::Authorize(std::string_view secret) {
+  const crypto::RootDescription present = parts_.keyring.root_description();
+  if (present.source == RootSource::kPassphrase) {
+    TV_ASSIGN_OR_RETURN(const SecretBytes root,
+                        crypto::RootFromPassphrase(SecretOf(secret), present));
+    TV_RETURN_IF_ERROR(parts_.keyring.CheckRoot(root));
+    pending_->change.set_given(1);
+    return absl::OkStatus();
+  }
+  crypto::ShareCollector& collector = *pending_->collector;
+  TV_RETURN_IF_ERROR(collector.Add(secret));
+  pending_->change.set_given(static_cast<uint32_t>(collector.given()));
+  if (!collector.complete()) return absl::OkStatus();
+  const auto root = collector.Combine();
+  collector.Forget();
+  TV_RETURN_IF_ERROR(root.status());
+  return parts_.keyring.CheckRoot(*root);
+}
+
+absl::Status RootKey::Confirm(std::string_view secret) {
+  crypto::ShareCollector& collector = *pending_->collector;
+  TV_RETURN_IF_ERROR(collector.Add(secret));
+  pending_->change.set_given(static_cast<uint32_t>(collector.given()));
+  if (!collector.complete()) return absl::OkStatus();
+  const auto root = collector.Combine();
+  collector.Forget();
+  TV_RETURN_IF_ERROR(root.status());
+  // Each share was checked by its digest: what they make is what was split.
+  TV_CHECK(crypto::EqualSecrets(*root, pending_->root));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RootKey::Step> RootKey::Give(std::string_view secret) {
+  const std::lock_guard lock(mu_);
+  DropLapsed();
+  if (!pending_.has_value() || pending_->complete) return NoChange();
+  if (secret.empty()) {
+    return absl::InvalidArgumentError("nothing was given: send the passphrase or one share");
+  }
+  v1::RootChange& change = pending_->change;
+  if (change.phase() == v1::ROOT_CHANGE_PHASE_AUTHORIZE) {
+    TV_RETURN_IF_ERROR(Authorize(secret));
+    return change.given() < change.needed() ? Step{.change = change} : Advance();
+  }
+  TV_RETURN_IF_ERROR(Confirm(secret));
+  if (change.given() < change.needed()) return Step{.change = change};
+  pending_->complete = true;
+  change.set_phase(v1::ROOT_CHANGE_PHASE_DONE);
+  return Step{.change = change, .complete = true};
+}
+
+absl::Status RootKey::Cancel() {
+  const std::lock_guard lock(mu_);
+  DropLapsed();
+  if (!pending_.has_value()) return NoChange();
+  pending_.reset();
+  return absl::OkStatus();
+}
+
+v1::RootChange RootKey::Change() const {
+  const std::lock_guard lock(mu_);
+  DropLapsed();
+  if (pending_.has_value()) return pending_->change;
+  v1::RootChange none;
+  none.set_phase(v1::ROOT_CHANGE_PHASE_NONE);
+  return none;
+}
+
+// The new file in the place of the old one, which is destroyed as far as a file can be.
+absl::Status RootKey::InstallKeyfile() {
+  const absl::Status shredded = parts_.fs.Shred(parts_.keyfile);
+  if (!absl::IsNotFound(shredded)) TV_RETURN_IF_ERROR(shredded);
+  TV_CRASH_POINT("root.old_keyfile_gone");
+  TV_RETURN_IF_ERROR(parts_.fs.Rename(next_keyfile(), parts_.keyfile));
+  return parts_.fs.SyncDirectory(ParentOf(parts_.keyfile));
+}
+
+absl::Status RootKey::CarryOut(WallTime now) {
+  std::optional<Pending> taken;
+  {
+    const std::lock_guard lock(mu_);
+    if (!pending_.has_value() || !pending_->complete) return NoChange();
+    taken = std::exchange(pending_, std::nullopt);
+  }
+  const Pending& pending = *taken;
+  const bool was_keyfile = parts_.keyring.root_description().source == RootSource::kKeyFile;
+  const bool is_keyfile = pending.description.source == RootSource::kKeyFile;
+  if (is_keyfile) {
+    // Of an earlier change that ended in a crash.
+    const absl::Status old = parts_.fs.Shred(next_keyfile());
+    if (!absl::IsNotFound(old)) TV_RETURN_IF_ERROR(old);
+    TV_RETURN_IF_ERROR(crypto::CreateRootKeyFile(parts_.fs, next_keyfile(), pending.root));
+    TV_CRASH_POINT("root.new_keyfile");
+  }
+  TV_RETURN_IF_ERROR(parts_.keyring.ChangeRoot(pending.description, pending.root, now));
+  TV_CRASH_POINT("root.changed");
+  if (is_keyfile) return InstallKeyfile();
+  if (!was_keyfile || parts_.is_credential) return absl::OkStatus();
+  // It opens nothing any more, but copies of old keyrings.
+  const absl::Status gone = parts_.fs.Shred(parts_.keyfile);
+  return absl::IsNotFound(gone) ? absl::OkStatus() : gone;
+}
+
+}  // namespace televault::daemon

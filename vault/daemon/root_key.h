@@ -1,0 +1,99 @@
+#pragma once
+
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "televault/v1/operator_service.pb.h"
+#include "vault/base/clock.h"
+#include "vault/base/file_system.h"
+#include "vault/base/random.h"
+#include "vault/base/secret.h"
+#include "vault/base/status.h"
+#include "vault/crypto/keyring.h"
+#include "vault/crypto/shares.h"
+#include "vault/crypto/unseal.h"
+
+namespace televault::daemon {
+
+v1::RootSource ToWire(crypto::RootSource source);
+
+// Where the root key comes from at an unseal, and how another one takes its place.
+// Refuses to keep the root key, to change it for anybody who does not show the present one, to let
+// new shares take effect before enough of them were given back.
+// Threads: any; changes come one at a time. Borrows: everything handed in.
+// Invariants: (1) at every instant what is on disk or in the hands of the operators opens the
+// keyring. (2) What was given is wiped when it has served, when it lapses, and at a seal.
+// Failure: a wrong secret is PERMISSION_DENIED, a malformed one INVALID_ARGUMENT; nothing changes.
+class RootKey {
+ public:
+  struct Parts {
+    FileSystem& fs;
+    const Clock& clock;
+    Random& random;
+    crypto::Keyring& keyring;
+    std::string keyfile;
+    bool is_credential = false;  // the keyfile is handed in by systemd: it cannot be replaced
+  };
+  explicit RootKey(Parts parts) : parts_(std::move(parts)) {}
+
+  // --- unseal -----------------------------------------------------------------------------------
+  struct Progress {
+    uint32_t given = 0;
+    uint32_t needed = 0;  // 0: the root key is not made from shares
+  };
+  struct Found {
+    SecretBytes root;  // empty: more shares are needed
+    Progress progress;
+  };
+  // `secret`: the passphrase or one share; "" for a keyfile. The root key is the keyring's.
+  absl::StatusOr<Found> GiveForUnseal(std::string_view secret);
+  Progress UnsealProgress() const;
+  // Shares given, and a change that is under way.
+  void Forget();
+
+  // --- change of the root key -------------------------------------------------------------------
+  struct Step {
+    v1::RootChange change;
+    std::vector<SecretBytes> shares;  // new ones: to be handed out once
+    bool complete = false;            // CarryOut() puts the new root key in force
+  };
+  absl::StatusOr<Step> Start(const v1::ChangeRootRequest& request, std::string_view new_passphrase,
+                             const std::string& by, WallTime now);
+  absl::StatusOr<Step> Give(std::string_view secret);
+  // FAILED_PRECONDITION: none is under way.
+  absl::Status Cancel();
+  v1::RootChange Change() const;
+  absl::Status CarryOut(WallTime now);
+
+ private:
+  struct Pending {
+    v1::RootChange change;
+    crypto::RootDescription description;
+    SecretBytes root;
+    std::vector<SecretBytes> texts;
+    std::optional<crypto::ShareCollector> collector;  // of shares that are waited for
+    MonoTime lapses;
+    bool complete = false;
+  };
+
+  absl::StatusOr<SecretBytes> ReadKeyfile();
+  absl::Status InstallKeyfile();
+  absl::StatusOr<Pending> MakePending(const v1::ChangeRootRequest& request,
+                                      std::string_view new_passphrase);
+  absl::Status Authorize(std::string_view secret);
+  absl::Status Confirm(std::string_view secret);
+  Step Advance();
+  void DropLapsed() const;
+  std::string next_keyfile() const { return parts_.keyfile + ".next"; }
+
+  const Parts parts_;
+  mutable std::mutex mu_;  // guards everything below
+  mutable std::optional<crypto::ShareCollector> unsealing_;
+  mutable MonoTime unsealing_lapses_;
+  mutable std::optional<Pending> pending_;
+};
+
+}  // namespace televault::daemon
