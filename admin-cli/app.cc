@@ -134,6 +134,7 @@ std::unique_ptr<CLI::App> BuildApp(GlobalOptions& options, Choice& choice) {
   AddAudit(*app, choice);
   AddLockdown(*app, choice);
   AddRetention(*app, choice);
+  AddErase(*app, choice);
   AddOperator(*app, choice);
   AddKeys(*app, choice);
   AddLater(*app, choice);

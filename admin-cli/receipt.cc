@@ -1,6 +1,7 @@
 #include "admin-cli/receipt.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 #include "admin-cli/exit_code.h"
 #include "admin-cli/output/json.h"
@@ -30,7 +31,36 @@ std::string SignedText(const v1::DeletionReceipt& receipt) {
                                      .shredded_at = text("shredded_at"),
                                      .purged_at = text("purged_at"),
                                      .shredded_leaf = receipt.shredded_leaf(),
-                                     .destruction = receipt.destruction()});
+                                     .destruction = receipt.destruction(),
+                                     .holds = absl::StrJoin(receipt.holds(), ",")});
+}
+
+std::string SignedText(const v1::Erasure& erasure) {
+  const Json shown = ToJson(erasure);
+  const auto text = [&shown](const char* name) {
+    return shown[name].is_string() ? shown[name].get<std::string>() : std::string();
+  };
+  return audit::ErasureReceiptText({.dataset = erasure.dataset_pseudonym(),
+                                    .id = erasure.id(),
+                                    .requested_at = text("requested_at"),
+                                    .deadline = text("deadline"),
+                                    .settled_at = text("settled_at"),
+                                    .partitions = erasure.partitions_rewritten(),
+                                    .events = erasure.events_removed(),
+                                    .destruction = erasure.destruction(),
+                                    .holds = absl::StrJoin(erasure.holds(), ",")});
+}
+
+absl::Status VerifySigned(const std::string& signed_note, const std::string& says,
+                          const audit::VerifierKey& key, const std::string& what) {
+  const auto note = audit::ParseNote(signed_note);
+  absl::Status status = note.status();
+  if (status.ok()) status = audit::VerifyNote(*note, {&key, 1}).status();
+  if (status.ok() && note->text != says) {
+    status = absl::FailedPreconditionError("what is signed is something else than what it says");
+  }
+  if (status.ok()) return status;
+  return VerificationFailed(absl::StrCat(what, ": ", status.message()));
 }
 
 }  // namespace
@@ -61,15 +91,13 @@ absl::Status KeepReceipt(const std::string& path, const v1::AuditReceipt& receip
 
 absl::Status VerifyDeletionReceipt(const v1::DeletionReceipt& receipt,
                                    const audit::VerifierKey& key) {
-  const auto note = audit::ParseNote(receipt.signed_note());
-  absl::Status status = note.status();
-  if (status.ok()) status = audit::VerifyNote(*note, {&key, 1}).status();
-  if (status.ok() && note->text != SignedText(receipt)) {
-    status = absl::FailedPreconditionError("what is signed is something else than what it says");
-  }
-  if (status.ok()) return status;
-  return VerificationFailed(
-      absl::StrCat("deletion receipt ", Printable(receipt.id()), ": ", status.message()));
+  return VerifySigned(receipt.signed_note(), SignedText(receipt), key,
+                      absl::StrCat("deletion receipt ", Printable(receipt.id())));
+}
+
+absl::Status VerifyErasureReceipt(const v1::Erasure& erasure, const audit::VerifierKey& key) {
+  return VerifySigned(erasure.signed_note(), SignedText(erasure), key,
+                      absl::StrCat("receipt of erasure ", Printable(erasure.id())));
 }
 
 }  // namespace televault::cli

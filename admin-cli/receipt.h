@@ -21,5 +21,7 @@ absl::Status KeepReceipt(const std::string& path, const v1::AuditReceipt& receip
 // otherwise. Its id and the dataset's name are the daemon's word: the pseudonym is what is signed.
 absl::Status VerifyDeletionReceipt(const v1::DeletionReceipt& receipt,
                                    const audit::VerifierKey& key);
+// The same for an erasure that is settled.
+absl::Status VerifyErasureReceipt(const v1::Erasure& erasure, const audit::VerifierKey& key);
 
 }  // namespace televault::cli

@@ -3,6 +3,11 @@
 #include "absl/strings/str_cat.h"
 
 namespace televault::audit {
+namespace {
+
+std::string HoldsText(const std::string& ids) { return ids.empty() ? "none" : ids; }
+
+}  // namespace
 
 std::string DeletionReceiptText(const DeletionReceipt& receipt) {
   return absl::StrCat("televault deletion receipt v1\n", "dataset ", receipt.dataset, "\n", "day ",
@@ -10,7 +15,16 @@ std::string DeletionReceiptText(const DeletionReceipt& receipt) {
                       "\n", "deadline ", receipt.deadline, "\n", "shredded_at ",
                       receipt.shredded_at, "\n", "purged_at ", receipt.purged_at, "\n",
                       "shredded_leaf ", receipt.shredded_leaf, "\n", "destruction ",
-                      receipt.destruction, "\n");
+                      receipt.destruction, "\n", "holds ", HoldsText(receipt.holds), "\n");
+}
+
+std::string ErasureReceiptText(const ErasureReceipt& receipt) {
+  return absl::StrCat("televault erasure receipt v1\n", "dataset ", receipt.dataset, "\n", "id ",
+                      receipt.id, "\n", "requested_at ", receipt.requested_at, "\n", "deadline ",
+                      receipt.deadline, "\n", "settled_at ", receipt.settled_at, "\n",
+                      "partitions ", receipt.partitions, "\n", "events ", receipt.events, "\n",
+                      "destruction ", receipt.destruction, "\n", "holds ", HoldsText(receipt.holds),
+                      "\n");
 }
 
 }  // namespace televault::audit

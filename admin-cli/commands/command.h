@@ -72,9 +72,13 @@ void AddRole(CLI::App& root, Choice& choice);
 void AddAudit(CLI::App& root, Choice& choice);
 void AddLockdown(CLI::App& root, Choice& choice);
 void AddRetention(CLI::App& root, Choice& choice);
+void AddErase(CLI::App& root, Choice& choice);
 void AddOperator(CLI::App& root, Choice& choice);
 void AddKeys(CLI::App& root, Choice& choice);
 void AddCompletion(CLI::App& root, Choice& choice);
+// Verbs of `retention` that have files of their own.
+void AddHold(CLI::App& retention, Choice& choice);
+void AddErasures(CLI::App& retention, Choice& choice);
 // Verbs of the published list that this version does not have: they say so and exit with 1.
 void AddLater(CLI::App& root, Choice& choice);
 

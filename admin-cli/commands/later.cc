@@ -23,8 +23,6 @@ constexpr std::array kLater = {
     LaterVerb{"incident", "note", "Add a note to an incident"},
     LaterVerb{"incident", "list", "Incidents"},
     LaterVerb{"incident", "close", "Close an incident"},
-    LaterVerb{"retention", "hold", "Suspend deletion for a legal hold"},
-    LaterVerb{"erase", "", "Erase a subject"},
     LaterVerb{"backup", "create", "Copy the sealed data"},
     LaterVerb{"backup", "verify", "Check a backup"},
     LaterVerb{"backup", "restore", "Restore a backup"},

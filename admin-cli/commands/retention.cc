@@ -48,7 +48,9 @@ absl::StatusOr<ExitCode> RunStatus(Context& context, const ListArgs& args) {
             {"events", "events", Align::kRight},
             {"bytes", "bytes", Align::kRight},
             {"blocks", "blocks", Align::kRight},
-            {"batches", "micro_batches", Align::kRight}});
+            {"batches", "micro_batches", Align::kRight},
+            {"withheld", "withheld"},
+            {"holds", "holds"}});
   return ExitCode::kOk;
 }
 
@@ -114,7 +116,8 @@ absl::StatusOr<ExitCode> RunReceipts(Context& context, const ReceiptArgs& args) 
             {"deadline", "deadline"},
             {"shredded at", "shredded_at"},
             {"purged at", "purged_at"},
-            {"destruction", "destruction"}});
+            {"destruction", "destruction"},
+            {"holds", "holds"}});
   if (args.verify) {
     context.Note(absl::StrCat(receipts.size() - not_signed, " receipts verified."));
     if (not_signed > 0) {
@@ -133,6 +136,8 @@ void AddRetention(CLI::App& root, Choice& choice) {
           &RunNow);
   AddVerb(*noun, choice, "receipts", "What was destroyed, when, and the proof", &DeclareReceipts,
           &RunReceipts);
+  AddHold(*noun, choice);
+  AddErasures(*noun, choice);
 }
 
 }  // namespace televault::cli

@@ -83,6 +83,10 @@ inline constexpr size_t kMaxQueriesInFlight = 64;
 
 // Live partitions: keyring size, open and purge time are measured at this number.
 inline constexpr size_t kMaxLivePartitions = 400'000;
+// Keys beyond that for partitions that are being rewritten: erasing must not wait for room.
+inline constexpr size_t kMaxRewrittenPartitions = 1'024;
+// Subjects ever erased: their hashes are in memory.
+inline constexpr size_t kMaxErasures = 1'000'000;
 
 // Lockdowns in force. Engaging is never refused: beyond these the scope is widened to everything,
 // and lockdowns over everything of one level become one.
@@ -132,8 +136,9 @@ static_assert(kMaxEventsPerAppend * kMaxColumns * kMaxValueMemoryBytes +
               kMaxMergeMemoryBytes);
 static_assert(kMaxColumns < kMaxColumnNumber && kMaxColumnNumber < 0xFFFF);
 static_assert(kMinApprovals >= 2);
-static_assert(kMaxLivePartitions * 124 + kMaxSubjectSalts * 112 + kMaxDatasets * 104 +
-                  kMaxAuditEpochs * 144 + kMaxLegalHolds * (64 + kMaxNameBytes + kMaxReasonBytes) <
+static_assert((kMaxLivePartitions + kMaxRewrittenPartitions) * 124 + kMaxSubjectSalts * 112 +
+                  kMaxDatasets * 104 + kMaxAuditEpochs * 144 +
+                  kMaxLegalHolds * (64 + kMaxNameBytes + kMaxReasonBytes) <
               kMaxKeyringBytes);
 
 }  // namespace televault::limits

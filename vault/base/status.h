@@ -19,6 +19,8 @@ inline constexpr std::string_view kApprovalPending = "APPROVAL_PENDING";  // exi
 inline constexpr std::string_view kUnauthenticated = "UNAUTHENTICATED";   // exit 4
 inline constexpr std::string_view kDenied = "DENIED";                     // exit 4
 inline constexpr std::string_view kExpired = "EXPIRED";
+// Of a day: a subject of it is being erased, and aggregates would show the difference.
+inline constexpr std::string_view kErasurePending = "ERASURE_PENDING";
 inline constexpr std::string_view kQuarantined = "QUARANTINED";
 inline constexpr std::string_view kOverloaded = "OVERLOADED";
 inline constexpr std::string_view kDiskFull = "DISK_FULL";

@@ -412,7 +412,7 @@ absl::StatusOr<DataKeyRef> Keyring::RotateDataKey(PartitionId partition) {
     KeyringContent content = Copy();
     const auto [first, last] = KeysOf(content, partition);
     if (first == last) return Gone("the partition's key");
-    if (content.data_keys.size() >= limits::kMaxLivePartitions) {
+    if (content.data_keys.size() >= limits::kMaxLivePartitions + limits::kMaxRewrittenPartitions) {
       return absl::ResourceExhaustedError("the keyring holds its limit of data keys");
     }
     id = KeyId(content.next_key_id++);

@@ -205,8 +205,9 @@ absl::Status ParseDatasetKeys(ByteReader& reader, KeyringContent& content) {
 }
 
 absl::Status ParseDataKeys(ByteReader& reader, KeyringContent& content) {
-  TV_ASSIGN_OR_RETURN(const uint32_t count,
-                      TakeCount(reader, limits::kMaxLivePartitions, "data keys"));
+  TV_ASSIGN_OR_RETURN(
+      const uint32_t count,
+      TakeCount(reader, limits::kMaxLivePartitions + limits::kMaxRewrittenPartitions, "data keys"));
   for (uint32_t i = 0; i < count; ++i) {
     TV_ASSIGN_OR_RETURN(const uint32_t dataset, reader.LittleEndian<uint32_t>());
     TV_ASSIGN_OR_RETURN(const int32_t day, reader.LittleEndian<int32_t>());

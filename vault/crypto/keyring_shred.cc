@@ -196,7 +196,9 @@ absl::Status Keyring::EndHold(const std::array<uint8_t, 16>& id, WallTime at) {
   const auto hold = std::find_if(content.holds.begin(), content.holds.end(),
                                  [&](const LegalHold& one) { return one.id == id; });
   if (hold == content.holds.end()) return absl::NotFoundError("there is no such legal hold");
-  if (!hold->InForce(at)) return absl::FailedPreconditionError("the legal hold has ended");
+  if (hold->ended_at.micros != 0) {
+    return absl::FailedPreconditionError("the legal hold has ended");
+  }
   hold->ended_at = at;
   return Commit(std::move(content), /*new_slot=*/false);
 }

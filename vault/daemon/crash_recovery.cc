@@ -164,6 +164,7 @@ absl::StatusOr<std::vector<store::AuditLeaf>> SealMerge(service::Recorder& recor
   details["day"] = FormatDay(event.partition.day);
   details["micro_batches"] = absl::StrCat(event.micro_batches);
   details["rows"] = absl::StrCat(event.rows);
+  if (event.erased_rows > 0) details["erased_rows"] = absl::StrCat(event.erased_rows);
   std::string roots;
   for (size_t i = 0; i < event.blocks.size() && i < event.tag_roots.size(); ++i) {
     absl::StrAppend(&roots, i == 0 ? "" : " ", event.blocks[i], ":", ToHex(event.tag_roots[i]));

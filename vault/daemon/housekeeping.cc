@@ -46,6 +46,8 @@ void Vault::StartHousekeeping() {
   threads_.push_back(
       Repeat(config_.retention_tick, [this](const auto& stop) { return RunRetention(stop); }));
   threads_.push_back(
+      Repeat(config_.merge_tick, [this](const auto& stop) { return RunErasures(stop); }));
+  threads_.push_back(
       Repeat(config_.merge_tick, [this](const auto& stop) { return RunMerges(stop); }));
   if (witnesses_ != nullptr) {
     threads_.push_back(Repeat(config_.witness_tick, [this](const std::stop_token& stop) {
@@ -198,6 +200,20 @@ void Vault::RunShredding() {
   } else if (const absl::Status status = (*data)->retention->ShredDue(); !status.ok()) {
     Log(LogLevel::kError, "shred failed", {{"why", MessageOf(status)}});
   }
+}
+
+bool Vault::RunErasures(const std::stop_token& stop) {
+  const auto data = Data();
+  if (!data.ok() || !lockdown_->control_mode().empty()) return false;
+  const auto report = (*data)->eraser->RunOnce(
+      [&] { return stop.stop_requested() || lockdown_->sealed() || giving_up_; });
+  if (!report.ok()) return true;
+  if (report->settled > 0)
+    Log(LogLevel::kInfo, "erasures settled", {{"erasures", report->settled}});
+  for (const std::string& pending : report->pending) {
+    Log(LogLevel::kDebug, "erasure pending", {{"partition", pending}});
+  }
+  return true;
 }
 
 bool Vault::RunRetention(const std::stop_token& stop) {

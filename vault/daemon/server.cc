@@ -119,7 +119,7 @@ struct Server::Parts {
                opened.identity().vault, opened.vkey(), [&opened] { return opened.Cosigned(); }}),
         incident({front, urgent_pool}, {front, status_pool}, {front, lockdown_pool},
                  {answering_pool, recording_pool}, opened.streams()),
-        retention({front, pool}, opened),
+        retention({front, pool}, opened, opened.random()),
         operations({front, urgent_pool}, {front, status_pool}, opened) {}
 
   void FinishPools() {

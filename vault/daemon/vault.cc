@@ -36,6 +36,16 @@ absl::Status RecordLatest(const Read& read, const Record& record) {
   }
 }
 
+// Of the roles that read aggregates: so many subjects a group of the dataset has to have.
+uint32_t GreatestK(const catalog::Catalog& catalog, DatasetId id) {
+  constexpr uint32_t kStrictest = 20;  // of a dataset that is not known any more
+  const auto dataset = catalog.Find(id);
+  if (!dataset.ok()) return kStrictest;
+  uint32_t k = 2;
+  for (const auto& [name, role] : (*dataset)->policy.roles) k = std::max(k, role.k_min);
+  return k;
+}
+
 }  // namespace
 
 // Signs notes as the vault: checkpoints for the journal, receipts for retention.
@@ -356,23 +366,41 @@ absl::StatusOr<std::shared_ptr<service::DataPlane>> Vault::BuildDataPlane() {
       });
   data->sink = std::make_unique<ingest::WriterSink>(*data->writer);
   data->subject_keys = std::make_unique<ingest::KeyringSubjectKeys>(*keyring_);
-  data->subject_blocks = std::make_unique<ingest::NoSubjectBlocks>();
+  const auto await_batches = [plane](const std::function<bool()>& give_up) {
+    return plane->ingestor->AwaitBatches(give_up);
+  };
+  data->erasures = std::make_unique<erasure::Erasures>(erasure::Erasures::Parts{
+      *meta_, *keyring_, *engine_.journal, *data->partitions, around_.random, await_batches});
+  {
+    TV_ASSIGN_OR_RETURN(const auto view, engine_.store->Pin());
+    TV_RETURN_IF_ERROR(data->erasures->Load(*view));
+  }
   data->ledger = std::make_unique<ingest::MetaLedger>(*engine_.store, *meta_);
   data->ingestor = std::make_unique<ingest::Ingestor>(ingest::Ingestor::Parts{
-      *data->sink, *data->subject_keys, *data->subject_blocks, *data->ledger, around_.random});
+      *data->sink, *data->subject_keys, *data->erasures, *data->ledger, around_.random});
+  const auto make_leaf = [this](record::v1::AuditEntry entry) {
+    return recorder_->Seal(std::move(entry));
+  };
+  const auto sign = [this](const std::string& text) { return note_signer_->SignText(text); };
+  const auto pseudonym_of = [this, name_of](DatasetId id) {
+    return ToHex(crypto::KeyedHash16(*freshness_key_, "televault.rcpt", AsBytes(name_of(id))));
+  };
+  data->eraser = std::make_unique<erasure::Eraser>(erasure::Eraser::Parts{
+      *engine_.store, *meta_, *engine_.journal, *keyring_, *data->partitions, *data->reader,
+      *data->merger, *data->erasures, *lockdown_, around_.random, make_leaf, sign, name_of,
+      pseudonym_of, [plane](DatasetId id) { return GreatestK(*plane->catalog, id); },
+      await_batches});
   data->retention =
       std::make_unique<retention::RetentionManager>(retention::RetentionManager::Parts{
           *engine_.store, *meta_, *engine_.journal, *keyring_, *data->partitions, *data->reader,
-          *lockdown_,
-          [this](record::v1::AuditEntry entry) { return recorder_->Seal(std::move(entry)); },
-          [this](const std::string& text) { return note_signer_->SignText(text); }, name_of,
-          [this, name_of](DatasetId id) {
-            return ToHex(
-                crypto::KeyedHash16(*freshness_key_, "televault.rcpt", AsBytes(name_of(id))));
-          },
+          *lockdown_, make_leaf, sign, name_of, pseudonym_of,
           [plane](DatasetId id) -> std::optional<microseconds> {
             const auto dataset = plane->catalog->Find(id);
             return dataset.ok() ? (*dataset)->manifest.when.ttl : std::nullopt;
+          },
+          [this](DatasetId id) -> absl::StatusOr<catalog::SaltRules> {
+            TV_ASSIGN_OR_RETURN(const auto view, engine_.store->Pin());
+            return catalog::SaltRulesOf(*meta_, *view, id);
           }});
   data->mask_key = crypto::NewKey(around_.random);
   TV_RETURN_IF_ERROR(MayUnseal());

@@ -39,11 +39,11 @@ namespace televault::daemon {
 // One opened vault: owns every part and ties them together.
 // Refuses to serve: listeners and calls are the server's.
 // Threads: any; some of its own, so that none waits for the work of another: housekeeping (lock
-// state, clock, anchor), shredding, purging, merging, marking, asking witnesses; one more seals
-// when a lockdown says so. Invariants: (1) lock state is read before any key. (2) The gate reports
-// SEALED until the data plane is complete, overdue shreds included. (3) No thread of its own holds
-// the state mutex over I/O of the data plane. (4) A data plane is built only after nobody holds an
-// earlier one.
+// state, clock, anchor), shredding, purging, erasing, merging, marking, asking witnesses; one more
+// seals when a lockdown says so. Invariants: (1) lock state is read before any key. (2) The gate
+// reports SEALED until the data plane is complete, overdue shreds included. (3) No thread of its
+// own holds the state mutex over I/O of the data plane. (4) A data plane is built only after nobody
+// holds an earlier one.
 class Vault final : public service::DataPlaneSource, public service::VaultControl {
  public:
   struct Surroundings {
@@ -139,6 +139,7 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   bool RunMerges(const std::stop_token& stop);
   void RunShredding();
   bool RunRetention(const std::stop_token& stop);
+  bool RunErasures(const std::stop_token& stop);
   // Says in the trail which key replicas came since `before`, and drops the one that is lost.
   void RecordReplicas(const std::vector<crypto::ReplicaId>& before);
   void ShredWithoutData();

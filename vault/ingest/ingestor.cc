@@ -213,12 +213,37 @@ absl::Status Ingestor::EnterBatch(const v1::AppendRequest& request, WallTime now
   return absl::OkStatus();
 }
 
+std::shared_ptr<const void> Ingestor::Enter() {
+  const std::lock_guard lock(mu_);
+  const uint64_t number = next_passage_++;
+  passages_.insert(number);
+  return {this, [number](Ingestor* ingestor) {
+            const std::lock_guard leaving(ingestor->mu_);
+            ingestor->passages_.erase(number);
+            ingestor->left_.notify_all();
+          }};
+}
+
+bool Ingestor::AwaitBatches(const std::function<bool()>& give_up) {
+  constexpr auto kLook = std::chrono::milliseconds(50);
+  std::unique_lock lock(mu_);
+  const uint64_t mark = next_passage_;
+  while (!passages_.empty() && *passages_.begin() < mark) {
+    lock.unlock();
+    if (give_up && give_up()) return false;
+    lock.lock();
+    left_.wait_for(lock, kLook);
+  }
+  return true;
+}
+
 absl::StatusOr<PreparedAppend> Ingestor::Prepare(const v1::AppendRequest& request,
                                                  DatasetPtr dataset, WallTime now) {
   TV_RETURN_IF_ERROR(CheckRequest(request));
   TV_RETURN_IF_ERROR(CheckDataset(*dataset, now));
   TV_ASSIGN_OR_RETURN(const std::string source, SourceOf(dataset->manifest, request.source()));
   PreparedAppend prepared;
+  prepared.passage = Enter();
   prepared.dataset = dataset;
   const absl::Status status = [&]() -> absl::Status {
     std::string batch_id = request.batch_id();
@@ -278,6 +303,7 @@ absl::StatusOr<PreparedAppend> Ingestor::PrepareOtlp(const OtlpLogsRequest& requ
   const OtlpPart part = PartOf(mapping::RecordsOf(request, names), *dataset, take_unnamed);
   TV_RETURN_IF_ERROR(CheckRequest(part.request));
   PreparedAppend prepared;
+  prepared.passage = Enter();
   prepared.dataset = dataset;
   Verdicts verdicts(part.positions.size());
   for (const auto& [index, message] : part.unreadable) {
@@ -454,17 +480,23 @@ void Ingestor::Release(PreparedAppend& prepared) {
 void Ingestor::Committed(PreparedAppend& prepared) {
   for (const std::function<void()>& tell : prepared.on_committed) tell();
   prepared.on_committed.clear();
-  const std::lock_guard lock(mu_);
-  for (const auto& [key, total] : prepared.totals) totals_[key] = total;
-  Release(prepared);
+  {
+    const std::lock_guard lock(mu_);
+    for (const auto& [key, total] : prepared.totals) totals_[key] = total;
+    Release(prepared);
+  }
+  prepared.passage.reset();
 }
 
 void Ingestor::Abandoned(PreparedAppend& prepared) {
   prepared.on_committed.clear();
-  const std::lock_guard lock(mu_);
-  // The outcome may be unknown: read the totals again next time.
-  for (const auto& [key, total] : prepared.totals) totals_.erase(key);
-  Release(prepared);
+  {
+    const std::lock_guard lock(mu_);
+    // The outcome may be unknown: read the totals again next time.
+    for (const auto& [key, total] : prepared.totals) totals_.erase(key);
+    Release(prepared);
+  }
+  prepared.passage.reset();
 }
 
 }  // namespace televault::ingest

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -41,6 +42,7 @@ struct PreparedAppend {
   bool duplicate = false;
 
   // The ingestor's own.
+  std::shared_ptr<const void> passage;  // while it lives the batch counts as under way
   std::vector<std::function<void()>> on_committed;
   std::string in_flight;
   std::optional<uint32_t> shard;
@@ -83,6 +85,10 @@ class Ingestor {
                                              const DatasetPtr& dataset, bool take_unnamed,
                                              WallTime now);
 
+  // Waits until every batch whose Prepare began before this call is committed or given up and let
+  // go of; false if `give_up` said so first. For whoever changed what batches are checked against.
+  bool AwaitBatches(const std::function<bool()>& give_up);
+
   // After the commit: caches are told.
   void Committed(PreparedAppend& prepared);
   // After a failed commit, also one of unknown outcome: the batch id may be sent again.
@@ -104,6 +110,7 @@ class Ingestor {
                             PreparedAppend& prepared);
   absl::StatusOr<uint32_t> LeaseShard();
   void Release(PreparedAppend& prepared);
+  std::shared_ptr<const void> Enter();
 
   Parts parts_;
   std::mutex mu_;  // guards everything below
@@ -111,6 +118,9 @@ class Ingestor {
   std::vector<bool> shards_;  // leased
   std::map<RejectKey, uint64_t> totals_;
   std::map<DatasetId, std::pair<std::string, SchemaPtr>> schemas_;  // by manifest digest
+  uint64_t next_passage_ = 0;
+  std::set<uint64_t> passages_;  // of batches under way
+  std::condition_variable left_;
 };
 
 // What of one export goes to one dataset.

@@ -40,13 +40,6 @@ class KeyringSubjectKeys final : public SubjectKeys {
   crypto::Keyring& keyring_;
 };
 
-// No subject was ever erased: the block list of a vault before its first erasure.
-class NoSubjectBlocks final : public SubjectBlocks {
- public:
-  bool Any(DatasetId) const override { return false; }
-  bool Blocked(DatasetId, const crypto::Hash16&) const override { return false; }
-};
-
 class MetaLedger final : public Ledger {
  public:
   MetaLedger(store::Store& store, const store::MetaStore& meta) : store_(store), meta_(meta) {}

@@ -1,7 +1,6 @@
 #include "vault/partition/merger.h"
 
 #include <algorithm>
-#include <set>
 
 #include "absl/strings/str_cat.h"
 
@@ -10,6 +9,7 @@
 #include "vault/base/limits.h"
 #include "vault/block/batch_ops.h"
 #include "vault/crypto/keyring.h"
+#include "vault/partition/merger_parts.h"
 #include "vault/partition/sealing.h"
 #include "vault/partition/unit_manifest.h"
 #include "vault/store/meta.h"
@@ -32,69 +32,7 @@ bool IsDue(const PartitionInfo& info, WallTime now) {
   return old && (info.hot_batches >= limits::kMergeHotBatches || now >= EndOf(info.id.day));
 }
 
-uint64_t SealedBytesOf(const Unit& unit) {
-  return unit.kind == Unit::Kind::kBlock ? SealedBytes(unit.manifest->block)
-                                         : unit.manifest->micro_batch.sealed_bytes();
-}
-
-KeyId KeyOf(const Unit& unit) {
-  return KeyId(unit.kind == Unit::Kind::kBlock ? unit.manifest->block.key_id()
-                                               : unit.manifest->micro_batch.key_id());
-}
-
-uint32_t RevisionOf(const Unit& unit) {
-  return unit.kind == Unit::Kind::kBlock ? unit.manifest->block.schema_revision()
-                                         : unit.manifest->micro_batch.schema_revision();
-}
-
 }  // namespace
-
-struct Merger::Inputs {
-  std::vector<Unit> micro_batches;
-  std::vector<Unit> blocks;
-  std::vector<block::ColumnBatch> batches;  // what is in them
-  uint64_t rows = 0;
-  uint64_t sealed_bytes = 0;
-  uint64_t memory_bytes = 0;
-  uint64_t values = 0;
-  std::set<uint16_t> columns;
-  uint32_t schema_revision = 0;
-  KeyId key;  // the newest of the inputs'
-
-  bool Fits(const Unit& unit) const {
-    return batches.size() < limits::kMaxMergeInputs && rows + unit.rows <= limits::kMaxMergeRows &&
-           sealed_bytes + SealedBytesOf(unit) <= limits::kMaxMergeBytes;
-  }
-  // Of all together with `batch`, joined: where one lacks a column that others have, NULLs fill it.
-  uint64_t MemoryWith(const block::ColumnBatch& batch) const {
-    std::set<uint16_t> all = columns;
-    all.insert(batch.numbers.begin(), batch.numbers.end());
-    const uint64_t filled =
-        (rows + batch.rows) * all.size() - values - batch.rows * batch.numbers.size();
-    return memory_bytes + block::MemoryBytes(batch) + filled * limits::kMaxValueMemoryBytes;
-  }
-  void Add(const Unit& unit, block::ColumnBatch batch) {
-    (unit.kind == Unit::Kind::kBlock ? blocks : micro_batches).push_back(unit);
-    memory_bytes += block::MemoryBytes(batch);
-    values += batch.rows * batch.numbers.size();
-    columns.insert(batch.numbers.begin(), batch.numbers.end());
-    batches.push_back(std::move(batch));
-    rows += unit.rows;
-    sealed_bytes += SealedBytesOf(unit);
-    schema_revision = std::max(schema_revision, RevisionOf(unit));
-    key = std::max(key, KeyOf(unit));
-  }
-};
-
-struct Merger::Target {
-  PartitionId partition;
-  const crypto::DataKey& key;
-  uint32_t schema_revision = 0;
-};
-
-struct Merger::Outputs {
-  std::vector<SealedBlock> blocks;  // put; their chunks are given up
-};
 
 Merger::Merger(const Parts& parts, MergeLeafFn make_leaf)
     : parts_(parts), make_leaf_(std::move(make_leaf)) {}
@@ -248,8 +186,10 @@ absl::Status Merger::CommitMerge(const Inputs& inputs, const Outputs& outputs,
     rewrite.old_block_rows += unit.rows;
     rewrite.old_block_bytes += SealedBytesOf(unit);
   }
-  // Every row of the inputs is in the outputs, or nothing is committed.
-  TV_CHECK(rewrite.new_block_rows == rewrite.hot_rows + rewrite.old_block_rows);
+  event.erased_rows = inputs.erased_rows;
+  // Every row of the inputs is in the outputs, or erased, or nothing is committed.
+  TV_CHECK(rewrite.new_block_rows + inputs.erased_rows ==
+           rewrite.hot_rows + rewrite.old_block_rows);
   store::CommitUnit unit;
   TV_ASSIGN_OR_RETURN(unit.mutations, Mutations(inputs, outputs));
   TV_ASSIGN_OR_RETURN(unit.leaves, make_leaf_(event));
@@ -266,6 +206,18 @@ absl::Status Merger::CommitMerge(const Inputs& inputs, const Outputs& outputs,
   return absl::OkStatus();
 }
 
+absl::Status Merger::MergeInputs(Inputs& inputs, PartitionId partition, const SubjectList* erased) {
+  TV_ASSIGN_OR_RETURN(block::ColumnBatch rows, block::Concat(inputs.batches));
+  inputs.batches.clear();
+  if (erased != nullptr) inputs.erased_rows = RemoveRows(*erased, rows);
+  TV_ASSIGN_OR_RETURN(const Outputs outputs,
+                      WriteBlocks(inputs, partition, block::SortByTime(rows)));
+  const absl::Status committed = CommitMerge(inputs, outputs, partition);
+  // After an unknown outcome the blocks may be data: only a start can tell.
+  if (!committed.ok() && ReasonOf(committed) != reason::kOutcomeUnknown) Discard(outputs);
+  return committed;
+}
+
 absl::StatusOr<bool> Merger::Merge(PartitionId partition) {
   const std::optional<PartitionCatalog::MaintenanceLock> lock = parts_.catalog.TryLock(partition);
   if (!lock.has_value()) {
@@ -275,16 +227,7 @@ absl::StatusOr<bool> Merger::Merge(PartitionId partition) {
     TV_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, parts_.reader.Pin());
     TV_ASSIGN_OR_RETURN(Inputs inputs, Gather(*snapshot, partition));
     if (inputs.micro_batches.empty()) return false;
-    TV_ASSIGN_OR_RETURN(const block::ColumnBatch joined, block::Concat(inputs.batches));
-    inputs.batches.clear();
-    TV_ASSIGN_OR_RETURN(const Outputs outputs,
-                        WriteBlocks(inputs, partition, block::SortByTime(joined)));
-    const absl::Status committed = CommitMerge(inputs, outputs, partition);
-    if (!committed.ok()) {
-      // After an unknown outcome the blocks may be data: only a start can tell.
-      if (ReasonOf(committed) != reason::kOutcomeUnknown) Discard(outputs);
-      return committed;
-    }
+    TV_RETURN_IF_ERROR(MergeInputs(inputs, partition, nullptr));
   }
   TV_RETURN_IF_ERROR(EraseReplaced());
   return true;

@@ -24,6 +24,7 @@ struct MergeEvent {
   uint64_t micro_batches = 0;
   uint64_t replaced_blocks = 0;  // small ones that were rewritten with them
   uint64_t rows = 0;
+  uint64_t erased_rows = 0;      // of them, left out for good
   std::vector<uint64_t> blocks;  // new block numbers
   uint64_t sealed_bytes = 0;
   std::vector<std::array<uint8_t, 32>> tag_roots;  // BLAKE2b-256 over each block's chunk tags
@@ -64,6 +65,11 @@ class Merger {
   // anything was. UNAVAILABLE if the partition is being maintained by somebody else.
   absl::StatusOr<bool> Merge(PartitionId partition);
 
+  // Seals some of what other keys of the partition than `key` seal again under `key`, without the
+  // rows of `erased`; false once nothing is left to do. `lock` is the partition's.
+  absl::StatusOr<bool> Rewrite(const PartitionCatalog::MaintenanceLock& lock, PartitionId partition,
+                               KeyId key, const SubjectList& erased);
+
   // Erases replaced blocks that no snapshot can read any more; Merge does so too.
   absl::Status EraseReplaced();
 
@@ -76,6 +82,10 @@ class Merger {
   struct Target;
 
   absl::StatusOr<Inputs> Gather(const Snapshot& snapshot, PartitionId partition) const;
+  absl::StatusOr<Inputs> GatherOthers(const Snapshot& snapshot, PartitionId partition,
+                                      KeyId key) const;
+  // Seals and commits what was gathered.
+  absl::Status MergeInputs(Inputs& inputs, PartitionId partition, const SubjectList* erased);
   absl::StatusOr<bool> Take(const Snapshot& snapshot, const Unit& unit, Inputs& inputs) const;
   absl::StatusOr<Outputs> WriteBlocks(const Inputs& inputs, PartitionId partition,
                                       const block::ColumnBatch& rows);

@@ -15,6 +15,7 @@
 #include "vault/base/ids.h"
 #include "vault/base/status.h"
 #include "vault/base/time.h"
+#include "vault/partition/subjects.h"
 
 namespace televault::store {
 class MetaStore;
@@ -33,6 +34,8 @@ struct PartitionInfo {
   WallTime deadline;  // from then on nobody reads it
   WallTime opened_at;
   bool quarantined = false;
+  uint64_t erased_up_to = 0;  // number of the newest erasure whose subject has no row here
+  SubjectListRef left_out;    // by aggregates; null = nobody
   uint64_t hot_batches = 0;
   uint64_t hot_rows = 0;
   uint64_t hot_bytes = 0;  // sealed
@@ -150,6 +153,11 @@ class PartitionCatalog {
   };
   void OnRewritten(PartitionId id, const Rewrite& rewrite);
   void OnRekeyed(PartitionId id, KeyId key);  // what is written from now on is sealed under it
+  // A rewrite for erasures is complete.
+  void OnErased(PartitionId id, uint64_t erased_up_to, SubjectListRef left_out);
+  // Every erasure of the dataset up to that number is settled: a partition that opens from now on
+  // never held a row of their subjects. A smaller one than known is ignored.
+  void OnSettled(DatasetId dataset, uint64_t number);
   void OnState(PartitionId id, State state);
   void OnDeadline(PartitionId id, WallTime deadline);  // a later one than known is ignored
   bool OnQuarantined(PartitionId id);                  // false if it was already, or is not known
@@ -167,6 +175,7 @@ class PartitionCatalog {
     size_t holds = 0;
   };
   std::map<PartitionId, Prepared> opening_;  // not known to be committed
+  std::map<DatasetId, uint64_t> settled_;
   std::set<PartitionId> locked_;
   bool records_locked_ = false;
 };

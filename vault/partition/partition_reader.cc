@@ -31,6 +31,12 @@ absl::Status Quarantined(PartitionId id, std::string_view why) {
                     reason::kQuarantined);
 }
 
+absl::Status Rewritten() {
+  return WithReason(
+      absl::UnavailableError("a day was rewritten while it was read; run the query again"),
+      reason::kOverloaded);
+}
+
 Unit UnitOf(const record::v1::BlockRecord& record) {
   auto manifest = std::make_shared<UnitManifest>();
   manifest->block = record;
@@ -74,6 +80,7 @@ class PartitionReader::PinnedSnapshot final : public Snapshot {
 
   absl::StatusOr<std::vector<PartitionInfo>> Partitions(DatasetId dataset, Day first,
                                                         Day last) const override;
+  absl::StatusOr<ErasedState> Erased(PartitionId partition) const override;
   absl::StatusOr<std::vector<Unit>> Units(PartitionId partition) const override;
   absl::StatusOr<std::shared_ptr<const block::Footer>> Footer(const Unit& unit) const override;
   absl::StatusOr<bool> MayContainSubject(const Unit& unit, std::string_view subject) const override;
@@ -121,9 +128,11 @@ absl::Status PartitionReader::PinnedSnapshot::Explain(const Unit& unit,
                                                       const absl::Status& failure) const {
   // A purge removes bytes under a running query: that is no damage.
   TV_RETURN_IF_ERROR(CheckReadable(unit.partition));
+  // The partition is live, and this key of it is gone: an erasure has put another in its place.
+  if (absl::IsNotFound(failure) && ReasonOf(failure) == reason::kExpired) return Rewritten();
   const bool missing = absl::IsNotFound(failure) && ReasonOf(failure).empty();
   if (missing && unit.kind == Unit::Kind::kBlock && !StillListed(unit)) {
-    return absl::UnavailableError("a block was rewritten while it was read; run the query again");
+    return Rewritten();
   }
   if (!missing && !absl::IsDataLoss(failure)) return failure;
   const std::string_view why(failure.message().data(), failure.message().size());
@@ -143,6 +152,14 @@ absl::StatusOr<std::vector<PartitionInfo>> PartitionReader::PinnedSnapshot::Part
     readable.push_back(info);
   }
   return readable;
+}
+
+absl::StatusOr<ErasedState> PartitionReader::PinnedSnapshot::Erased(PartitionId partition) const {
+  const auto record = reader_.meta_.Get<record::v1::PartitionRecord>(
+      *view_, store::RecordKind::kPartition, store::RecordId(partition));
+  if (absl::IsNotFound(record.status())) return ErasedState();
+  TV_RETURN_IF_ERROR(record.status());
+  return ErasedStateOf(*record);
 }
 
 absl::StatusOr<std::vector<Unit>> PartitionReader::PinnedSnapshot::Units(

@@ -16,6 +16,7 @@
 #include "vault/block/column.h"
 #include "vault/block/footer.h"
 #include "vault/partition/partition_catalog.h"
+#include "vault/partition/subjects.h"
 
 namespace televault::crypto {
 class Keyring;
@@ -59,6 +60,8 @@ class Snapshot {
   // quarantined one is an error.
   virtual absl::StatusOr<std::vector<PartitionInfo>> Partitions(DatasetId dataset, Day first,
                                                                 Day last) const = 0;
+  // What erasures did to the partition as it is in this look. Empty for one that it does not hold.
+  virtual absl::StatusOr<ErasedState> Erased(PartitionId partition) const = 0;
   // Blocks first, then micro-batches; ascending ids.
   virtual absl::StatusOr<std::vector<Unit>> Units(PartitionId partition) const = 0;
 

@@ -66,6 +66,12 @@ record::v1::PartitionRecord RecordOf(const PartitionInfo& info) {
   record.set_deadline_us(info.deadline.micros);
   record.set_opened_at_us(static_cast<uint64_t>(info.opened_at.micros));
   record.set_quarantined(info.quarantined);
+  record.set_erased_up_to(info.erased_up_to);
+  if (info.left_out != nullptr) {
+    for (const crypto::Hash16& subject : info.left_out->all()) {
+      record.add_left_out(std::string(AsText(subject)));
+    }
+  }
   return record;
 }
 

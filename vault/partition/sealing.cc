@@ -259,4 +259,17 @@ uint64_t SealedBytes(const record::v1::BlockRecord& record) {
   return bytes;
 }
 
+ErasedState ErasedStateOf(const record::v1::PartitionRecord& record) {
+  ErasedState state{.erased_up_to = record.erased_up_to(), .left_out = nullptr};
+  if (record.left_out_size() == 0) return state;
+  std::vector<crypto::Hash16> subjects;
+  for (const std::string& subject : record.left_out()) {
+    crypto::Hash16 hash{};
+    std::copy_n(subject.begin(), std::min(subject.size(), hash.size()), hash.begin());
+    subjects.push_back(hash);
+  }
+  state.left_out = std::make_shared<const SubjectList>(std::move(subjects));
+  return state;
+}
+
 }  // namespace televault::partition

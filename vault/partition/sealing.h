@@ -15,6 +15,7 @@
 #include "vault/block/column.h"
 #include "vault/block/footer.h"
 #include "vault/crypto/keyring.h"
+#include "vault/partition/subjects.h"
 #include "vault/store/store.h"
 
 // Plain batches to sealed micro-batches and blocks, and back (docs/formats/block-v1.md, Sealing).
@@ -69,6 +70,8 @@ absl::StatusOr<block::ColumnBatch> OpenColumns(const SealingContext& context,
                                                const block::Footer& footer,
                                                std::span<const uint16_t> numbers,
                                                std::span<const std::string> sealed);
+
+ErasedState ErasedStateOf(const record::v1::PartitionRecord& record);
 
 // Sealed bytes of the block as its record counts them.
 uint64_t SealedBytes(const record::v1::BlockRecord& record);

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <limits>
 
+#include "vault/base/bytes.h"
 #include "vault/base/check.h"
+#include "vault/block/batch_ops.h"
 #include "vault/block/footer.h"
 
 namespace televault::query {
@@ -34,12 +36,19 @@ std::vector<ZoneMap> ZonesOf(const block::Footer& footer) {
 
 absl::StatusOr<Listing> PartitionSource::List(TimeRange range) {
   units_.clear();
+  left_out_.clear();
   Listing listing;
+  const uint64_t newest = erasures_.Newest(schema_.dataset);
   // No other day than those of the range: one in quarantine refuses every listing that it is in.
   TV_ASSIGN_OR_RETURN(const auto partitions,
                       snapshot_.Partitions(schema_.dataset, DayOf(range.begin), LastDayOf(range)));
   for (const partition::PartitionInfo& info : partitions) {
-    TV_RETURN_IF_ERROR(AddUnits(info, range, listing));
+    TV_ASSIGN_OR_RETURN(const bool open, MayAggregate(info, newest));
+    if (open) {
+      TV_RETURN_IF_ERROR(AddUnits(info, range, listing));
+    } else {
+      listing.refusals.push_back({info.id.day, std::string(reason::kErasurePending)});
+    }
   }
   // The time that the snapshot skips days by, asked after it: what it skipped is listed here.
   const WallTime now = gate_.ReadTime();
@@ -80,11 +89,64 @@ absl::Status PartitionSource::AddUnits(const partition::PartitionInfo& info, Tim
   return absl::OkStatus();
 }
 
+absl::StatusOr<bool> PartitionSource::MayAggregate(const partition::PartitionInfo& info,
+                                                   uint64_t newest) {
+  if (mode_ == Mode::kRows || newest == 0) return true;
+  // Of the look itself: what it holds was rewritten for the erasures that it says, and no others.
+  TV_ASSIGN_OR_RETURN(const partition::ErasedState erased, snapshot_.Erased(info.id));
+  if (erased.erased_up_to < newest) return false;
+  if (erased.left_out != nullptr) left_out_[info.id.day] = erased.left_out;
+  return true;
+}
+
+partition::SubjectListRef PartitionSource::HiddenIn(const partition::Unit& unit) const {
+  // Asked for again at each read: an answer that is under way loses the rows, too.
+  if (mode_ == Mode::kRows) return erasures_.Hidden(schema_.dataset);
+  const auto left_out = left_out_.find(unit.partition.day);
+  return left_out == left_out_.end() ? nullptr : left_out->second;
+}
+
+// False only if the unit has no row of any of them.
+bool PartitionSource::MayHold(const partition::SubjectList& subjects,
+                              const partition::Unit& unit) const {
+  constexpr size_t kWorthAsking = 64;
+  if (subjects.size() > kWorthAsking) return true;
+  return std::any_of(subjects.all().begin(), subjects.all().end(), [&](const auto& subject) {
+    const auto may = snapshot_.MayContainSubject(unit, AsText(subject));
+    return !may.ok() || *may;
+  });
+}
+
+absl::StatusOr<block::ColumnBatch> PartitionSource::ReadWithout(
+    const partition::SubjectList& hidden, const partition::Unit& unit,
+    std::span<const uint16_t> columns) const {
+  std::vector<uint16_t> wanted(columns.begin(), columns.end());
+  const auto at = std::lower_bound(wanted.begin(), wanted.end(), block::kSubjectColumn);
+  const bool added = at == wanted.end() || *at != block::kSubjectColumn;
+  if (added) wanted.insert(at, block::kSubjectColumn);
+  TV_ASSIGN_OR_RETURN(block::ColumnBatch batch, snapshot_.Read(unit, wanted));
+  const block::Column* const subjects = batch.Find(block::kSubjectColumn);
+  if (subjects == nullptr) return batch;
+  const std::vector<uint8_t> kept = partition::KeptRows(*subjects, hidden);
+  if (!kept.empty()) batch = block::Filter(batch, kept);
+  if (added) {
+    const auto place = std::find(batch.numbers.begin(), batch.numbers.end(), block::kSubjectColumn);
+    batch.columns.erase(batch.columns.begin() + (place - batch.numbers.begin()));
+    batch.numbers.erase(place);
+  }
+  return batch;
+}
+
 absl::StatusOr<std::shared_ptr<const block::ColumnBatch>> PartitionSource::Read(
     const Unit& unit, std::span<const uint16_t> columns) {
   TV_CHECK(unit.id < units_.size());
-  TV_ASSIGN_OR_RETURN(block::ColumnBatch batch, snapshot_.Read(units_[unit.id], columns));
-  return std::make_shared<const block::ColumnBatch>(std::move(batch));
+  const partition::Unit& stored = units_[unit.id];
+  const partition::SubjectListRef hidden = HiddenIn(stored);
+  absl::StatusOr<block::ColumnBatch> batch = hidden == nullptr || !MayHold(*hidden, stored)
+                                                 ? snapshot_.Read(stored, columns)
+                                                 : ReadWithout(*hidden, stored, columns);
+  TV_RETURN_IF_ERROR(batch.status());
+  return std::make_shared<const block::ColumnBatch>(*std::move(batch));
 }
 
 bool PartitionSource::MayContainSubject(const Unit& unit, std::string_view subject) const {

@@ -58,8 +58,9 @@ class TableSource {
   // Units that may hold rows within `range`.
   virtual absl::StatusOr<Listing> List(TimeRange range) = 0;
 
-  // The asked columns (ascending numbers) of one unit; a column that a unit does not have is left
-  // out and reads as NULL. Shared so that a source may cache decoded blocks.
+  // The asked columns (ascending numbers) of one unit, without the rows that nobody may see; a
+  // column that a unit does not have is left out and reads as NULL. Shared so that a source may
+  // cache decoded blocks.
   virtual absl::StatusOr<std::shared_ptr<const block::ColumnBatch>> Read(
       const Unit& unit, std::span<const uint16_t> columns) = 0;
 

@@ -1,12 +1,15 @@
 #include "vault/retention/retention.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 #include "audit/deletion_receipt.h"
+#include "vault/base/bytes.h"
 #include "vault/base/crash_point.h"
 #include "vault/base/limits.h"
 #include "vault/crypto/keyring.h"
@@ -21,6 +24,7 @@ constexpr char kShortened[] = "retention.shorten";
 constexpr char kShredded[] = "retention.shred";
 constexpr char kPurging[] = "retention.purge.begin";
 constexpr char kPurged[] = "retention.purge";
+constexpr char kHoldLapsed[] = "retention.hold_lapsed";
 // Leaves room for the leaf and the record beside the deletes.
 constexpr size_t kDeletesPerCommit = limits::kMaxCommitBytes / 2;
 
@@ -37,7 +41,8 @@ std::string ReceiptText(const record::v1::PartitionRecord& record, std::string_v
                                      .shredded_at = FormatRfc3339({record.shredded_at_us()}),
                                      .purged_at = FormatRfc3339({record.purged_at_us()}),
                                      .shredded_leaf = record.shredded_leaf(),
-                                     .destruction = record.destruction()});
+                                     .destruction = record.destruction(),
+                                     .holds = absl::StrJoin(record.holds(), ",")});
 }
 
 absl::StatusOr<RunReport> RetentionManager::RunOnce(const RunOptions& options) {
@@ -53,6 +58,7 @@ absl::StatusOr<RunReport> RetentionManager::RunOnce(const RunOptions& options) {
   if (parts_.keyring.sealed()) TV_RETURN_IF_ERROR(shred);
   if (parts_.keyring.sealed()) return report;
   const WallTime now = parts_.gate.SteadyTime();
+  TV_RETURN_IF_ERROR(EndLapsedHolds(now));
   for (const partition::PartitionInfo& info : parts_.catalog.All()) {
     if (const absl::Status status = Advance(info, now, options, report); !status.ok()) {
       report.pending.push_back(absl::StrCat(parts_.name_of(info.id.dataset), "/", DayText(info.id),
@@ -60,11 +66,21 @@ absl::StatusOr<RunReport> RetentionManager::RunOnce(const RunOptions& options) {
     }
   }
   TV_RETURN_IF_ERROR(shred);
+  TV_RETURN_IF_ERROR(ShredSalts(now));
   return report;
 }
 
 absl::Status RetentionManager::Advance(const partition::PartitionInfo& info, WallTime now,
                                        const RunOptions& options, RunReport& report) {
+  const bool waits = info.deadline <= now && info.state != partition::State::kPurged;
+  if (waits && !parts_.keyring.HoldsOn(info.id, now).empty()) {
+    for (const crypto::LegalHold& hold : parts_.keyring.HoldsOn(info.id, now)) {
+      report.held.push_back(absl::StrCat(parts_.name_of(info.id.dataset), "/", DayText(info.id),
+                                         ": legal hold ", ToHex(hold.id), " until ",
+                                         FormatRfc3339(hold.until)));
+    }
+    return absl::OkStatus();
+  }
   if (info.state == partition::State::kLive) {
     // Its key is gone: shredded in this run, or by ShredDue, or by a run that could not record it.
     if (info.deadline > now || !parts_.keyring.DataKeys(info.id).empty()) return absl::OkStatus();
@@ -172,6 +188,8 @@ record::v1::AuditEntry RetentionManager::EventOf(const record::v1::PartitionReco
   details["key_id"] = absl::StrCat(record.key_id());
   details["events"] = absl::StrCat(record.events());
   details["destruction"] = record.destruction();
+  if (record.holds_size() > 0) details["holds"] = absl::StrJoin(record.holds(), ",");
+  if (!record.receipt_note().empty()) details["receipt"] = record.receipt_note();
   return entry;
 }
 
@@ -194,6 +212,11 @@ absl::Status RetentionManager::RecordShredded(const partition::PartitionInfo& in
   record.set_events(info.rows());
   record.set_shredded_at_us(now.micros);
   record.set_destruction(crypto::ToString(parts_.keyring.slot_kind()));
+  for (const crypto::LegalHold& hold : parts_.keyring.Holds()) {
+    const WallTime end = hold.ended_at.micros != 0 ? hold.ended_at : hold.until;
+    // It was in force at some time when the key was due.
+    if (hold.Covers(info.id) && end > info.deadline) record.add_holds(ToHex(hold.id));
+  }
   // The leaf's index is known only after the commit; the purge writes it into the record.
   TV_ASSIGN_OR_RETURN(store::Mutation mutation, parts_.meta.Put(store::RecordKind::kPartition,
                                                                 store::RecordId(info.id), record));
@@ -271,6 +294,77 @@ absl::StatusOr<std::vector<record::v1::PartitionRecord>> RetentionManager::Recei
         return true;
       }));
   return receipts;
+}
+
+// --- legal holds ---
+
+std::vector<crypto::LegalHold> RetentionManager::Holds() const { return parts_.keyring.Holds(); }
+
+std::vector<crypto::LegalHold> RetentionManager::HoldsOn(PartitionId partition,
+                                                         WallTime now) const {
+  return parts_.keyring.HoldsOn(partition, now);
+}
+
+absl::Status RetentionManager::PlaceHold(const crypto::LegalHold& hold) {
+  return parts_.keyring.PlaceHold(hold);
+}
+
+absl::Status RetentionManager::EndHold(const std::array<uint8_t, 16>& id, WallTime at) {
+  return parts_.keyring.EndHold(id, at);
+}
+
+// A hold that has run out has its end in the trail. It is forgotten when nothing is left of the
+// days it covered, whose receipts name it.
+absl::Status RetentionManager::EndLapsedHolds(WallTime now) {
+  for (const crypto::LegalHold& hold : parts_.keyring.Holds()) {
+    if (hold.ended_at.micros != 0 || hold.InForce(now)) continue;
+    record::v1::AuditEntry entry;
+    entry.set_kind(record::v1::ENTRY_KIND_EVENT);
+    entry.set_method(kHoldLapsed);
+    entry.set_dataset(parts_.name_of(hold.dataset));
+    entry.set_verdict(record::v1::VERDICT_ALLOW);
+    entry.set_reason("OK");
+    entry.set_rule("hold");
+    (*entry.mutable_details())["hold"] = ToHex(hold.id);
+    store::CommitUnit unit;
+    TV_ASSIGN_OR_RETURN(store::AuditLeaf leaf, parts_.make_leaf(std::move(entry)));
+    unit.leaves.push_back(std::move(leaf));
+    unit.urgency = store::Urgency::kSecurity;
+    TV_RETURN_IF_ERROR(parts_.journal.Commit(unit).status());
+    TV_RETURN_IF_ERROR(parts_.keyring.EndHold(hold.id, hold.until));
+  }
+  return parts_.keyring.ForgetHolds([&](const crypto::LegalHold& hold) {
+    if (hold.ended_at.micros == 0) return false;
+    const auto covered = parts_.catalog.List(hold.dataset, hold.first_day, hold.last_day);
+    return std::all_of(covered.begin(), covered.end(), [&](const partition::PartitionInfo& info) {
+      // Of a day that was not due before the hold ended it says nothing.
+      return info.state == partition::State::kPurged || info.deadline >= hold.ended_at;
+    });
+  });
+}
+
+// --- salts ---
+
+// A salt is needed while a day of its period has rows, to find a subject's there, and while events
+// of the period may come. What a period is, each revision of the manifest says for its days.
+absl::Status RetentionManager::ShredSalts(WallTime now) {
+  crypto::ShredRequest request;
+  std::map<DatasetId, std::vector<Day>> days;
+  for (const partition::PartitionInfo& info : parts_.catalog.All()) {
+    std::vector<Day>& of = days[info.id.dataset];
+    if (info.state == partition::State::kLive) of.push_back(info.id.day);
+  }
+  for (const auto& [dataset, live] : days) {
+    const std::vector<int64_t> periods = parts_.keyring.LiveSaltPeriods(dataset);
+    if (periods.size() < 2) continue;  // the present one
+    TV_ASSIGN_OR_RETURN(const catalog::SaltRules rules, parts_.salt_rules_of(dataset));
+    const std::set<int64_t> needed = rules.PeriodsOf(live, now);
+    for (const int64_t period : periods) {
+      if (!needed.contains(period)) request.salts.emplace_back(dataset, period);
+    }
+  }
+  if (request.salts.empty()) return absl::OkStatus();
+  return parts_.keyring.Shred(request).status();
 }
 
 }  // namespace televault::retention

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -14,13 +15,12 @@
 #include "vault/base/gate.h"
 #include "vault/base/ids.h"
 #include "vault/base/status.h"
+#include "vault/catalog/salt_rules.h"
+#include "vault/crypto/keyring.h"
 #include "vault/partition/partition_catalog.h"
 #include "vault/store/journal.h"
 #include "vault/store/store.h"
 
-namespace televault::crypto {
-class Keyring;
-}
 namespace televault::partition {
 class PartitionReader;
 }
@@ -36,12 +36,14 @@ struct RunReport {
   uint32_t shredded = 0;
   uint32_t purged = 0;
   std::vector<std::string> pending;  // partitions that still have bytes, and why
+  std::vector<std::string> held;     // the same, because of a legal hold
 };
 
 // Expiry of partitions: LIVE → EXPIRED (the deadline passed; no job needed: readers refuse) →
 // SHREDDED (data key destroyed) → PURGED (bytes gone from the store). Every step is an audit entry;
 // the last leaves a signed receipt.
 // Goes by the gate's SteadyTime(): what a clock that jumped destroys does not come back.
+// A legal hold keeps a partition EXPIRED, or SHREDDED, for as long as it is in force.
 // Refuses to move a deadline to a later time, to decide who may ask, to open any row.
 // Threads: any; one run at a time (a second one is refused), ShredDue() beside it. Borrows:
 // everything handed in.
@@ -62,6 +64,8 @@ class RetentionManager {
   // The dataset's time to live as its manifest says now; nothing where the catalog does not know
   // it.
   using TtlFn = std::function<std::optional<microseconds>(DatasetId)>;
+  // Which salts of its subjects the dataset may still need.
+  using SaltRulesFn = std::function<absl::StatusOr<catalog::SaltRules>(DatasetId)>;
 
   struct Parts {
     store::Store& store;
@@ -76,6 +80,7 @@ class RetentionManager {
     NameFn name_of;
     NameFn pseudonym_of;  // keyed hash of the name, hex: receipts leave the vault
     TtlFn ttl_of;
+    SaltRulesFn salt_rules_of;
   };
   explicit RetentionManager(Parts parts) : parts_(std::move(parts)) {}
 
@@ -97,6 +102,12 @@ class RetentionManager {
   // while the vault is sealed they are shredded by their own. For whoever made a TTL shorter.
   absl::Status AlignKeys();
 
+  // --- legal holds: see crypto::Keyring ---
+  std::vector<crypto::LegalHold> Holds() const;
+  std::vector<crypto::LegalHold> HoldsOn(PartitionId partition, WallTime now) const;
+  absl::Status PlaceHold(const crypto::LegalHold& hold);
+  absl::Status EndHold(const std::array<uint8_t, 16>& id, WallTime at);
+
   // Partitions whose key is destroyed, in order of dataset and day; with the signed note once their
   // bytes are gone too.
   absl::StatusOr<std::vector<record::v1::PartitionRecord>> Receipts() const;
@@ -107,6 +118,8 @@ class RetentionManager {
   absl::Status AlignDeadlines(RunReport& report);
   absl::Status Shorten(PartitionId partition, WallTime deadline);
   absl::Status Shred(RunReport& report);
+  absl::Status EndLapsedHolds(WallTime now);
+  absl::Status ShredSalts(WallTime now);
   absl::Status Advance(const partition::PartitionInfo& info, WallTime now,
                        const RunOptions& options, RunReport& report);
   absl::Status RecordShredded(const partition::PartitionInfo& info, WallTime now);

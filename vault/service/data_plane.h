@@ -4,6 +4,8 @@
 
 #include "vault/base/secret.h"
 #include "vault/catalog/catalog.h"
+#include "vault/erasure/eraser.h"
+#include "vault/erasure/erasures.h"
 #include "vault/ingest/ingestor.h"
 #include "vault/ingest/vault_ports.h"
 #include "vault/partition/merger.h"
@@ -31,9 +33,10 @@ struct DataPlane {
   std::unique_ptr<partition::Merger> merger;
   std::unique_ptr<ingest::WriterSink> sink;
   std::unique_ptr<ingest::KeyringSubjectKeys> subject_keys;
-  std::unique_ptr<ingest::NoSubjectBlocks> subject_blocks;  // no erasure in this version
+  std::unique_ptr<erasure::Erasures> erasures;
   std::unique_ptr<ingest::MetaLedger> ledger;
   std::unique_ptr<ingest::Ingestor> ingestor;
+  std::unique_ptr<erasure::Eraser> eraser;
   std::unique_ptr<retention::RetentionManager> retention;
   std::unique_ptr<AccessDesk> access;
   SecretBytes mask_key;  // keys the `hash` mask; fresh at every unseal

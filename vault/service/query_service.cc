@@ -35,6 +35,11 @@ query::ReadDays::Deadlines DeadlinesOf(const std::shared_ptr<DataPlane>& plane, 
               }};
 }
 
+query::Mode ModeOf(const Call& call) {
+  return call.decision.mode == auth::AccessMode::kRows ? query::Mode::kRows
+                                                       : query::Mode::kAggregate;
+}
+
 // Counts a query that is being answered.
 class InFlight {
  public:
@@ -114,7 +119,7 @@ absl::Status QueryServiceImpl::Execute(Call& call, const AdmittedQuery& admitted
   const auto run = [&]() -> absl::Status {
     TV_ASSIGN_OR_RETURN(const auto snapshot, data.reader->Pin());
     query::PartitionSource source(*snapshot, admitted.dataset->schema, *data.partitions,
-                                  serving_.front.lockdown());
+                                  serving_.front.lockdown(), *data.erasures, ModeOf(call));
     query::ExecContext context{.gate = serving_.front.lockdown(),
                                .scope = scope,
                                .clock = serving_.front.clock(),
@@ -168,7 +173,7 @@ absl::Status QueryServiceImpl::RunExplain(Call& call, const v1::ExplainRequest& 
   if (call.decision.mode != auth::AccessMode::kRows) return absl::OkStatus();
   TV_ASSIGN_OR_RETURN(const auto snapshot, data->reader->Pin());
   query::PartitionSource source(*snapshot, admitted.dataset->schema, *data->partitions,
-                                serving_.front.lockdown());
+                                serving_.front.lockdown(), *data->erasures, ModeOf(call));
   TV_ASSIGN_OR_RETURN(const query::Listing listing, source.List(admitted.plan.time_range()));
   response.set_partitions(listing.partitions);
   response.set_partitions_pruned(listing.partitions_pruned);

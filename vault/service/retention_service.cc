@@ -2,7 +2,11 @@
 
 #include <algorithm>
 
+#include "vault/base/bytes.h"
+#include "vault/service/erasure_calls.h"
+#include "vault/service/hold_calls.h"
 #include "vault/service/paging.h"
+#include "vault/service/retention_scope.h"
 #include "vault/service/wire_time.h"
 
 namespace televault::service {
@@ -23,18 +27,6 @@ v1::PartitionState StateOf(const partition::PartitionInfo& info, WallTime now) {
   return v1::PARTITION_STATE_UNSPECIFIED;
 }
 
-std::string NameOf(const catalog::Catalog& catalog, DatasetId id) {
-  const auto dataset = catalog.Find(id);
-  return dataset.ok() ? (*dataset)->name : std::to_string(id.value());
-}
-
-// A token that is bound to datasets sees those only.
-bool Bound(const Call& call, const std::string& dataset) {
-  const auto& datasets = call.principal.datasets;
-  return !datasets.empty() &&
-         std::find(datasets.begin(), datasets.end(), dataset) == datasets.end();
-}
-
 absl::Status Run(DataPlaneSource& source, v1::RunRetentionResponse& response, Call& call) {
   if (!call.principal.datasets.empty()) {
     return WithReason(absl::PermissionDeniedError(
@@ -49,6 +41,7 @@ absl::Status Run(DataPlaneSource& source, v1::RunRetentionResponse& response, Ca
   response.set_shredded(report.shredded);
   response.set_purged(report.purged);
   for (const std::string& pending : report.pending) response.add_pending(pending);
+  for (const std::string& held : report.held) response.add_pending(held);
   auto& details = *call.entry.mutable_details();
   details["shredded"] = std::to_string(report.shredded);
   details["purged"] = std::to_string(report.purged);
@@ -64,8 +57,9 @@ absl::Status List(DataPlaneSource& source, const v1::ListPartitionsRequest& requ
     TV_ASSIGN_OR_RETURN(const auto dataset, data->catalog->Find(request.dataset()));
     std::erase_if(all, [&](const auto& info) { return info.id.dataset != dataset->id; });
   }
-  std::erase_if(
-      all, [&](const auto& info) { return Bound(call, NameOf(*data->catalog, info.id.dataset)); });
+  std::erase_if(all, [&](const auto& info) {
+    return IsBound(call, NameOf(*data->catalog, info.id.dataset));
+  });
   response.set_next_page_token(EachOnPage(all, page, [&](const partition::PartitionInfo& info) {
     auto& out = *response.add_partitions();
     out.set_dataset(NameOf(*data->catalog, info.id.dataset));
@@ -76,6 +70,11 @@ absl::Status List(DataPlaneSource& source, const v1::ListPartitionsRequest& requ
     out.set_bytes(info.bytes());
     out.set_blocks(static_cast<uint32_t>(info.blocks));
     out.set_micro_batches(static_cast<uint32_t>(info.hot_batches));
+    for (const crypto::LegalHold& hold : data->retention->HoldsOn(info.id, call.now)) {
+      out.add_holds(ToHex(hold.id));
+    }
+    out.set_withheld(info.state == partition::State::kLive &&
+                     info.erased_up_to < data->erasures->Newest(info.id.dataset));
   }));
   return absl::OkStatus();
 }
@@ -96,6 +95,7 @@ v1::DeletionReceipt ToWire(const record::v1::PartitionRecord& record, const std:
   receipt.set_shredded_leaf(record.shredded_leaf());
   receipt.set_destruction(record.destruction());
   receipt.set_signed_note(record.receipt_note());
+  receipt.mutable_holds()->CopyFrom(record.holds());
   return receipt;
 }
 
@@ -112,7 +112,7 @@ absl::Status ListReceiptsOf(DataPlaneSource& source, const Call& call,
                   [&](const auto& record) { return record.dataset_id() != dataset->id.value(); });
   }
   std::erase_if(records, [&](const auto& record) {
-    return Bound(call, NameOf(*data->catalog, DatasetId(record.dataset_id())));
+    return IsBound(call, NameOf(*data->catalog, DatasetId(record.dataset_id())));
   });
   response.set_next_page_token(EachOnPage(records, page, [&](const auto& record) {
     *response.add_receipts() =
@@ -147,6 +147,56 @@ grpc::ServerUnaryReactor* RetentionServiceImpl::ListReceipts(grpc::CallbackServe
       serving_, context, "/televault.v1.RetentionService/ListReceipts", request, response,
       [this](auto& call, const auto& in, auto& out) {
         return ListReceiptsOf(data_, call, in, out);
+      });
+}
+
+grpc::ServerUnaryReactor* RetentionServiceImpl::PlaceHold(grpc::CallbackServerContext* context,
+                                                          const grpc::ByteBuffer* request,
+                                                          grpc::ByteBuffer* response) {
+  return ServeUnary<v1::PlaceHoldRequest, v1::PlaceHoldResponse>(
+      serving_, context, "/televault.v1.RetentionService/PlaceHold", request, response,
+      [this](auto& call, const auto& in, auto& out) {
+        return service::PlaceHold(data_, random_, call, in, out);
+      });
+}
+
+grpc::ServerUnaryReactor* RetentionServiceImpl::ReleaseHold(grpc::CallbackServerContext* context,
+                                                            const grpc::ByteBuffer* request,
+                                                            grpc::ByteBuffer* response) {
+  return ServeUnary<v1::ReleaseHoldRequest, v1::ReleaseHoldResponse>(
+      serving_, context, "/televault.v1.RetentionService/ReleaseHold", request, response,
+      [this](auto& call, const auto& in, auto& out) {
+        return service::ReleaseHold(data_, call, in, out);
+      });
+}
+
+grpc::ServerUnaryReactor* RetentionServiceImpl::ListHolds(grpc::CallbackServerContext* context,
+                                                          const grpc::ByteBuffer* request,
+                                                          grpc::ByteBuffer* response) {
+  return ServeUnary<v1::ListHoldsRequest, v1::ListHoldsResponse>(
+      serving_, context, "/televault.v1.RetentionService/ListHolds", request, response,
+      [this](auto& call, const auto& in, auto& out) {
+        return service::ListHolds(data_, call, in, out);
+      });
+}
+
+grpc::ServerUnaryReactor* RetentionServiceImpl::EraseSubject(grpc::CallbackServerContext* context,
+                                                             const grpc::ByteBuffer* request,
+                                                             grpc::ByteBuffer* response) {
+  return ServeUnary<v1::EraseSubjectRequest, v1::EraseSubjectResponse>(
+      serving_, context, "/televault.v1.RetentionService/EraseSubject", request, response,
+      [this](auto& call, const auto& in, auto& out) {
+        return service::EraseSubject(data_, call, in, out);
+      });
+}
+
+grpc::ServerUnaryReactor* RetentionServiceImpl::ListErasures(grpc::CallbackServerContext* context,
+                                                             const grpc::ByteBuffer* request,
+                                                             grpc::ByteBuffer* response) {
+  return ServeUnary<v1::ListErasuresRequest, v1::ListErasuresResponse>(
+      serving_, context, "/televault.v1.RetentionService/ListErasures", request, response,
+      [this](auto& call, const auto& in, auto& out) {
+        return service::ListErasures(data_, call, in, out);
       });
 }
 

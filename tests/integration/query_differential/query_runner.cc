@@ -20,6 +20,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/integration/query_differential/stored_table.h"
+#include "tests/support/no_erasures.h"
 #include "vault/query/execute.h"
 #include "vault/query/expr.h"
 #include "vault/query/partition_source.h"
@@ -209,8 +210,9 @@ Answer Runner::AskBothWays(const query::Plan& plan, size_t layout, std::string& 
   const StoredTable::Layout& stored = table_.layouts()[layout];
   const auto snapshot = table_.data().reader->Pin();
   if (!snapshot.ok()) return {.status = snapshot.status()};
+  const televault::testing::NoErasures erasures;
   query::PartitionSource source(**snapshot, stored.schema->schema, *table_.data().partitions,
-                                table_.gate());
+                                table_.gate(), erasures, query::Mode::kRows);
   WatchedSource watched(source);
   Answer answer = Ask(plan, watched);
   if (answer.partitions_skipped + answer.units_skipped == 0) return answer;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/memory_source.h"
+#include "tests/support/no_erasures.h"
 #include "tests/unit/partition/partition_harness.h"
 
 namespace televault::query {
@@ -26,6 +27,7 @@ class PartitionSourceTest : public ::testing::Test {
                                  std::make_shared<televault::testing::SimDisk>(1))};
   televault::testing::FakeGate gate_;
   catalog::Schema schema_;
+  televault::testing::NoErasures erasures_;
   partition::PartitionReader reader_{process_.store,    process_.meta, *machine_.keyring,
                                      *process_.catalog, gate_,         machine_.vault};
 };
@@ -35,7 +37,7 @@ class PartitionSourceTest : public ::testing::Test {
 TEST_F(PartitionSourceTest, ADayThatAJumpOfTheClockSkipsIsListedAsRefused) {
   ASSERT_THAT(process_.Append(day_, 0, 10), IsOk());
   TV_ASSERT_OK_AND_ASSIGN(const auto snapshot, reader_.Pin());
-  PartitionSource source(*snapshot, schema_, *process_.catalog, gate_);
+  PartitionSource source(*snapshot, schema_, *process_.catalog, gate_, erasures_, Mode::kRows);
   TV_ASSERT_OK_AND_ASSIGN(const Listing readable, source.List({}));
   EXPECT_EQ(readable.units.size(), 1u);
   EXPECT_TRUE(readable.refusals.empty());
@@ -56,7 +58,7 @@ TEST_F(PartitionSourceTest, ADayInQuarantineRefusesNoOtherDay) {
   ASSERT_THAT(process_.Append(damaged, 0, 10), IsOk());
   ASSERT_TRUE(process_.catalog->OnQuarantined(damaged));
   TV_ASSERT_OK_AND_ASSIGN(const auto snapshot, reader_.Pin());
-  PartitionSource source(*snapshot, schema_, *process_.catalog, gate_);
+  PartitionSource source(*snapshot, schema_, *process_.catalog, gate_, erasures_, Mode::kRows);
   EXPECT_THAT(source.List({}), HasReason(reason::kQuarantined));
   EXPECT_THAT(source.List({.end = StartOf(day_.day)}), HasReason(reason::kQuarantined));
   TV_ASSERT_OK_AND_ASSIGN(const Listing rest, source.List({.begin = StartOf(day_.day)}));

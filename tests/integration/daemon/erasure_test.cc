@@ -1,0 +1,398 @@
+// Erasure of subjects and legal holds: the vault and its server in this process, its work done when
+// the test says so.
+#include <set>
+
+#include "absl/strings/str_cat.h"
+
+#include "admin-cli/receipt.h"
+#include "audit/note.h"
+#include "audit/verifier.h"
+#include "tests/integration/daemon/in_process.h"
+#include "tests/support/trail.h"
+#include "vault/erasure/eraser.h"
+#include "vault/retention/retention.h"
+
+namespace televault::daemon {
+namespace {
+
+using televault::testing::Answer;
+using televault::testing::Apply;
+using televault::testing::Ask;
+using televault::testing::EntriesOf;
+using televault::testing::IsOk;
+using televault::testing::StatusIs;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+constexpr char kRows[] =
+    "SELECT command, duration_ms FROM cli_usage ORDER BY duration_ms LIMIT 1000";
+constexpr char kCount[] = "SELECT count(*) FROM cli_usage";
+constexpr int kSubjects = 40;
+
+class ErasureTest : public InProcessTest {
+ protected:
+  ErasureTest() : InProcessTest(PosixFileSystem()) {}
+
+  void SetUp() override {
+    ASSERT_NO_FATAL_FAILURE(InProcessTest::SetUp());
+    ASSERT_THAT(Apply(*As("steward"), televault::testing::SampleManifest(
+                                          "cli_usage", {{"rotate: 90d", "rotate: 1d"}})),
+                IsOk());
+    collector_ = As("collector");
+    analyst_ = As("analyst");
+    investigator_token_ = TokenFor("investigator");
+    investigator_ = Connect(investigator_token_);
+    steward_ = As("steward");
+    second_steward_ = As("steward");
+    // The number of an event is its duration, so that rows can be told apart.
+    for (int subject = 0; subject < kSubjects; ++subject) {
+      ASSERT_EQ(Append(subject, 0, subject).rejected(), 0U);
+    }
+    // Of one of them there is more, on another day and so under another salt.
+    ASSERT_EQ(Append(7, 1, 1007).rejected(), 0U);
+    for (int subject = 20; subject < 35; ++subject) {
+      ASSERT_EQ(Append(subject, 1, 1000 + subject).rejected(), 0U);
+    }
+    ASSERT_NO_FATAL_FAILURE(Grant());
+  }
+
+  const crypto::Keyring& keyring() {
+    return dynamic_cast<const crypto::Keyring&>(vault_->audit_keys());
+  }
+  void Restart() {
+    End();
+    ASSERT_NO_FATAL_FAILURE(Start());
+  }
+  v1::AppendResponse Append(int subject, int days_ago, double number) {
+    const WallTime at = clock_.Wall() - microseconds((1 + days_ago) * kMicrosPerDay);
+    v1::Event event = televault::testing::Usage(at, absl::StrCat("s", subject), "build");
+    (*event.mutable_fields())["duration_ms"] = televault::testing::Real(number);
+    const auto appended =
+        televault::testing::Append(*collector_, televault::testing::RowsOf({event}));
+    EXPECT_THAT(appended, IsOk());
+    return appended.ok() ? *appended : v1::AppendResponse();
+  }
+  void Grant() {
+    v1::RequestAccessRequest request;
+    request.set_sql(kRows);
+    request.set_purpose("reliability");
+    request.set_grant_s(3'600);
+    request.set_reason("test");
+    client::Call call;
+    clock_.Advance(microseconds(1'000'000));  // who votes was there before it was asked
+    const auto asked = investigator_->RequestAccess(request, call);
+    ASSERT_THAT(asked, IsOk());
+    v1::VoteAccessRequest vote;
+    vote.set_id(grant_ = asked->request().id());
+    vote.set_approve(true);
+    ASSERT_THAT(steward_->VoteAccess(vote, call), IsOk());
+    ASSERT_THAT(second_steward_->VoteAccess(vote, call), IsOk());
+  }
+  // The numbers of the rows that the investigator gets.
+  std::set<int> Rows() {
+    const Answer answer = Ask(*investigator_, kRows, "reliability", grant_);
+    EXPECT_THAT(answer.status, IsOk());
+    std::set<int> numbers;
+    for (const auto& row : answer.rows) numbers.insert(std::atoi(row[1].c_str()));
+    return numbers;
+  }
+  // What count(*) is for the analyst, "days refused" where days are withheld.
+  std::string Count() {
+    const Answer answer = Ask(*analyst_, kCount, "usage");
+    EXPECT_THAT(answer.status, IsOk());
+    std::string text = answer.rows.empty() ? "nothing" : answer.rows[0][0];
+    for (const auto& refused : answer.trailer.refusals()) {
+      absl::StrAppend(&text, " ", refused.reason());
+    }
+    return text;
+  }
+  v1::Erasure Erase(int subject) {
+    v1::EraseSubjectRequest request;
+    request.set_dataset("cli_usage");
+    request.set_subject(absl::StrCat("s", subject));
+    client::Call call;
+    const auto erased = steward_->EraseSubject(request, call);
+    EXPECT_THAT(erased, IsOk());
+    return erased.ok() ? erased->erasure() : v1::Erasure();
+  }
+  v1::Erasure Look(const std::string& id) {
+    v1::ListErasuresRequest request;
+    request.set_id(id);
+    client::Call call;
+    const auto listed = steward_->ListErasures(request, call);
+    EXPECT_THAT(listed, IsOk());
+    return listed.ok() && listed->erasures_size() == 1 ? listed->erasures(0) : v1::Erasure();
+  }
+  erasure::EraserReport RunEraser() {
+    const auto data = vault_->Data();
+    EXPECT_THAT(data, IsOk());
+    const auto report = (*data)->eraser->RunOnce([] { return false; });
+    EXPECT_THAT(report, IsOk());
+    return report.ok() ? *report : erasure::EraserReport();
+  }
+  std::vector<crypto::DataKeyInfo> Keys(int days_ago) {
+    const auto data = vault_->Data();
+    const Day day = DayOf(clock_.Wall() - microseconds((1 + days_ago) * kMicrosPerDay));
+    for (const auto& info : (*data)->partitions->All()) {
+      if (info.id.day == day) return keyring().DataKeys(info.id);
+    }
+    return {};
+  }
+
+  std::unique_ptr<client::Vault> collector_;
+  std::unique_ptr<client::Vault> analyst_;
+  std::unique_ptr<client::Vault> investigator_;
+  std::unique_ptr<client::Vault> steward_;
+  std::unique_ptr<client::Vault> second_steward_;
+  std::string investigator_token_;
+  std::string grant_;
+};
+
+TEST_F(ErasureTest, RowsGoAtOnceAndNoneComesBack) {
+  EXPECT_TRUE(Rows().contains(7));
+  EXPECT_TRUE(Rows().contains(1007));
+  const v1::Erasure asked = Erase(7);
+  EXPECT_EQ(asked.state(), v1::ERASURE_STATE_PENDING);
+  EXPECT_EQ(asked.partitions_left(), 2U);
+  EXPECT_EQ((asked.deadline().seconds() - asked.requested_at().seconds()) / 3600, 72);
+  std::set<int> rows = Rows();
+  EXPECT_FALSE(rows.contains(7));
+  EXPECT_FALSE(rows.contains(1007));
+  EXPECT_THAT(rows, SizeIs(kSubjects - 1 + 15));
+
+  // Under every salt: a day of its own, and one that had none yet.
+  for (const int days_ago : {0, 1, 2}) {
+    const v1::AppendResponse refused = Append(7, days_ago, 5007);
+    EXPECT_EQ(refused.rejected(), 1U);
+    ASSERT_EQ(refused.rejects_size(), 1);
+    EXPECT_EQ(refused.rejects(0).rule(), "BLOCKED_SUBJECT");
+  }
+  EXPECT_EQ(Append(8, 2, 5008).rejected(), 0U);
+
+  // Asked once more it is the same one.
+  EXPECT_EQ(Erase(7).id(), asked.id());
+  RunEraser();
+  EXPECT_EQ(Erase(7).id(), asked.id());
+  EXPECT_EQ(Erase(7).state(), v1::ERASURE_STATE_SETTLED);
+  rows = Rows();
+  EXPECT_FALSE(rows.contains(7));
+  EXPECT_FALSE(rows.contains(1007));
+  EXPECT_THAT(rows, SizeIs(kSubjects - 1 + 15 + 1));
+  EXPECT_EQ(Append(7, 0, 5007).rejected(), 1U);
+}
+
+TEST_F(ErasureTest, TheKeysOfItsRowsAreDestroyedBeforeTheReceipt) {
+  const std::vector<crypto::DataKeyInfo> before = Keys(0);
+  ASSERT_THAT(before, SizeIs(1));
+  const uint64_t slot = keyring().slot();
+  const v1::Erasure asked = Erase(7);
+  EXPECT_EQ(asked.signed_note(), "");
+  const erasure::EraserReport report = RunEraser();
+  EXPECT_EQ(report.settled, 1U);
+  EXPECT_THAT(report.pending, IsEmpty());
+  const std::vector<crypto::DataKeyInfo> after = Keys(0);
+  ASSERT_THAT(after, SizeIs(1));
+  EXPECT_NE(after[0].id, before[0].id);
+  EXPECT_EQ(after[0].deadline, before[0].deadline);
+  EXPECT_GT(keyring().slot(), slot);
+
+  const v1::Erasure settled = Look(asked.id());
+  EXPECT_EQ(settled.state(), v1::ERASURE_STATE_SETTLED);
+  EXPECT_EQ(settled.partitions_rewritten(), 2U);
+  EXPECT_EQ(settled.events_removed(), 2U);
+  EXPECT_EQ(settled.partitions_left(), 0U);
+  const auto key = audit::VerifierKey::Parse(vault_->vkey());
+  ASSERT_THAT(key, IsOk());
+  EXPECT_THAT(cli::VerifyErasureReceipt(settled, *key), IsOk());
+  v1::Erasure changed = settled;
+  changed.set_events_removed(1);
+  EXPECT_FALSE(cli::VerifyErasureReceipt(changed, *key).ok());
+
+  // The trail names the erasure and the days, and the subject nowhere.
+  std::set<std::string> methods;
+  for (const record::v1::AuditEntry& entry : EntriesOf(*vault_)) {
+    methods.insert(entry.method());
+    EXPECT_THAT(entry.ShortDebugString(), Not(HasSubstr("\"s7\"")));
+  }
+  for (const char* method : {"/televault.v1.RetentionService/EraseSubject", "erasure.begin",
+                             "erasure.rewrite", "erasure.settled"}) {
+    EXPECT_THAT(methods, Contains(method));
+  }
+}
+
+// Asked before, between and after: no two answers differ by fewer than k subjects.
+TEST_F(ErasureTest, AggregatesIsolateNobody) {
+  constexpr int kMin = 10;
+  ASSERT_EQ(Count(), absl::StrCat(kSubjects + 16));
+  Erase(7);
+  EXPECT_EQ(Count(), "nothing ERASURE_PENDING ERASURE_PENDING");
+  RunEraser();
+  // Of each of the two days the erased one and nine more are missing.
+  EXPECT_EQ(Count(), absl::StrCat(kSubjects + 16 - 2 * kMin));
+  // The next one is in the first day only: there nine others are left out now.
+  Erase(8);
+  EXPECT_EQ(Count(), "nothing ERASURE_PENDING ERASURE_PENDING");
+  RunEraser();
+  EXPECT_EQ(Count(), absl::StrCat(kSubjects - 2 - (kMin - 1) + 16 - kMin));
+  EXPECT_THAT(Rows(), SizeIs(kSubjects - 2 + 15)) << "whoever reads rows gets all that are left";
+  // As many at once as a group needs: nobody else has to be left out for them.
+  for (int subject = 10; subject < 10 + kMin; ++subject) Erase(subject);
+  RunEraser();
+  const std::string count = Count();
+  EXPECT_THAT(count, Not(HasSubstr("PENDING")));
+  EXPECT_LE(std::atoi(count.c_str()), kSubjects - 2 - kMin + 16 - kMin);
+}
+
+TEST_F(ErasureTest, WhereTooFewAreLeftAggregatesGetNobody) {
+  for (int subject = 20; subject < 34; ++subject) Erase(subject);
+  RunEraser();
+  // Day 1 had 16 subjects, of whom 14 are gone.
+  const Answer answer = Ask(*analyst_, kCount, "usage");
+  ASSERT_THAT(answer.status, IsOk());
+  Erase(7);
+  RunEraser();
+  EXPECT_EQ(Rows().count(1034), 1U);
+  const auto data = vault_->Data();
+  for (const auto& info : (*data)->partitions->All()) {
+    if (info.id.day != DayOf(clock_.Wall() - microseconds(2 * kMicrosPerDay))) continue;
+    ASSERT_NE(info.left_out, nullptr);
+    EXPECT_EQ(info.left_out->size(), 1U) << "the one that is left";
+  }
+}
+
+TEST_F(ErasureTest, ARunThatWasPutOffIsFinishedByTheNext) {
+  const v1::Erasure asked = Erase(7);
+  const auto data = vault_->Data();
+  int asked_times = 0;
+  // Gives up a little later each time.
+  for (int patience = 0; Look(asked.id()).state() != v1::ERASURE_STATE_SETTLED; ++patience) {
+    ASSERT_LT(patience, 50);
+    int left = patience;
+    ASSERT_THAT((*data)->eraser->RunOnce([&] { return ++asked_times > 0 && left-- <= 0; }), IsOk());
+    EXPECT_FALSE(Rows().contains(7));
+    EXPECT_THAT(Count(), ::testing::AnyOf(HasSubstr("PENDING"), "36"));
+  }
+  EXPECT_EQ(Look(asked.id()).events_removed(), 2U);
+  EXPECT_THAT(Keys(0), SizeIs(1));
+  EXPECT_THAT(Keys(1), SizeIs(1));
+}
+
+TEST_F(ErasureTest, AnErasureOutlivesARestart) {
+  const v1::Erasure asked = Erase(7);
+  ASSERT_NO_FATAL_FAILURE(Restart());
+  collector_ = As("collector");
+  investigator_ = Connect(investigator_token_);
+  steward_ = As("steward");
+  analyst_ = As("analyst");
+  EXPECT_FALSE(Rows().contains(7));
+  EXPECT_EQ(Append(7, 0, 5007).rejected(), 1U);
+  EXPECT_EQ(Count(), "nothing ERASURE_PENDING ERASURE_PENDING");
+  RunEraser();
+  EXPECT_EQ(Look(asked.id()).state(), v1::ERASURE_STATE_SETTLED);
+  // A day that opens after it is nobody's concern.
+  EXPECT_EQ(Append(9, 3, 9).rejected(), 0U);
+  EXPECT_THAT(Count(), Not(HasSubstr("PENDING")));
+}
+
+TEST_F(ErasureTest, ALegalHoldKeepsTheBytesAndNotTheAccess) {
+  v1::PlaceHoldRequest place;
+  place.set_dataset("cli_usage");
+  place.set_reason("file 12");
+  place.mutable_until()->set_seconds(clock_.Wall().micros / 1'000'000 + 86'400);
+  client::Call call;
+  const auto placed = steward_->PlaceHold(place, call);
+  ASSERT_THAT(placed, IsOk());
+  const v1::Erasure asked = Erase(7);
+  const erasure::EraserReport report = RunEraser();
+  EXPECT_EQ(report.settled, 0U);
+  EXPECT_THAT(report.pending, Contains(HasSubstr("legal hold")));
+  EXPECT_EQ(Look(asked.id()).state(), v1::ERASURE_STATE_HELD);
+  EXPECT_FALSE(Rows().contains(7));
+  EXPECT_THAT(Count(), HasSubstr("ERASURE_PENDING"));
+  EXPECT_THAT(Keys(0), SizeIs(1));
+
+  v1::ReleaseHoldRequest release;
+  release.set_id(placed->hold().id());
+  release.set_reason("closed");
+  ASSERT_THAT(steward_->ReleaseHold(release, call), IsOk());
+  EXPECT_THAT(steward_->ReleaseHold(release, call),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  RunEraser();
+  const v1::Erasure settled = Look(asked.id());
+  EXPECT_EQ(settled.state(), v1::ERASURE_STATE_SETTLED);
+  EXPECT_THAT(settled.holds(), ElementsAre(placed->hold().id()));
+}
+
+TEST_F(ErasureTest, AHoldSuspendsTheShredAndNotTheRefusal) {
+  v1::PlaceHoldRequest place;
+  place.set_dataset("cli_usage");
+  place.set_reason("file 12");
+  client::Call call;
+  for (const int64_t seconds : {int64_t{-1}, int64_t{367} * 86'400}) {
+    place.mutable_until()->set_seconds(clock_.Wall().micros / 1'000'000 + seconds);
+    EXPECT_THAT(steward_->PlaceHold(place, call), StatusIs(absl::StatusCode::kInvalidArgument));
+  }
+  place.mutable_until()->set_seconds(clock_.Wall().micros / 1'000'000 + 100 * 86'400);
+  const auto placed = steward_->PlaceHold(place, call);
+  ASSERT_THAT(placed, IsOk());
+  clock_.Advance(microseconds(95 * kMicrosPerDay));
+  const auto data = vault_->Data();
+  ASSERT_THAT((*data)->retention->RunOnce(), IsOk());
+  int live = 0;
+  for (const auto& info : (*data)->partitions->All()) {
+    EXPECT_EQ(info.state, partition::State::kLive);
+    EXPECT_THAT(keyring().DataKeys(info.id), SizeIs(1));
+    ++live;
+  }
+  EXPECT_EQ(live, 2);
+  EXPECT_EQ(Count(), "nothing EXPIRED EXPIRED");
+
+  // Its time box ends it, whoever forgot it.
+  clock_.Advance(microseconds(6 * kMicrosPerDay));
+  ASSERT_THAT((*data)->retention->RunOnce(), IsOk());
+  const auto receipts = (*data)->retention->Receipts();
+  ASSERT_THAT(receipts, IsOk());
+  ASSERT_THAT(*receipts, SizeIs(2));
+  for (const auto& receipt : *receipts) {
+    EXPECT_THAT(receipt.holds(), ElementsAre(placed->hold().id()));
+    EXPECT_THAT(receipt.receipt_note(), HasSubstr("holds " + placed->hold().id()));
+  }
+  ASSERT_THAT((*data)->retention->RunOnce(), IsOk());
+  EXPECT_THAT(keyring().Holds(), IsEmpty()) << "nothing is left of what it covered";
+  std::set<std::string> methods;
+  for (const record::v1::AuditEntry& entry : EntriesOf(*vault_)) methods.insert(entry.method());
+  EXPECT_THAT(methods, Contains("retention.hold_lapsed"));
+}
+
+TEST_F(ErasureTest, SaltsGoWithTheLastDayOfTheirPeriod) {
+  const auto data = vault_->Data();
+  const DatasetId dataset = (*data)->partitions->All().front().id.dataset;
+  ASSERT_THAT(keyring().LiveSaltPeriods(dataset), SizeIs(2));
+  ASSERT_THAT((*data)->retention->RunOnce(), IsOk());
+  EXPECT_THAT(keyring().LiveSaltPeriods(dataset), SizeIs(2));
+  clock_.Advance(microseconds(89 * kMicrosPerDay));  // the older of the two days is past its TTL
+  ASSERT_THAT((*data)->retention->RunOnce(), IsOk());
+  EXPECT_THAT(keyring().LiveSaltPeriods(dataset), SizeIs(1));
+}
+
+TEST_F(ErasureTest, RefusesWhatCannotBeErased) {
+  client::Call call;
+  v1::EraseSubjectRequest request;
+  request.set_dataset("cli_usage");
+  EXPECT_THAT(steward_->EraseSubject(request, call), StatusIs(absl::StatusCode::kInvalidArgument));
+  request.set_subject(std::string(257, 'x'));
+  EXPECT_THAT(steward_->EraseSubject(request, call), StatusIs(absl::StatusCode::kInvalidArgument));
+  request.set_subject("s7");
+  request.set_dataset("nothing");
+  EXPECT_THAT(steward_->EraseSubject(request, call), StatusIs(absl::StatusCode::kNotFound));
+  request.set_dataset("cli_usage");
+  EXPECT_THAT(analyst_->EraseSubject(request, call), StatusIs(absl::StatusCode::kPermissionDenied));
+  EXPECT_TRUE(Rows().contains(7));
+}
+
+}  // namespace
+}  // namespace televault::daemon

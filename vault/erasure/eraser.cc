@@ -1,0 +1,431 @@
+#include "vault/erasure/eraser.h"
+
+#include <algorithm>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+
+#include "audit/deletion_receipt.h"
+#include "vault/base/bytes.h"
+#include "vault/base/check.h"
+#include "vault/base/crash_point.h"
+#include "vault/crypto/hash.h"
+#include "vault/crypto/keyring.h"
+#include "vault/store/meta.h"
+
+namespace televault::erasure {
+namespace {
+
+using partition::PartitionInfo;
+using partition::SubjectList;
+using partition::SubjectListRef;
+
+constexpr char kBegun[] = "erasure.begin";
+constexpr char kRewritten[] = "erasure.rewrite";
+constexpr char kHeld[] = "erasure.held";
+constexpr char kSettled[] = "erasure.settled";
+// Old keys destroyed in one new generation of the keyring.
+constexpr size_t kKeysPerShred = 64;
+
+bool HasDay(const Record& record, Day day) {
+  return std::any_of(record.days().begin(), record.days().end(),
+                     [&](const auto& one) { return one.day() == day.value(); });
+}
+
+std::string Join(const google::protobuf::RepeatedPtrField<std::string>& texts) {
+  std::string joined;
+  for (const std::string& text : texts) absl::StrAppend(&joined, joined.empty() ? "" : ",", text);
+  return joined;
+}
+
+}  // namespace
+
+// One run over one dataset: what is asked for as it was when the run began.
+struct Eraser::Run {
+  const std::function<bool()>& enough;
+  EraserReport& report;
+  DatasetId dataset;
+  uint64_t newest = 0;
+  std::vector<Record> erasures;                         // not settled, up to `newest`
+  SubjectListRef hidden;                                // their pseudonyms
+  std::vector<std::pair<PartitionId, KeyId>> old_keys;  // nothing is sealed under them any more
+};
+
+// Rows of erased subjects in one partition, by pseudonym.
+struct Eraser::Found {
+  std::map<crypto::Hash16, uint64_t> rows;
+};
+
+std::string ReceiptText(const Record& record, std::string_view pseudonym) {
+  uint64_t events = 0;
+  for (const auto& day : record.days()) events += day.events();
+  return audit::ErasureReceiptText({.dataset = std::string(pseudonym),
+                                    .id = record.id(),
+                                    .requested_at = FormatRfc3339({record.requested_at_us()}),
+                                    .deadline = FormatRfc3339({record.deadline_us()}),
+                                    .settled_at = FormatRfc3339({record.settled_at_us()}),
+                                    .partitions = static_cast<uint32_t>(record.days_size()),
+                                    .events = events,
+                                    .destruction = record.destruction(),
+                                    .holds = Join(record.holds())});
+}
+
+absl::StatusOr<EraserReport> Eraser::RunOnce(const std::function<bool()>& enough) {
+  const std::unique_lock lock(mu_, std::try_to_lock);
+  if (!lock.owns_lock()) return absl::UnavailableError("a run over the erasures is under way");
+  EraserReport report;
+  for (const DatasetId dataset : parts_.erasures.Datasets()) {
+    Run run{.enough = enough,
+            .report = report,
+            .dataset = dataset,
+            .erasures = {},
+            .hidden = nullptr,
+            .old_keys = {}};
+    if (const absl::Status status = RunDataset(run, dataset); !status.ok()) {
+      report.pending.push_back(
+          absl::StrCat(parts_.name_of(dataset), ": ", std::string(status.message())));
+    }
+    if (enough()) break;
+  }
+  return report;
+}
+
+absl::Status Eraser::RunDataset(Run& run, DatasetId dataset) {
+  Erasures::Work work = parts_.erasures.WorkOn(dataset);
+  run.newest = work.newest;
+  run.erasures = std::move(work.unsettled);
+  std::vector<crypto::Hash16> hidden;
+  for (const Record& record : run.erasures) {
+    for (const std::string& pseudonym : record.pseudonyms()) {
+      crypto::Hash16 hash{};
+      TV_CHECK(pseudonym.size() == hash.size());
+      std::copy(pseudonym.begin(), pseudonym.end(), hash.begin());
+      hidden.push_back(hash);
+    }
+  }
+  run.hidden = std::make_shared<const SubjectList>(std::move(hidden));
+  for (const PartitionInfo& info : parts_.catalog.All()) {
+    if (info.id.dataset != dataset || info.state != partition::State::kLive) continue;
+    const bool rekeyed = parts_.keyring.DataKeys(info.id).size() > 1;
+    if (info.erased_up_to >= run.newest && !rekeyed) continue;
+    if (parts_.gate.ReadTime() >= info.deadline) {
+      // Nobody reads it, and its key is going, unless a hold keeps that.
+      TV_RETURN_IF_ERROR(NoteHeld(run, info.id));
+      continue;
+    }
+    if (run.enough()) return absl::UnavailableError("put off to the next run");
+    if (const absl::Status status = Settle(run, info); !status.ok()) {
+      run.report.pending.push_back(absl::StrCat(parts_.name_of(dataset), "/",
+                                                FormatDay(info.id.day), ": ",
+                                                std::string(status.message())));
+    }
+    if (run.old_keys.size() >= kKeysPerShred) TV_RETURN_IF_ERROR(DestroyOldKeys(run));
+  }
+  TV_RETURN_IF_ERROR(DestroyOldKeys(run));
+  for (const Record& record : parts_.erasures.WorkOn(dataset).unsettled) {
+    if (!IsDone(run, record)) continue;
+    TV_RETURN_IF_ERROR(SettleErasure(record));
+    ++run.report.settled;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Eraser::Settle(Run& run, const PartitionInfo& info) {
+  if (info.quarantined) {
+    return absl::FailedPreconditionError("it is quarantined and cannot be read");
+  }
+  const auto lock = parts_.catalog.TryLock(info.id);
+  if (!lock.has_value()) return absl::UnavailableError("it is being maintained");
+  TV_ASSIGN_OR_RETURN(const Found found, Look(run, info.id));
+  const std::vector<crypto::DataKeyInfo> keys = parts_.keyring.DataKeys(info.id);
+  if (keys.empty()) return absl::OkStatus();  // shredded meanwhile
+  if (found.rows.empty() && keys.size() == 1) {
+    TV_RETURN_IF_ERROR(CommitSettled(run, info, keys.back().id, info.left_out));
+    ++run.report.partitions;
+    return absl::OkStatus();
+  }
+  if (!parts_.keyring.HoldsOn(info.id, parts_.gate.SteadyTime()).empty()) {
+    TV_RETURN_IF_ERROR(NoteHeld(run, info.id));
+    return absl::FailedPreconditionError("a legal hold keeps it from being rewritten");
+  }
+  TV_RETURN_IF_ERROR(Rewrite(run, info, found, *lock));
+  ++run.report.partitions;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Eraser::Found> Eraser::Look(const Run& run, PartitionId partition) const {
+  Found found;
+  if (run.hidden->empty()) return found;
+  TV_ASSIGN_OR_RETURN(const auto snapshot, parts_.reader.Pin());
+  TV_ASSIGN_OR_RETURN(const std::vector<partition::Unit> units, snapshot->Units(partition));
+  constexpr uint16_t kColumns[] = {block::kSubjectColumn};
+  for (const partition::Unit& unit : units) {
+    bool may = false;
+    for (const crypto::Hash16& subject : run.hidden->all()) {
+      TV_ASSIGN_OR_RETURN(may, snapshot->MayContainSubject(unit, AsText(subject)));
+      if (may) break;
+    }
+    if (!may) continue;
+    TV_ASSIGN_OR_RETURN(const block::ColumnBatch batch, snapshot->Read(unit, kColumns));
+    const block::Column* const subjects = batch.Find(block::kSubjectColumn);
+    if (subjects == nullptr) continue;
+    for (size_t row = 0; row < subjects->rows; ++row) {
+      if (subjects->IsNull(row)) continue;
+      const std::string_view subject = subjects->dictionary.at(subjects->codes[row]);
+      if (!run.hidden->Contains(subject)) continue;
+      crypto::Hash16 hash{};
+      std::copy(subject.begin(), subject.end(), hash.begin());
+      ++found.rows[hash];
+    }
+  }
+  return found;
+}
+
+// What is going to be removed, before anything is: a run that resumes this one finds less.
+absl::Status Eraser::NoteFound(Run& run, PartitionId partition, const Found& found) {
+  std::vector<store::Mutation> mutations;
+  uint64_t events = 0;
+  const KeyId old_key = parts_.keyring.DataKeys(partition).front().id;
+  for (Record& record : run.erasures) {
+    if (HasDay(record, partition.day)) continue;
+    uint64_t rows = 0;
+    for (const std::string& pseudonym : record.pseudonyms()) {
+      crypto::Hash16 hash{};
+      std::copy(pseudonym.begin(), pseudonym.end(), hash.begin());
+      if (const auto at = found.rows.find(hash); at != found.rows.end()) rows += at->second;
+    }
+    if (rows == 0) continue;
+    record::v1::ErasedDayRecord& day = *record.add_days();
+    day.set_day(partition.day.value());
+    day.set_events(rows);
+    day.set_old_key_id(old_key.value());
+    events += rows;
+    TV_ASSIGN_OR_RETURN(
+        store::Mutation mutation,
+        parts_.meta.Put(store::RecordKind::kErasure, store::RecordId(record.number()), record));
+    mutations.push_back(std::move(mutation));
+  }
+  if (mutations.empty()) return absl::OkStatus();
+  record::v1::AuditEntry entry = EventOf(partition.dataset, kBegun);
+  auto& details = *entry.mutable_details();
+  details["day"] = FormatDay(partition.day);
+  details["events"] = absl::StrCat(events);
+  details["key_id"] = absl::StrCat(old_key.value());
+  TV_RETURN_IF_ERROR(Commit(std::move(entry), std::move(mutations)).status());
+  for (const Record& record : run.erasures) parts_.erasures.OnChanged(record);
+  return absl::OkStatus();
+}
+
+absl::Status Eraser::NoteHeld(Run& run, PartitionId partition) {
+  std::set<std::string> ids;
+  for (const crypto::LegalHold& hold :
+       parts_.keyring.HoldsOn(partition, parts_.gate.SteadyTime())) {
+    ids.insert(ToHex(hold.id));
+  }
+  std::vector<store::Mutation> mutations;
+  for (Record& record : run.erasures) {
+    std::set<std::string> all(record.holds().begin(), record.holds().end());
+    const size_t before = all.size();
+    all.insert(ids.begin(), ids.end());
+    if (all.size() == before) continue;
+    record.mutable_holds()->Assign(all.begin(), all.end());
+    TV_ASSIGN_OR_RETURN(
+        store::Mutation mutation,
+        parts_.meta.Put(store::RecordKind::kErasure, store::RecordId(record.number()), record));
+    mutations.push_back(std::move(mutation));
+  }
+  if (mutations.empty()) return absl::OkStatus();
+  record::v1::AuditEntry entry = EventOf(partition.dataset, kHeld);
+  (*entry.mutable_details())["day"] = FormatDay(partition.day);
+  (*entry.mutable_details())["holds"] = absl::StrCat(ids.size());
+  TV_RETURN_IF_ERROR(Commit(std::move(entry), std::move(mutations)).status());
+  for (const Record& record : run.erasures) parts_.erasures.OnChanged(record);
+  return absl::OkStatus();
+}
+
+absl::Status Eraser::Rewrite(Run& run, const PartitionInfo& info, const Found& found,
+                             const partition::PartitionCatalog::MaintenanceLock& lock) {
+  TV_RETURN_IF_ERROR(NoteFound(run, info.id, found));
+  TV_CRASH_POINT("erasure.noted");
+  KeyId key = parts_.keyring.DataKeys(info.id).back().id;
+  if (parts_.keyring.DataKeys(info.id).size() == 1) {
+    TV_ASSIGN_OR_RETURN(const crypto::DataKeyRef fresh, parts_.keyring.RotateDataKey(info.id));
+    key = fresh->id;
+  }
+  parts_.catalog.OnRekeyed(info.id, key);
+  TV_CRASH_POINT("erasure.rekeyed");
+  // What was sealed under the old key before is committed, or given up, after this.
+  if (!parts_.await_batches(run.enough)) return absl::UnavailableError("put off to the next run");
+  while (true) {
+    TV_ASSIGN_OR_RETURN(const bool more, parts_.merger.Rewrite(lock, info.id, key, *run.hidden));
+    if (!more) break;
+    if (run.enough()) return absl::UnavailableError("put off to the next run");
+  }
+  TV_ASSIGN_OR_RETURN(SubjectListRef left_out, ChooseLeftOut(run, info));
+  TV_RETURN_IF_ERROR(CommitSettled(run, info, key, std::move(left_out)));
+  TV_CRASH_POINT("erasure.rewritten");
+  for (const crypto::DataKeyInfo& one : parts_.keyring.DataKeys(info.id)) {
+    if (one.id != key) run.old_keys.emplace_back(info.id, one.id);
+  }
+  return absl::OkStatus();
+}
+
+// Whoever holds an answer from before and one from after sees what all those changed together who
+// were in the first alone: the erased whom it showed, and those that are left out from now on. Who
+// was left out until now comes back, so that no more are left out than k asks for.
+absl::StatusOr<SubjectListRef> Eraser::ChooseLeftOut(const Run& run, const PartitionInfo& info) {
+  const SubjectList none;
+  const SubjectList& before = info.left_out == nullptr ? none : *info.left_out;
+  size_t shown = 0;  // erased subjects that aggregates had
+  std::vector<crypto::Hash16> erased;
+  for (const Record& record : run.erasures) {
+    // Of one that was settled here before, in a run that ended then, nothing changes any more.
+    if (!HasDay(record, info.id.day) || record.number() <= info.erased_up_to) continue;
+    bool was_left_out = false;
+    for (const std::string& pseudonym : record.pseudonyms()) {
+      was_left_out = was_left_out || before.Contains(pseudonym);
+      crypto::Hash16 hash{};
+      std::copy(pseudonym.begin(), pseudonym.end(), hash.begin());
+      erased.push_back(hash);
+    }
+    shown += was_left_out ? 0 : 1;
+  }
+  const SubjectList gone(std::move(erased));
+  const size_t k = parts_.k_of(info.id.dataset);
+  std::vector<crypto::Hash16> kept;
+  for (const crypto::Hash16& subject : before.all()) {
+    if (!gone.Contains(AsText(subject))) kept.push_back(subject);
+  }
+  if (shown == 0 || shown >= k) {
+    // Nothing changes in what aggregates see, or enough does.
+    return kept.empty() ? nullptr : std::make_shared<const SubjectList>(std::move(kept));
+  }
+  // The k - shown smallest under a key that is used once: whom nobody can foresee.
+  const size_t wanted = k - shown;
+  const SecretBytes key = crypto::NewKey(parts_.random);
+  std::map<crypto::Hash16, crypto::Hash16> chosen;
+  TV_ASSIGN_OR_RETURN(const auto snapshot, parts_.reader.Pin());
+  TV_ASSIGN_OR_RETURN(const std::vector<partition::Unit> units, snapshot->Units(info.id));
+  constexpr uint16_t kColumns[] = {block::kSubjectColumn};
+  for (const partition::Unit& unit : units) {
+    TV_ASSIGN_OR_RETURN(const block::ColumnBatch batch, snapshot->Read(unit, kColumns));
+    const block::Column* const subjects = batch.Find(block::kSubjectColumn);
+    if (subjects == nullptr) continue;
+    for (size_t code = 0; code < subjects->dictionary.size(); ++code) {
+      const std::string_view subject = subjects->dictionary.at(static_cast<uint32_t>(code));
+      crypto::Hash16 hash{};
+      if (subject.size() != hash.size() || before.Contains(subject)) continue;
+      std::copy(subject.begin(), subject.end(), hash.begin());
+      chosen.emplace(crypto::KeyedHash16(key, "tv.leftout", AsBytes(subject)), hash);
+      if (chosen.size() > wanted) chosen.erase(std::prev(chosen.end()));
+    }
+  }
+  std::vector<crypto::Hash16> left_out;
+  for (const auto& [rank, subject] : chosen) left_out.push_back(subject);
+  // Too few others: then nobody is shown any more.
+  if (left_out.size() < wanted) left_out.insert(left_out.end(), kept.begin(), kept.end());
+  return std::make_shared<const SubjectList>(std::move(left_out));
+}
+
+absl::Status Eraser::CommitSettled(Run& run, const PartitionInfo& info, KeyId key,
+                                   SubjectListRef left_out) {
+  const auto records = parts_.catalog.LockRecords();
+  TV_ASSIGN_OR_RETURN(const auto view, parts_.store.Pin());
+  TV_ASSIGN_OR_RETURN(auto record,
+                      parts_.meta.Get<record::v1::PartitionRecord>(
+                          *view, store::RecordKind::kPartition, store::RecordId(info.id)));
+  const bool rewritten = record.key_id() != key.value();
+  record.set_key_id(key.value());
+  record.set_erased_up_to(std::max(record.erased_up_to(), run.newest));
+  record.clear_left_out();
+  if (left_out != nullptr) {
+    for (const crypto::Hash16& subject : left_out->all()) {
+      record.add_left_out(std::string(AsText(subject)));
+    }
+  }
+  TV_ASSIGN_OR_RETURN(store::Mutation mutation, parts_.meta.Put(store::RecordKind::kPartition,
+                                                                store::RecordId(info.id), record));
+  record::v1::AuditEntry entry = EventOf(info.id.dataset, kRewritten);
+  auto& details = *entry.mutable_details();
+  details["day"] = FormatDay(info.id.day);
+  details["rewritten"] = rewritten ? "yes" : "no";
+  details["key_id"] = absl::StrCat(key.value());
+  std::vector<store::Mutation> mutations;
+  mutations.push_back(std::move(mutation));
+  TV_RETURN_IF_ERROR(Commit(std::move(entry), std::move(mutations)).status());
+  parts_.catalog.OnErased(info.id, record.erased_up_to(), std::move(left_out));
+  return absl::OkStatus();
+}
+
+absl::Status Eraser::DestroyOldKeys(Run& run) {
+  if (run.old_keys.empty()) return absl::OkStatus();
+  crypto::ShredRequest request;
+  request.keys = run.old_keys;
+  TV_RETURN_IF_ERROR(parts_.keyring.Shred(request).status());
+  TV_CRASH_POINT("erasure.keys_destroyed");
+  for (const auto& [partition, key] : run.old_keys) parts_.reader.Forget(partition);
+  run.old_keys.clear();
+  return parts_.merger.EraseReplaced();
+}
+
+// Every partition that may have held a row of it was looked through, and has one key.
+bool Eraser::IsDone(const Run& run, const Record& record) const {
+  for (const PartitionInfo& info : parts_.catalog.All()) {
+    if (info.id.dataset != run.dataset || info.state != partition::State::kLive) continue;
+    const size_t keys = parts_.keyring.DataKeys(info.id).size();
+    if (keys == 0) continue;
+    if (info.erased_up_to < record.number() || keys > 1) return false;
+  }
+  return true;
+}
+
+absl::Status Eraser::SettleErasure(Record record) {
+  // A key may be gone from the keyring while the slot secret of before is left: finishes that.
+  TV_RETURN_IF_ERROR(parts_.keyring.Shred(crypto::ShredRequest()).status());
+  record.set_settled_at_us(parts_.gate.SteadyTime().micros);
+  record.set_destruction(crypto::ToString(parts_.keyring.slot_kind()));
+  record.clear_pseudonyms();
+  const DatasetId dataset(record.dataset_id());
+  TV_ASSIGN_OR_RETURN(const std::string note,
+                      parts_.sign(ReceiptText(record, parts_.pseudonym_of(dataset))));
+  record.set_receipt_note(note);
+  TV_ASSIGN_OR_RETURN(
+      store::Mutation mutation,
+      parts_.meta.Put(store::RecordKind::kErasure, store::RecordId(record.number()), record));
+  record::v1::AuditEntry entry = EventOf(dataset, kSettled);
+  auto& details = *entry.mutable_details();
+  details["erasure"] = record.id();
+  details["deadline"] = FormatRfc3339({record.deadline_us()});
+  details["partitions"] = absl::StrCat(record.days_size());
+  details["destruction"] = record.destruction();
+  details["receipt"] = note;
+  std::vector<store::Mutation> mutations;
+  mutations.push_back(std::move(mutation));
+  TV_RETURN_IF_ERROR(Commit(std::move(entry), std::move(mutations)).status());
+  TV_CRASH_POINT("erasure.settled");
+  parts_.erasures.OnChanged(record);
+  return absl::OkStatus();
+}
+
+record::v1::AuditEntry Eraser::EventOf(DatasetId dataset, const char* method) const {
+  record::v1::AuditEntry entry;
+  entry.set_kind(record::v1::ENTRY_KIND_EVENT);
+  entry.set_method(method);
+  entry.set_dataset(parts_.name_of(dataset));
+  entry.set_verdict(record::v1::VERDICT_ALLOW);
+  entry.set_reason("OK");
+  entry.set_rule("erasure");
+  return entry;
+}
+
+absl::StatusOr<store::CommitReceipt> Eraser::Commit(record::v1::AuditEntry entry,
+                                                    std::vector<store::Mutation> mutations) {
+  store::CommitUnit unit;
+  TV_ASSIGN_OR_RETURN(store::AuditLeaf leaf, parts_.make_leaf(std::move(entry)));
+  unit.leaves.push_back(std::move(leaf));
+  unit.mutations = std::move(mutations);
+  unit.urgency = store::Urgency::kSecurity;
+  return parts_.journal.Commit(unit);
+}
+
+}  // namespace televault::erasure

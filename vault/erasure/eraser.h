@@ -1,0 +1,103 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "televault/record/v1/audit.pb.h"
+#include "televault/record/v1/state.pb.h"
+#include "vault/base/gate.h"
+#include "vault/base/ids.h"
+#include "vault/base/random.h"
+#include "vault/base/status.h"
+#include "vault/erasure/erasures.h"
+#include "vault/partition/merger.h"
+#include "vault/partition/partition_catalog.h"
+#include "vault/partition/partition_reader.h"
+#include "vault/store/journal.h"
+#include "vault/store/store.h"
+
+namespace televault::erasure {
+
+// What one run did.
+struct EraserReport {
+  uint32_t partitions = 0;           // looked through to the end
+  uint32_t settled = 0;              // erasures
+  std::vector<std::string> pending;  // partitions that are left, and why
+};
+
+// Carries erasures out: each live partition of the dataset is looked through; one that holds rows
+// of an erased subject is rewritten without them under a new data key, and the old key destroyed.
+// When no partition is left the erasure is settled and its receipt signed.
+// Aggregates leave out so many subjects more that each time a day changes at least k subjects
+// change with it: whoever asks before and after learns of nobody alone.
+// Refuses to decide who may ask, to rewrite a day under a legal hold.
+// Threads: one run at a time. Borrows: everything handed in.
+// Invariants: (1) an erasure is settled only after every key that opened a row of its subject is
+// destroyed. (2) Between the first and the last commit of a rewrite no aggregate gets the day.
+// (3) What was interrupted is finished by the next run.
+// Failure: an error in one partition is reported in `pending` and does not hold up the others.
+class Eraser {
+ public:
+  using LeafFn = std::function<absl::StatusOr<store::AuditLeaf>(record::v1::AuditEntry)>;
+  using SignFn = std::function<absl::StatusOr<std::string>(const std::string& text)>;
+  using NameFn = std::function<std::string(DatasetId)>;
+
+  struct Parts {
+    store::Store& store;
+    store::MetaStore& meta;
+    store::Journal& journal;
+    crypto::Keyring& keyring;
+    partition::PartitionCatalog& catalog;
+    partition::PartitionReader& reader;
+    partition::Merger& merger;
+    Erasures& erasures;
+    const Gate& gate;
+    Random& random;
+    LeafFn make_leaf;
+    SignFn sign;
+    NameFn name_of;
+    NameFn pseudonym_of;
+    // Subjects that a group of the dataset has to have at least, the greatest of its roles'.
+    std::function<uint32_t(DatasetId)> k_of;
+    std::function<bool(const std::function<bool()>& give_up)> await_batches;
+  };
+  explicit Eraser(Parts parts) : parts_(std::move(parts)) {}
+
+  // `enough`: true puts the rest off to the next run. UNAVAILABLE: a run is under way.
+  absl::StatusOr<EraserReport> RunOnce(const std::function<bool()>& enough);
+
+ private:
+  struct Run;
+  struct Found;
+
+  absl::Status RunDataset(Run& run, DatasetId dataset);
+  absl::Status Settle(Run& run, const partition::PartitionInfo& info);
+  absl::StatusOr<Found> Look(const Run& run, PartitionId partition) const;
+  absl::Status Rewrite(Run& run, const partition::PartitionInfo& info, const Found& found,
+                       const partition::PartitionCatalog::MaintenanceLock& lock);
+  absl::Status NoteFound(Run& run, PartitionId partition, const Found& found);
+  absl::Status NoteHeld(Run& run, PartitionId partition);
+  absl::StatusOr<partition::SubjectListRef> ChooseLeftOut(const Run& run,
+                                                          const partition::PartitionInfo& info);
+  absl::Status CommitSettled(Run& run, const partition::PartitionInfo& info, KeyId key,
+                             partition::SubjectListRef left_out);
+  absl::Status DestroyOldKeys(Run& run);
+  bool IsDone(const Run& run, const Record& record) const;
+  absl::Status SettleErasure(Record record);
+  absl::StatusOr<store::CommitReceipt> Commit(record::v1::AuditEntry entry,
+                                              std::vector<store::Mutation> mutations);
+  record::v1::AuditEntry EventOf(DatasetId dataset, const char* method) const;
+
+  const Parts parts_;
+  std::timed_mutex mu_;  // one run at a time
+};
+
+// The text that the receipt of a settled erasure signs.
+std::string ReceiptText(const Record& record, std::string_view pseudonym);
+
+}  // namespace televault::erasure

@@ -1,0 +1,133 @@
+#include "vault/service/erasure_calls.h"
+
+#include <chrono>
+#include <memory>
+#include <utility>
+
+#include "vault/base/limits.h"
+#include "vault/service/paging.h"
+#include "vault/service/retention_scope.h"
+#include "vault/service/wire_time.h"
+
+namespace televault::service {
+namespace {
+
+// Where the manifest of a dataset names no time, the law's month does.
+constexpr microseconds kUsualTime = std::chrono::hours(24 * 30);
+
+microseconds WithinOf(const catalog::Manifest& manifest) {
+  return manifest.when.erasure_within.value_or(kUsualTime);
+}
+
+// Partitions that an erasure waits for, and whether it is for legal holds alone.
+struct Waiting {
+  uint32_t partitions = 0;
+  bool held = true;
+};
+
+Waiting WaitingOf(const DataPlane& data, const record::v1::ErasureRecord& record, WallTime now) {
+  Waiting waiting;
+  for (const partition::PartitionInfo& info : data.partitions->All()) {
+    if (info.id.dataset.value() != record.dataset_id()) continue;
+    if (info.state != partition::State::kLive || info.erased_up_to >= record.number()) continue;
+    ++waiting.partitions;
+    waiting.held = waiting.held && !data.retention->HoldsOn(info.id, now).empty();
+  }
+  return waiting;
+}
+
+v1::Erasure ToWire(const DataPlane& data, const record::v1::ErasureRecord& record, WallTime now) {
+  const DatasetId dataset(record.dataset_id());
+  v1::Erasure wire;
+  wire.set_id(record.id());
+  wire.set_dataset(NameOf(*data.catalog, dataset));
+  wire.set_dataset_pseudonym(data.retention->PseudonymOf(dataset));
+  wire.set_requested_by(record.requested_by());
+  *wire.mutable_requested_at() = ToWireTime(record.requested_at_us());
+  *wire.mutable_deadline() = ToWireTime(record.deadline_us());
+  wire.set_state(v1::ERASURE_STATE_SETTLED);
+  if (record.settled_at_us() == 0) {
+    const Waiting waiting = WaitingOf(data, record, now);
+    wire.set_partitions_left(waiting.partitions);
+    wire.set_state(waiting.partitions > 0 && waiting.held ? v1::ERASURE_STATE_HELD
+                                                          : v1::ERASURE_STATE_PENDING);
+  } else {
+    *wire.mutable_settled_at() = ToWireTime(record.settled_at_us());
+  }
+  uint64_t events = 0;
+  for (const auto& day : record.days()) events += day.events();
+  wire.set_partitions_rewritten(static_cast<uint32_t>(record.days_size()));
+  wire.set_events_removed(events);
+  wire.set_destruction(record.destruction());
+  wire.mutable_holds()->CopyFrom(record.holds());
+  wire.set_signed_note(record.receipt_note());
+  return wire;
+}
+
+}  // namespace
+
+absl::Status EraseSubject(DataPlaneSource& source, Call& call,
+                          const v1::EraseSubjectRequest& request,
+                          v1::EraseSubjectResponse& response) {
+  TV_ASSIGN_OR_RETURN(const auto data, source.Data());
+  call.urgency = store::Urgency::kSecurity;  // deleting must work on a full disk
+  TV_ASSIGN_OR_RETURN(const auto dataset, FindBound(*data, call, request.dataset()));
+  call.entry.set_dataset(dataset->name);
+  if (!dataset->schema.has_subject) {
+    return absl::FailedPreconditionError(
+        "the events of this dataset carry no subject: there is nothing of one subject to erase");
+  }
+  if (request.subject().empty() || request.subject().size() > limits::kMaxSubjectBytes) {
+    return absl::InvalidArgumentError("subject: 1 to 256 bytes, as the dataset's clients send it");
+  }
+  absl::StatusOr<erasure::Erasures::Asked> asked = absl::InternalError("");
+  {
+    TV_ASSIGN_OR_RETURN(const auto view, data->store.Pin());
+    asked = data->erasures->Ask({.dataset = dataset->id,
+                                 .subject = request.subject(),
+                                 .by = call.principal.person,
+                                 .now = call.now,
+                                 .within = WithinOf(dataset->manifest)},
+                                *view, call.cancelled);
+  }
+  TV_RETURN_IF_ERROR(asked.status());
+  auto& details = *call.entry.mutable_details();
+  details["erasure"] = asked->record.id();
+  details["known"] = asked->known ? "yes" : "no";
+  *response.mutable_erasure() = ToWire(*data, asked->record, call.now);
+  if (asked->known) return absl::OkStatus();
+  call.mutations.push_back(*std::move(asked->mutation));
+  call.on_committed = [data, committed = std::move(asked->on_committed)] { committed(); };
+  call.on_abandoned = [data, abandoned = std::move(asked->on_abandoned)] { abandoned(); };
+  return absl::OkStatus();
+}
+
+absl::Status ListErasures(DataPlaneSource& source, Call& call,
+                          const v1::ListErasuresRequest& request,
+                          v1::ListErasuresResponse& response) {
+  TV_ASSIGN_OR_RETURN(const Page page, ParsePage(request.page_size(), request.page_token()));
+  TV_ASSIGN_OR_RETURN(const auto data, source.Data());
+  DatasetId only;
+  if (!request.dataset().empty()) {
+    TV_ASSIGN_OR_RETURN(const auto dataset, FindBound(*data, call, request.dataset()));
+    only = dataset->id;
+  }
+  std::vector<record::v1::ErasureRecord> records;
+  TV_ASSIGN_OR_RETURN(const auto view, data->store.Pin());
+  TV_RETURN_IF_ERROR(data->meta.Scan<record::v1::ErasureRecord>(
+      *view, store::RecordKind::kErasure, store::RecordId(),
+      [&](const record::v1::ErasureRecord& record) {
+        const DatasetId dataset(record.dataset_id());
+        const bool asked_for = (request.dataset().empty() || dataset == only) &&
+                               (request.id().empty() || record.id() == request.id()) &&
+                               !IsBound(call, NameOf(*data->catalog, dataset));
+        if (asked_for) records.push_back(record);
+        return true;
+      }));
+  response.set_next_page_token(EachOnPage(records, page, [&](const auto& record) {
+    *response.add_erasures() = ToWire(*data, record, call.now);
+  }));
+  return absl::OkStatus();
+}
+
+}  // namespace televault::service
