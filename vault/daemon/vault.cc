@@ -330,6 +330,48 @@ std::shared_ptr<service::DataPlane> Vault::NewDataPlane() {
           }};
 }
 
+absl::Status Vault::AddErasures(service::DataPlane& data) {
+  data.erasures = std::make_unique<erasure::Erasures>(erasure::Erasures::Parts{
+      *meta_, *keyring_, *engine_.journal, *data.partitions, around_.random,
+      [plane = &data](const std::function<bool()>& give_up) {
+        return plane->ingestor->AwaitBatches(give_up);
+      }});
+  data.subject_blocks = std::make_unique<service::ErasedSubjects>(*data.erasures);
+  TV_ASSIGN_OR_RETURN(const auto view, engine_.store->Pin());
+  return data.erasures->Load(*view);
+}
+
+// What destroys keys and bytes.
+void Vault::AddDeletion(service::DataPlane& data,
+                        const std::function<std::string(DatasetId)>& name_of) {
+  service::DataPlane* const plane = &data;
+  const auto make_leaf = [this](record::v1::AuditEntry entry) {
+    return recorder_->Seal(std::move(entry));
+  };
+  const auto sign = [this](const std::string& text) { return note_signer_->SignText(text); };
+  const auto pseudonym_of = [this, name_of](DatasetId id) {
+    return ToHex(crypto::KeyedHash16(*freshness_key_, "televault.rcpt", AsBytes(name_of(id))));
+  };
+  data.eraser = std::make_unique<erasure::Eraser>(erasure::Eraser::Parts{
+      *engine_.store, *meta_, *engine_.journal, *keyring_, *data.partitions, *data.reader,
+      *data.merger, *data.erasures, *lockdown_, around_.random, make_leaf, sign, name_of,
+      pseudonym_of, [plane](DatasetId id) { return GreatestK(*plane->catalog, id); },
+      [plane](const std::function<bool()>& give_up) {
+        return plane->ingestor->AwaitBatches(give_up);
+      }});
+  data.retention = std::make_unique<retention::RetentionManager>(retention::RetentionManager::Parts{
+      *engine_.store, *meta_, *engine_.journal, *keyring_, *data.partitions, *data.reader,
+      *lockdown_, make_leaf, sign, name_of, pseudonym_of,
+      [plane](DatasetId id) -> std::optional<microseconds> {
+        const auto dataset = plane->catalog->Find(id);
+        return dataset.ok() ? (*dataset)->manifest.when.ttl : std::nullopt;
+      },
+      [this](DatasetId id) -> absl::StatusOr<catalog::SaltRules> {
+        TV_ASSIGN_OR_RETURN(const auto view, engine_.store->Pin());
+        return catalog::SaltRulesOf(*meta_, *view, id);
+      }});
+}
+
 absl::StatusOr<std::shared_ptr<service::DataPlane>> Vault::BuildDataPlane() {
   std::shared_ptr<service::DataPlane> data = NewDataPlane();
   const VaultId vault = identity_.vault;
@@ -366,42 +408,11 @@ absl::StatusOr<std::shared_ptr<service::DataPlane>> Vault::BuildDataPlane() {
       });
   data->sink = std::make_unique<ingest::WriterSink>(*data->writer);
   data->subject_keys = std::make_unique<ingest::KeyringSubjectKeys>(*keyring_);
-  const auto await_batches = [plane](const std::function<bool()>& give_up) {
-    return plane->ingestor->AwaitBatches(give_up);
-  };
-  data->erasures = std::make_unique<erasure::Erasures>(erasure::Erasures::Parts{
-      *meta_, *keyring_, *engine_.journal, *data->partitions, around_.random, await_batches});
-  {
-    TV_ASSIGN_OR_RETURN(const auto view, engine_.store->Pin());
-    TV_RETURN_IF_ERROR(data->erasures->Load(*view));
-  }
+  TV_RETURN_IF_ERROR(AddErasures(*plane));
   data->ledger = std::make_unique<ingest::MetaLedger>(*engine_.store, *meta_);
   data->ingestor = std::make_unique<ingest::Ingestor>(ingest::Ingestor::Parts{
-      *data->sink, *data->subject_keys, *data->erasures, *data->ledger, around_.random});
-  const auto make_leaf = [this](record::v1::AuditEntry entry) {
-    return recorder_->Seal(std::move(entry));
-  };
-  const auto sign = [this](const std::string& text) { return note_signer_->SignText(text); };
-  const auto pseudonym_of = [this, name_of](DatasetId id) {
-    return ToHex(crypto::KeyedHash16(*freshness_key_, "televault.rcpt", AsBytes(name_of(id))));
-  };
-  data->eraser = std::make_unique<erasure::Eraser>(erasure::Eraser::Parts{
-      *engine_.store, *meta_, *engine_.journal, *keyring_, *data->partitions, *data->reader,
-      *data->merger, *data->erasures, *lockdown_, around_.random, make_leaf, sign, name_of,
-      pseudonym_of, [plane](DatasetId id) { return GreatestK(*plane->catalog, id); },
-      await_batches});
-  data->retention =
-      std::make_unique<retention::RetentionManager>(retention::RetentionManager::Parts{
-          *engine_.store, *meta_, *engine_.journal, *keyring_, *data->partitions, *data->reader,
-          *lockdown_, make_leaf, sign, name_of, pseudonym_of,
-          [plane](DatasetId id) -> std::optional<microseconds> {
-            const auto dataset = plane->catalog->Find(id);
-            return dataset.ok() ? (*dataset)->manifest.when.ttl : std::nullopt;
-          },
-          [this](DatasetId id) -> absl::StatusOr<catalog::SaltRules> {
-            TV_ASSIGN_OR_RETURN(const auto view, engine_.store->Pin());
-            return catalog::SaltRulesOf(*meta_, *view, id);
-          }});
+      *data->sink, *data->subject_keys, *data->subject_blocks, *data->ledger, around_.random});
+  AddDeletion(*plane, name_of);
   data->mask_key = crypto::NewKey(around_.random);
   TV_RETURN_IF_ERROR(MayUnseal());
   TV_RETURN_IF_ERROR(data->merger->SweepOrphans().status());

@@ -116,6 +116,8 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   absl::Status OpenWitnesses();
   std::shared_ptr<service::DataPlane> NewDataPlane();
   absl::StatusOr<std::shared_ptr<service::DataPlane>> BuildDataPlane();
+  absl::Status AddErasures(service::DataPlane& data);
+  void AddDeletion(service::DataPlane& data, const std::function<std::string(DatasetId)>& name_of);
   // An error once no unseal is to begin or go on: a stop, control mode, a lockdown at level seal.
   absl::Status MayUnseal() const;
   absl::Status OpenData(const SecretBytes& root);

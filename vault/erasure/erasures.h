@@ -15,7 +15,7 @@
 #include "vault/base/random.h"
 #include "vault/base/status.h"
 #include "vault/base/time.h"
-#include "vault/ingest/ports.h"
+#include "vault/crypto/hash.h"
 #include "vault/partition/partition_catalog.h"
 #include "vault/partition/subjects.h"
 #include "vault/store/journal.h"
@@ -39,7 +39,7 @@ using Record = record::v1::ErasureRecord;
 // Invariants: (1) numbers rise in the order in which erasures take effect. (2) A subject is blocked
 // before its pseudonyms are looked for, and no batch that was checked before is under way by then.
 // (3) What was asked for is hidden from before its answer until every key of its rows is destroyed.
-class Erasures final : public ingest::SubjectBlocks, public partition::PendingErasures {
+class Erasures final : public partition::PendingErasures {
  public:
   struct Parts {
     const store::MetaStore& meta;
@@ -54,9 +54,11 @@ class Erasures final : public ingest::SubjectBlocks, public partition::PendingEr
 
   absl::Status Load(const store::View& view);
 
-  // --- ingest::SubjectBlocks, partition::PendingErasures ---
-  bool Any(DatasetId dataset) const override;
-  bool Blocked(DatasetId dataset, const crypto::Hash16& hash) const override;
+  // Whether any subject of the dataset is blocked, and whether the one of that non-rotating hash
+  // is.
+  bool Any(DatasetId dataset) const;
+  bool Blocked(DatasetId dataset, const crypto::Hash16& hash) const;
+  // --- partition::PendingErasures ---
   uint64_t Newest(DatasetId dataset) const override;
   partition::SubjectListRef Hidden(DatasetId dataset) const override;
 

@@ -14,6 +14,7 @@
 #include "vault/partition/partition_writer.h"
 #include "vault/retention/retention.h"
 #include "vault/service/access_desk.h"
+#include "vault/service/erased_subjects.h"
 #include "vault/service/literal_hashes.h"
 #include "vault/store/meta.h"
 #include "vault/store/store.h"
@@ -34,6 +35,7 @@ struct DataPlane {
   std::unique_ptr<ingest::WriterSink> sink;
   std::unique_ptr<ingest::KeyringSubjectKeys> subject_keys;
   std::unique_ptr<erasure::Erasures> erasures;
+  std::unique_ptr<ErasedSubjects> subject_blocks;
   std::unique_ptr<ingest::MetaLedger> ledger;
   std::unique_ptr<ingest::Ingestor> ingestor;
   std::unique_ptr<erasure::Eraser> eraser;

@@ -7,10 +7,8 @@
 #include <sodium/utils.h>
 
 #include "tests/support/fault_file_system.h"
-#include "tests/support/lossy_file_system.h"
-#include "tests/support/seeded_random.h"
 #include "tests/support/status_matchers.h"
-#include "tests/support/temp_directory.h"
+#include "tests/unit/crypto/keyring_fixture.h"
 #include "vault/crypto/envelope.h"
 #include "vault/crypto/hash.h"
 #include "vault/crypto/keyring_files.h"
@@ -21,66 +19,10 @@ namespace {
 using televault::testing::FaultFileSystem;
 using televault::testing::HasReason;
 using televault::testing::IsOk;
-using televault::testing::LossyFileSystem;
-using televault::testing::SeededRandom;
 using televault::testing::StatusIs;
-using televault::testing::TempDirectory;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-constexpr VaultId kVault{{7}};
-constexpr WallTime kNow{1'795'435'200'000'000};
-constexpr PartitionId P(uint32_t dataset, int32_t day) { return {DatasetId(dataset), Day(day)}; }
-
-SecretBytes Root(uint64_t seed = 99) {
-  SeededRandom random(seed);
-  return NewKey(random);
-}
-
-// A keyring on a disk that can lose power, with the replicas asked for.
-class Fixture {
- public:
-  explicit Fixture(size_t replicas = 1) : dirs_(replicas) {
-    for (const TempDirectory& dir : dirs_) paths_.push_back(dir.path());
-    slots_.emplace(fs_, paths_);
-  }
-  KeyringOptions Options() {
-    return {fs_, *slots_, random_, kVault, paths_, [this](uint64_t generation) {
-              if (!hook_.ok()) return hook_;
-              anchored_ = std::max(anchored_, generation);
-              return absl::OkStatus();
-            }};
-  }
-  std::unique_ptr<Keyring> Create() {
-    auto keyring = Keyring::Create(Options(), {}, Root(), kNow);
-    TV_CHECK(keyring.ok());
-    return *std::move(keyring);
-  }
-  // Loaded and found current.
-  absl::StatusOr<std::unique_ptr<Keyring>> Load() {
-    auto keyring = Keyring::Load(Options());
-    if (keyring.ok()) (*keyring)->Settle();
-    return keyring;
-  }
-  // Loaded and unsealed.
-  std::unique_ptr<Keyring> Reopen() {
-    auto keyring = Load();
-    TV_CHECK(keyring.ok());
-    TV_CHECK((*keyring)->Unseal(Root()).ok());
-    return *std::move(keyring);
-  }
-
-  std::vector<TempDirectory> dirs_;
-  std::vector<std::string> paths_;
-  LossyFileSystem fs_;
-  SeededRandom random_{11};
-  std::optional<FileKeySlots> slots_;
-  absl::Status hook_;
-  uint64_t anchored_ = 0;
-};
-
-std::string Fingerprint(const SecretBytes& key) { return ToHex(KeyedHash16(key, "test", {})); }
 
 TEST(Keyring, HandsOutTheSameKeysAfterAReload) {
   Fixture f;
@@ -226,96 +168,6 @@ TEST(Keyring, ChangesItsRoot) {
   ASSERT_THAT(again->Unseal(Root(5)), IsOk());
   TV_ASSERT_OK_AND_ASSIGN(const DataKeyRef same, again->DataKeyFor(P(1, 1), key->id));
   EXPECT_EQ(Fingerprint(same->key), before);
-}
-
-constexpr LegalHold HoldOver(uint8_t id, int32_t first, int32_t last) {
-  LegalHold hold;
-  hold.id = {id};
-  hold.dataset = DatasetId(1);
-  hold.first_day = Day(first);
-  hold.last_day = Day(last);
-  hold.placed_at = kNow;
-  hold.until = kNow + microseconds(100);
-  return hold;
-}
-
-TEST(Keyring, AHoldKeepsItsDaysFromBeingDueUntilItEnds) {
-  Fixture f;
-  {
-    auto keyring = f.Create();
-    for (const int32_t day : {1, 2, 3}) {
-      ASSERT_THAT(keyring->EnsureDataKey(P(1, day), kNow), IsOk());
-      ASSERT_THAT(keyring->EnsureDataKey(P(2, day), kNow), IsOk());
-    }
-    ASSERT_THAT(keyring->PlaceHold(HoldOver(2, 2, 3)), IsOk());
-    ASSERT_THAT(keyring->PlaceHold(HoldOver(1, 3, 9)), IsOk());
-    EXPECT_THAT(keyring->PlaceHold(HoldOver(1, 5, 5)), StatusIs(absl::StatusCode::kAlreadyExists));
-  }
-  // Of a sealed keyring, read again: shredding goes by it.
-  TV_ASSERT_OK_AND_ASSIGN(const auto keyring, f.Load());
-  EXPECT_THAT(keyring->Due(kNow), SizeIs(4));  // day 1 of the dataset and all of the other one
-  EXPECT_THAT(keyring->HoldsOn(P(1, 3), kNow), SizeIs(2));
-  EXPECT_THAT(keyring->HoldsOn(P(1, 1), kNow), IsEmpty());
-  EXPECT_THAT(keyring->HoldsOn(P(2, 3), kNow), IsEmpty());
-
-  ASSERT_THAT(keyring->EndHold({2}, kNow), IsOk());
-  EXPECT_THAT(keyring->EndHold({2}, kNow), StatusIs(absl::StatusCode::kFailedPrecondition));
-  EXPECT_THAT(keyring->EndHold({7}, kNow), StatusIs(absl::StatusCode::kNotFound));
-  EXPECT_THAT(keyring->Due(kNow), SizeIs(5));
-  // The time box of the other one.
-  EXPECT_THAT(keyring->Due(kNow + microseconds(99)), SizeIs(5));
-  EXPECT_THAT(keyring->Due(kNow + microseconds(100)), SizeIs(6));
-  EXPECT_THAT(keyring->Holds(), SizeIs(2));
-  ASSERT_THAT(keyring->ForgetHolds([](const LegalHold& hold) { return hold.ended_at == kNow; }),
-              IsOk());
-  EXPECT_THAT(keyring->Holds(), SizeIs(1));
-}
-
-TEST(Keyring, RotatesTheMetaKeyAndKeepsTheOldOneUntilItIsShredded) {
-  Fixture f;
-  auto keyring = f.Create();
-  TV_ASSERT_OK_AND_ASSIGN(SecretRef old_key, keyring->MetaKey());
-  const std::string before = Fingerprint(*old_key);
-  TV_ASSERT_OK_AND_ASSIGN(const SecretRef name, keyring->NameKey());
-  TV_ASSERT_OK_AND_ASSIGN(const MetaKeyInfo rotated, keyring->RotateMetaKey(kNow));
-  EXPECT_EQ(rotated.number, 2U);
-  {
-    TV_ASSERT_OK_AND_ASSIGN(const SecretRef current, keyring->MetaKey());
-    EXPECT_NE(Fingerprint(*current), before);
-    TV_ASSERT_OK_AND_ASSIGN(const auto ring, keyring->MetaKeyRing());
-    ASSERT_THAT(ring, SizeIs(2));
-    EXPECT_EQ(ring[0], current);
-    EXPECT_EQ(ring[1], old_key);
-  }
-  // Held by whoever may still seal with it; a shred of something else loses no count.
-  EXPECT_TRUE(keyring->MetaKeyIsHeld(1));
-  ASSERT_THAT(keyring->EnsureDataKey(P(1, 1), kNow), IsOk());
-  ASSERT_THAT(keyring->Shred(std::vector{P(1, 1)}), IsOk());
-  EXPECT_TRUE(keyring->MetaKeyIsHeld(1));
-  old_key.reset();
-  EXPECT_FALSE(keyring->MetaKeyIsHeld(1));
-
-  ShredRequest request;
-  request.meta_keys = {1, 2};  // 2 is the current one and stays
-  ASSERT_THAT(keyring->Shred(request), IsOk());
-  EXPECT_THAT(keyring->MetaKeys(), SizeIs(1));
-  const auto again = f.Reopen();
-  TV_ASSERT_OK_AND_ASSIGN(const auto ring, again->MetaKeyRing());
-  EXPECT_THAT(ring, SizeIs(1));
-  EXPECT_NE(Fingerprint(*ring[0]), before);
-  TV_ASSERT_OK_AND_ASSIGN(const SecretRef same_name, again->NameKey());
-  EXPECT_EQ(Fingerprint(*same_name), Fingerprint(*name));
-}
-
-TEST(Keyring, ANewSlotDestroysTheOldOne) {
-  Fixture f;
-  auto keyring = f.Create();
-  const uint64_t old_slot = keyring->slot();
-  ASSERT_THAT(keyring->RotateSlot(), IsOk());
-  EXPECT_GT(keyring->slot(), old_slot);
-  EXPECT_FALSE(f.fs_.Exists(f.paths_[0] + "/slot." + std::to_string(old_slot)));
-  EXPECT_GE(keyring->file_bytes(), 300U);
-  EXPECT_THAT(f.Load(), IsOk());
 }
 
 TEST(Keyring, IsNeverMadeTwiceNorOutOfNothing) {

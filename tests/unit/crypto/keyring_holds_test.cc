@@ -1,0 +1,103 @@
+// Legal holds, and keys that the vault makes anew by itself.
+#include "tests/unit/crypto/keyring_fixture.h"
+
+namespace televault::crypto {
+namespace {
+
+using televault::testing::IsOk;
+using televault::testing::StatusIs;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr LegalHold HoldOver(uint8_t id, int32_t first, int32_t last) {
+  LegalHold hold;
+  hold.id = {id};
+  hold.dataset = DatasetId(1);
+  hold.first_day = Day(first);
+  hold.last_day = Day(last);
+  hold.placed_at = kNow;
+  hold.until = kNow + microseconds(100);
+  return hold;
+}
+
+TEST(Keyring, AHoldKeepsItsDaysFromBeingDueUntilItEnds) {
+  Fixture f;
+  {
+    auto keyring = f.Create();
+    for (const int32_t day : {1, 2, 3}) {
+      ASSERT_THAT(keyring->EnsureDataKey(P(1, day), kNow), IsOk());
+      ASSERT_THAT(keyring->EnsureDataKey(P(2, day), kNow), IsOk());
+    }
+    ASSERT_THAT(keyring->PlaceHold(HoldOver(2, 2, 3)), IsOk());
+    ASSERT_THAT(keyring->PlaceHold(HoldOver(1, 3, 9)), IsOk());
+    EXPECT_THAT(keyring->PlaceHold(HoldOver(1, 5, 5)), StatusIs(absl::StatusCode::kAlreadyExists));
+  }
+  // Of a sealed keyring, read again: shredding goes by it.
+  TV_ASSERT_OK_AND_ASSIGN(const auto keyring, f.Load());
+  EXPECT_THAT(keyring->Due(kNow), SizeIs(4));  // day 1 of the dataset and all of the other one
+  EXPECT_THAT(keyring->HoldsOn(P(1, 3), kNow), SizeIs(2));
+  EXPECT_THAT(keyring->HoldsOn(P(1, 1), kNow), IsEmpty());
+  EXPECT_THAT(keyring->HoldsOn(P(2, 3), kNow), IsEmpty());
+
+  ASSERT_THAT(keyring->EndHold({2}, kNow), IsOk());
+  EXPECT_THAT(keyring->EndHold({2}, kNow), StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(keyring->EndHold({7}, kNow), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(keyring->Due(kNow), SizeIs(5));
+  // The time box of the other one.
+  EXPECT_THAT(keyring->Due(kNow + microseconds(99)), SizeIs(5));
+  EXPECT_THAT(keyring->Due(kNow + microseconds(100)), SizeIs(6));
+  EXPECT_THAT(keyring->Holds(), SizeIs(2));
+  ASSERT_THAT(keyring->ForgetHolds([](const LegalHold& hold) { return hold.ended_at == kNow; }),
+              IsOk());
+  EXPECT_THAT(keyring->Holds(), SizeIs(1));
+}
+
+TEST(Keyring, RotatesTheMetaKeyAndKeepsTheOldOneUntilItIsShredded) {
+  Fixture f;
+  auto keyring = f.Create();
+  TV_ASSERT_OK_AND_ASSIGN(SecretRef old_key, keyring->MetaKey());
+  const std::string before = Fingerprint(*old_key);
+  TV_ASSERT_OK_AND_ASSIGN(const SecretRef name, keyring->NameKey());
+  TV_ASSERT_OK_AND_ASSIGN(const MetaKeyInfo rotated, keyring->RotateMetaKey(kNow));
+  EXPECT_EQ(rotated.number, 2U);
+  {
+    TV_ASSERT_OK_AND_ASSIGN(const SecretRef current, keyring->MetaKey());
+    EXPECT_NE(Fingerprint(*current), before);
+    TV_ASSERT_OK_AND_ASSIGN(const auto ring, keyring->MetaKeyRing());
+    ASSERT_THAT(ring, SizeIs(2));
+    EXPECT_EQ(ring[0], current);
+    EXPECT_EQ(ring[1], old_key);
+  }
+  // Held by whoever may still seal with it; a shred of something else loses no count.
+  EXPECT_TRUE(keyring->MetaKeyIsHeld(1));
+  ASSERT_THAT(keyring->EnsureDataKey(P(1, 1), kNow), IsOk());
+  ASSERT_THAT(keyring->Shred(std::vector{P(1, 1)}), IsOk());
+  EXPECT_TRUE(keyring->MetaKeyIsHeld(1));
+  old_key.reset();
+  EXPECT_FALSE(keyring->MetaKeyIsHeld(1));
+
+  ShredRequest request;
+  request.meta_keys = {1, 2};  // 2 is the current one and stays
+  ASSERT_THAT(keyring->Shred(request), IsOk());
+  EXPECT_THAT(keyring->MetaKeys(), SizeIs(1));
+  const auto again = f.Reopen();
+  TV_ASSERT_OK_AND_ASSIGN(const auto ring, again->MetaKeyRing());
+  EXPECT_THAT(ring, SizeIs(1));
+  EXPECT_NE(Fingerprint(*ring[0]), before);
+  TV_ASSERT_OK_AND_ASSIGN(const SecretRef same_name, again->NameKey());
+  EXPECT_EQ(Fingerprint(*same_name), Fingerprint(*name));
+}
+
+TEST(Keyring, ANewSlotDestroysTheOldOne) {
+  Fixture f;
+  auto keyring = f.Create();
+  const uint64_t old_slot = keyring->slot();
+  ASSERT_THAT(keyring->RotateSlot(), IsOk());
+  EXPECT_GT(keyring->slot(), old_slot);
+  EXPECT_FALSE(f.fs_.Exists(f.paths_[0] + "/slot." + std::to_string(old_slot)));
+  EXPECT_GE(keyring->file_bytes(), 300U);
+  EXPECT_THAT(f.Load(), IsOk());
+}
+
+}  // namespace
+}  // namespace televault::crypto
