@@ -98,6 +98,9 @@ absl::StatusOr<std::unique_ptr<Keyring>> Keyring::Create(KeyringOptions options,
   const auto kek = std::make_shared<const SecretBytes>(KekOf(root));
   KeyringContent content;
   content.root = description;
+  // Known from the first secret on: one that is left out later is missed.
+  content.replicas = keyring->options_.replicas;
+  std::sort(content.replicas.begin(), content.replicas.end());
   keyring->WrapNew(*kek, RootCheckIdentity(), content.root_check);
   keyring->WrapNew(*kek, MetaKeyIdentity(), content.meta_key);
   AddAuditEpoch(content, *kek, now, keyring->options_);
