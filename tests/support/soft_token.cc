@@ -38,9 +38,9 @@ SoftTokens::SoftTokens(const std::vector<std::string>& labels) {
 
 SoftTokens::~SoftTokens() { ::unsetenv(kVariable); }
 
-void SoftTokens::Add(const std::string& label) {
+void SoftTokens::Add(const std::string& label, const std::string& pin) {
   const std::string command = "softhsm2-util --init-token --free --label '" + label + "' --pin '" +
-                              kPin + "' --so-pin 'so-pin-0815' >/dev/null";
+                              pin + "' --so-pin 'so-pin-0815' >/dev/null";
   TV_CHECK(std::system(command.c_str()) == 0);
   for (const auto& entry : fs::directory_iterator(directory_.Path("tokens"))) {
     const std::string name = entry.path().filename();

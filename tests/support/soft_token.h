@@ -20,7 +20,7 @@ class SoftTokens {
   // "" where softhsm2 is not installed.
   static std::string Module();
 
-  void Add(const std::string& label);
+  void Add(const std::string& label, const std::string& pin = kPin);
   // Seen, or missed, by whoever loads the module next.
   void TakeOut(const std::string& label);
   void PutBack(const std::string& label);

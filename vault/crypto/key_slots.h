@@ -49,6 +49,8 @@ class KeySlots {
   virtual absl::Status Ask(const ReplicaId& id);
   // What the last question to it found; waits for nothing.
   virtual absl::Status LastAnswer(const ReplicaId& id) const;
+  // For a vault that did not come to be: takes back what lies outside of its directory.
+  virtual void Abandon() {}
   // Marked replicas that are configured and not used, and why.
   virtual std::vector<std::string> problems() const { return {}; }
 };

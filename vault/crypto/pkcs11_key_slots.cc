@@ -80,8 +80,11 @@ absl::StatusOr<std::unique_ptr<Pkcs11KeySlots>> Pkcs11KeySlots::Open(const Pkcs1
   std::vector<std::string> problems;
   std::set<ReplicaId> ids;
   absl::Status first_error;
+  absl::Status refused;
   for (std::unique_ptr<Pkcs11Replica>& replica : named) {
-    absl::Status status = replica->Open();
+    // They have one PIN: what one token refused is not tried on the next.
+    absl::Status status = refused.ok() ? replica->Open() : refused;
+    if (absl::IsUnauthenticated(status)) refused = status;
     if (status.ok() && !ids.insert(replica->id()).second) {
       status = absl::FailedPreconditionError(absl::StrCat(
           "PKCS#11 token \"", replica->label(), "\": it carries the mark of another key replica"));
@@ -90,7 +93,8 @@ absl::StatusOr<std::unique_ptr<Pkcs11KeySlots>> Pkcs11KeySlots::Open(const Pkcs1
     if (status.ok()) {
       opened.push_back(std::move(replica));
     } else {
-      problems.emplace_back(status.message());
+      problems.push_back(
+          absl::StrCat("\"", replica->label(), "\" is not used: ", status.message()));
     }
   }
   if (opened.empty()) return first_error;

@@ -44,9 +44,6 @@ class Pkcs11KeySlots final : public KeySlots {
                  std::vector<std::string> problems, Random& random);
   ~Pkcs11KeySlots() override;
 
-  // Takes everything of this vault off the tokens: for a vault that did not come to be.
-  void Abandon();
-
   SlotKind kind() const override { return kind_; }
   size_t replicas() const override { return replicas_.size(); }
   absl::StatusOr<SecretBytes> Create(uint64_t slot, Random& random) override;
@@ -57,6 +54,8 @@ class Pkcs11KeySlots final : public KeySlots {
   std::vector<ReplicaId> marked() const override;
   absl::Status Ask(const ReplicaId& id) override;
   absl::Status LastAnswer(const ReplicaId& id) const override;
+  // Takes everything of this vault off the tokens.
+  void Abandon() override;
   std::vector<std::string> problems() const override { return problems_; }
 
  private:

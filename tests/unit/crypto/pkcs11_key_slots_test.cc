@@ -120,6 +120,17 @@ TEST_F(Pkcs11KeySlotsTest, AWrongPinIsSaidAndTriedOnce) {
   EXPECT_THAT(Open(backend_->settings()), IsOk());
 }
 
+TEST_F(Pkcs11KeySlotsTest, APinThatOneTokenRefusedIsNotTriedOnTheNext) {
+  Pkcs11Settings settings = backend_->settings();
+  backend_->tokens().Add("c", "another-pin");
+  settings.tokens = {"a", "c", "b"};
+  TV_ASSERT_OK_AND_ASSIGN(const auto slots, Open(settings));
+  EXPECT_EQ(slots->replicas(), 1u);
+  ASSERT_EQ(slots->problems().size(), 2u);
+  EXPECT_THAT(slots->problems()[1],
+              AllOf(HasSubstr("\"b\" is not used"), HasSubstr("token \"c\": it does not take")));
+}
+
 TEST_F(Pkcs11KeySlotsTest, NoPinIsTriedOnATokenThatIsLockedOrNearlySo) {
   for (const CK_FLAGS flag : {CKF_USER_PIN_LOCKED, CKF_USER_PIN_FINAL_TRY, CKF_WRITE_PROTECTED}) {
     faults_.token_flags = flag;
@@ -228,6 +239,7 @@ TEST_F(Pkcs11KeySlotsTest, ATokenIsMarkedOnceAndOnlyWhereNothingOfTheVaultIs) {
   EXPECT_THAT(Pkcs11KeySlots::Mark(settings, kVault, random_),
               StatusIs(absl::StatusCode::kAlreadyExists));
   EXPECT_EQ(backend_->Objects("c"), 0u);
+  EXPECT_EQ(backend_->Objects("b"), 1u);
 }
 
 TEST_F(Pkcs11KeySlotsTest, ALostSessionIsOpenedOnceMore) {
