@@ -20,6 +20,7 @@ struct Pkcs11Faults {
   CK_MECHANISM_TYPE missing = 0;   // no token offers it
   bool no_mechanism = false;       // nor anything else
   CK_RV at_create = CKR_OK;        // what storing an object answers
+  CK_RV at_login = CKR_OK;         // what a login answers
   CK_FLAGS token_flags = 0;        // added to what the token says
 
   CK_RV Next() { return ++calls > stop_after ? error : CKR_OK; }
@@ -77,9 +78,10 @@ inline void Pkcs11Faults::Install(crypto::Pkcs11Module& module) {
   Pkcs11Hook<&CK_FUNCTION_LIST::C_DecryptInit>::Put(hooked);
   Pkcs11Hook<&CK_FUNCTION_LIST::C_Decrypt>::Put(hooked);
   hooked.C_Login = [](CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR* pin,
-                     CK_ULONG size) {
+                      CK_ULONG size) {
     ++Current()->logins;
     if (const CK_RV result = Current()->Next(); result != CKR_OK) return result;
+    if (Current()->at_login != CKR_OK) return Current()->at_login;
     return Real()->C_Login(session, user, pin, size);
   };
   hooked.C_FindObjectsInit = [](CK_SESSION_HANDLE session, CK_ATTRIBUTE* wanted, CK_ULONG count) {
@@ -89,7 +91,7 @@ inline void Pkcs11Faults::Install(crypto::Pkcs11Module& module) {
     return Real()->C_FindObjectsInit(session, wanted, count);
   };
   hooked.C_CreateObject = [](CK_SESSION_HANDLE session, CK_ATTRIBUTE* wanted, CK_ULONG count,
-                            CK_OBJECT_HANDLE* object) {
+                             CK_OBJECT_HANDLE* object) {
     if (const CK_RV result = Current()->Next(); result != CKR_OK) return result;
     if (Current()->at_create != CKR_OK) return Current()->at_create;
     return Real()->C_CreateObject(session, wanted, count, object);

@@ -68,6 +68,10 @@ absl::StatusOr<SecretBytes> ReadPinFile(const std::string& path) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": the first line is the PIN, 1 to ", limits::kMaxPinBytes, " bytes"));
   }
+  if (read[length - 1] == '\r') {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": the line ends as on Windows; end it with a newline only"));
+  }
   SecretBytes pin(length);
   std::copy_n(read.begin(), length, pin.Write(MintSecretPass()).begin());
   return pin;

@@ -122,7 +122,8 @@ absl::Status Pkcs11Replica::OpenNew(Random& random) {
           return mark.status();
         }
         return absl::AlreadyExistsError(
-            "it holds objects of this vault already: a replica that is in use, or was dropped");
+            "it holds objects of this vault already: a replica that is in use, or one that was "
+            "dropped, which is taken in again where it is named in keys.pkcs11.tokens");
       }
       TV_RETURN_IF_ERROR(session.CreateData(MarkLabel(), FormatReplicaMark(access_.vault, id)));
     }

@@ -183,8 +183,9 @@ absl::Status Pkcs11Session::LogIn(const SecretBytes& pin) {
   const Bytes text = pin.Read(MintSecretPass());
   const CK_RV result = calls().C_Login(session_, CKU_USER, Mutable(text), text.size());
   if (result == CKR_PIN_LOCKED) {
-    return absl::FailedPreconditionError(
-        "its user PIN is locked after too many wrong ones: its security officer sets a new one");
+    return absl::UnauthenticatedError(
+        "its user PIN is locked after too many wrong ones, and its security officer sets a new "
+        "one");
   }
   if (result != CKR_USER_ALREADY_LOGGED_IN) {
     TV_RETURN_IF_ERROR(Pkcs11Status(result, "it does not take the PIN"));

@@ -23,8 +23,8 @@ enum class TokenObject { kData, kKey };
 class Pkcs11Session {
  public:
   // NOT_FOUND: no token of that label. FAILED_PRECONDITION: several, or one that is not set up,
-  // locked, or one wrong PIN away from that. UNAUTHENTICATED: the token does not take the PIN. Logs
-  // in once, never again.
+  // locked, or one wrong PIN away from that. UNAUTHENTICATED: the token does not take the PIN, or
+  // no PIN any more. Logs in once, never again.
   static absl::StatusOr<std::unique_ptr<Pkcs11Session>> Open(std::shared_ptr<Pkcs11Module> module,
                                                              const std::string& label,
                                                              const SecretBytes& pin);

@@ -139,6 +139,15 @@ TEST_F(Pkcs11KeySlotsTest, NoPinIsTriedOnATokenThatIsLockedOrNearlySo) {
   EXPECT_EQ(faults_.logins, 0u);
   faults_.token_flags = 0;
   EXPECT_THAT(Faulty()->Open(), IsOk());
+  // Some tokens say so to a login only.
+  faults_.logins = 0;
+  faults_.at_login = CKR_PIN_LOCKED;
+  const auto locked = Faulty();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_THAT(locked->Open(),
+                StatusIs(absl::StatusCode::kUnauthenticated, HasSubstr("is locked")));
+  }
+  EXPECT_EQ(faults_.logins, 1u);
 }
 
 TEST_F(Pkcs11KeySlotsTest, OnlyItsOwnerMayReadThePinFile) {
@@ -146,6 +155,8 @@ TEST_F(Pkcs11KeySlotsTest, OnlyItsOwnerMayReadThePinFile) {
   EXPECT_THAT(Open(backend_->settings()),
               StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("chmod 600")));
   backend_->tokens().WritePin("", 0600);
+  EXPECT_THAT(Open(backend_->settings()), StatusIs(absl::StatusCode::kInvalidArgument));
+  backend_->tokens().WritePin("1234\r");
   EXPECT_THAT(Open(backend_->settings()), StatusIs(absl::StatusCode::kInvalidArgument));
   backend_->tokens().WritePin(std::string(256, '1'), 0600);
   EXPECT_THAT(Open(backend_->settings()), StatusIs(absl::StatusCode::kInvalidArgument));

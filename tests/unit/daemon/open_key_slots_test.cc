@@ -244,7 +244,13 @@ TEST_F(TokenVaultTest, ALostOneIsDroppedByItsIdUnderANewSlot) {
   tokens_->PutBack("b");
   EXPECT_THAT(SlotsOn("b"), ElementsAre(1));
   EXPECT_THAT(crypto::Pkcs11KeySlots::Mark(Tokens({"b"}), Id(), random_),
-              StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("was dropped")));
+              StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("dropped")));
+  // Named again it is a replica again, and loses what it had kept.
+  config_.pkcs11 = Tokens({"b", "a"});
+  { ASSERT_THAT(Open(), IsOk()); }
+  const std::vector<uint64_t> slots = SlotsOn("a");
+  EXPECT_THAT(slots, ElementsAre(::testing::Gt(1u)));
+  EXPECT_EQ(SlotsOn("b"), slots);
 }
 
 TEST_F(TokenVaultTest, OneThatIsAddedIsFilledAndKnownFromThenOn) {
