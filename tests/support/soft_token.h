@@ -37,8 +37,8 @@ class SoftTokens {
  private:
   std::string Place(const std::string& label) const;
 
-  TempDirectory directory_;
-  std::map<std::string, std::string> places_;  // label → name of the token's directory
+  TempDirectory directory_{TempDirectory::InMemory()};  // the module syncs at every object
+  std::map<std::string, std::string> places_;           // label → name of the token's directory
 };
 
 }  // namespace televault::testing

@@ -189,7 +189,7 @@ class StoppedShred {
  private:
   const SoftTokens& tokens_;
   const VaultId vault_;
-  TempDirectory dir_;
+  TempDirectory dir_{TempDirectory::InMemory()};
   SeededRandom random_{3};
 };
 
@@ -240,6 +240,7 @@ TEST(KeyringOnTokens, AStopAtAnyCallOfAShredLeavesTheOldOrTheNewGeneration) {
     slots->Abandon();
   }
   EXPECT_GT(old_ones, 20u);
+  RecordProperty("steps", static_cast<int>(old_ones + new_ones));
   EXPECT_GT(new_ones, 20u);
 }
 
