@@ -19,6 +19,7 @@ struct Pkcs11Faults {
   CK_FLAGS slot_flags = 0;         // added to what the slot says
   CK_MECHANISM_TYPE missing = 0;   // no token offers it
   bool no_mechanism = false;       // nor anything else
+  bool token_gone = false;         // no slot has one any more
   CK_RV at_create = CKR_OK;        // what storing an object answers
   CK_RV at_login = CKR_OK;         // what a login answers
   CK_FLAGS token_flags = 0;        // added to what the token says
@@ -102,6 +103,7 @@ inline void Pkcs11Faults::Install(crypto::Pkcs11Module& module) {
     return result;
   };
   hooked.C_GetTokenInfo = [](CK_SLOT_ID slot, CK_TOKEN_INFO* info) {
+    if (Current()->token_gone) return CK_RV{CKR_TOKEN_NOT_PRESENT};
     const CK_RV result = Real()->C_GetTokenInfo(slot, info);
     info->flags |= Current()->token_flags;
     return result;

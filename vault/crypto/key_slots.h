@@ -45,7 +45,7 @@ class KeySlots {
   // Replicas that carry a mark of their own, as tokens do. Directories are marked by whoever names
   // them.
   virtual std::vector<ReplicaId> marked() const { return {}; }
-  // Asks a marked replica whether it is in its place; FAILED_PRECONDITION says why it is not.
+  // Asks a marked replica if it is in its place. NOT_FOUND: no such one; FAILED_PRECONDITION: why.
   virtual absl::Status Ask(const ReplicaId& id);
   // What the last question to it found; waits for nothing.
   virtual absl::Status LastAnswer(const ReplicaId& id) const;

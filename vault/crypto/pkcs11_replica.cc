@@ -41,17 +41,24 @@ absl::Status Pkcs11Replica::OfToken(const absl::Status& status) const {
 absl::Status Pkcs11Replica::Connect() {
   TV_RETURN_IF_ERROR(refused_);
   auto session = Pkcs11Session::Open(access_.module, label_, *access_.pin);
+  const bool known = id_.has_value();
   if (absl::IsUnauthenticated(session.status())) {
     // Not tried again: a few wrong ones lock the token.
-    refused_ = absl::UnauthenticatedError(
+    const std::string text =
         absl::StrCat(session.status().message(), ": put the right one into ", access_.pin_file,
-                     " and start again; it is not tried twice, because tokens lock"));
+                     " and start again; it is not tried twice, because tokens lock");
+    // Whoever wants a key made later on must not take it for the verdict on a token of his own.
+    refused_ = known ? absl::FailedPreconditionError(text) : absl::UnauthenticatedError(text);
     return refused_;
   }
+  if (known && absl::IsNotFound(session.status())) {
+    // One that has gone is not one that lacks a slot.
+    return absl::UnavailableError(session.status().message());
+  }
   TV_RETURN_IF_ERROR(session.status());
-  if (id_.has_value()) {
+  if (known) {
     const auto id = ReadMark(**session);
-    if (absl::IsAborted(id.status())) return id.status();
+    if (absl::IsAborted(id.status()) || absl::IsUnavailable(id.status())) return id.status();
     if (!id.ok() || *id != *id_) {
       return absl::FailedPreconditionError(
           "another token is in its place, or it was initialised anew: put the right one back");

@@ -160,9 +160,11 @@ void SayTokens(const crypto::Pkcs11Settings& pkcs11, const InitResult& result) {
     labels += (labels.empty() ? "\"" : ", \"") + label + "\"";
   }
   if (labels.empty()) return;
+  std::error_code none;
+  const std::filesystem::path pin_file = std::filesystem::absolute(pkcs11.pin_file, none);
   std::cout << "Put this into the configuration:\n[keys.pkcs11]\nmodule = \"" << pkcs11.module
             << "\"\ntokens = [" << labels << "]\npin_file = \""
-            << std::filesystem::absolute(pkcs11.pin_file).string() << "\"\n";
+            << (none ? pkcs11.pin_file : pin_file.string()) << "\"\n";
 }
 
 int Init(const InitFlags& flags) {

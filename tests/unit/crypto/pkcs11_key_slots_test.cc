@@ -279,6 +279,35 @@ TEST_F(Pkcs11KeySlotsTest, ALostSessionIsOpenedOnceMore) {
   EXPECT_THAT(replica->Ask(), IsOk());
 }
 
+// A token that lacks a slot says NOT_FOUND, and so does the search for a token: the one is replaced
+// by Repair, the other must not be.
+TEST_F(Pkcs11KeySlotsTest, ATokenThatHasGoneLacksNothing) {
+  std::vector<std::unique_ptr<Pkcs11Replica>> replicas;
+  replicas.push_back(Faulty());
+  ASSERT_THAT(replicas[0]->Open(), IsOk());
+  Pkcs11KeySlots slots(std::move(replicas), {}, random_);
+  TV_ASSERT_OK_AND_ASSIGN(const SecretBytes secret, slots.Create(1, random_));
+  faults_.token_gone = true;
+  faults_.lose_session_once = true;
+  EXPECT_THAT(slots.Load(1), StatusIs(absl::StatusCode::kUnavailable, HasSubstr("not there")));
+  EXPECT_THAT(slots.Repair(1, secret), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(slots.Destroy(1), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(slots.List(), StatusIs(absl::StatusCode::kUnavailable));
+  faults_.token_gone = false;
+  EXPECT_THAT(slots.Load(1), IsOk());
+}
+
+// What a caller is told who only wanted a new day must not look like a verdict on his own token.
+TEST_F(Pkcs11KeySlotsTest, APinThatIsRefusedLaterOnIsNoRefusalOfTheCaller) {
+  const auto replica = Faulty();
+  ASSERT_THAT(replica->Open(), IsOk());
+  faults_.at_login = CKR_PIN_INCORRECT;
+  faults_.lose_session_once = true;
+  EXPECT_THAT(replica->Get(1), StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("PIN")));
+  EXPECT_THAT(replica->Erase(1), StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_EQ(faults_.logins, 2u);
+}
+
 // Private objects are not seen without a login, and a search for them is no error: everything
 // counted as destroyed.
 TEST_F(Pkcs11KeySlotsTest, WhatIsNotSeenForLackOfALoginIsNotGone) {
