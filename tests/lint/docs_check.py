@@ -130,7 +130,7 @@ def check_config(root):
         yield f"{path}: {error}"
         return
     code = read(os.path.join(root, "vault/daemon/config.cc"))
-    known = set(re.findall(r'^      \{"([a-z_.]+)",', code, re.M))
+    known = set(re.findall(r'^      \{"([a-z0-9_.]+)",', code, re.M))
     for name in sorted(known - documented.keys()):
         yield f"{path}: the setting {name} is missing"
     for name in sorted(documented.keys() - known):

@@ -46,6 +46,7 @@ HOMES = [
     (r"toml\+\+/", {"daemon"}),
     (r"curl/", {"daemon"}),
     (r"microhttpd", {"admin-cli"}),
+    (r"p11-kit/", {"crypto"}),
 ]
 
 OPENSSL_FILES = ("vault/daemon/tls", "audit/sha256")

@@ -185,6 +185,7 @@ absl::Status Daemon::Init() {
                                         "--origin",    "vault.test/televault",
                                         "--operators", "alice,bob",
                                         "--token-dir", directory_.Path("tokens")};
+  arguments.insert(arguments.end(), options_.init_flags.begin(), options_.init_flags.end());
   if (!options_.passphrase.empty()) {
     const std::string file = directory_.Path("passphrase");
     WriteFile(file, options_.passphrase + "\n");

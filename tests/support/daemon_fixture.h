@@ -65,6 +65,7 @@ struct DaemonOptions {
   std::string config;
   std::vector<std::string> listen;  // beside the socket; ports may be 0
   Environment environment;
+  std::vector<std::string> init_flags = {};  // beside what Daemon::Init gives
 };
 
 // A person's token as it was given out.

@@ -24,6 +24,12 @@ std::string ToString(SlotKind kind) {
   return kind == SlotKind::kHardware ? "hardware" : "best_effort";
 }
 
+absl::Status KeySlots::Ask(const ReplicaId&) { return absl::NotFoundError("no such replica"); }
+
+absl::Status KeySlots::LastAnswer(const ReplicaId&) const {
+  return absl::NotFoundError("no such replica");
+}
+
 FileKeySlots::FileKeySlots(FileSystem& fs, std::vector<std::string> directories)
     : fs_(fs), directories_(std::move(directories)) {
   TV_CHECK(!directories_.empty());

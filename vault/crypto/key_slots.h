@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -16,8 +18,12 @@ enum class SlotKind { kHardware, kBestEffort };
 // "hardware", "best_effort".
 std::string ToString(SlotKind kind);
 
+// Tells a replica of keyring or slot secrets from another one that stands in its place; random.
+using ReplicaId = std::array<uint8_t, 16>;
+inline constexpr size_t kMaxKeyReplicas = 16;
+
 // Where slot secrets live: 32 random bytes per generation that seal one generation of the keyring.
-// Threads: one at a time (the keyring serialises).
+// Threads: one at a time (the keyring serialises); whatever is about marked replicas, any.
 // Invariants: (1) a secret is durable on every replica when Create returns OK. (2) When Destroy
 // returned OK no replica hands it out again.
 class KeySlots {
@@ -32,8 +38,21 @@ class KeySlots {
   virtual absl::Status Repair(uint64_t slot, const SecretBytes& secret) = 0;
   // Idempotent. OK only when every replica has destroyed it.
   virtual absl::Status Destroy(uint64_t slot) = 0;
-  // Numbers that at least one replica has, ascending.
+  // Numbers that at least one replica has, ascending; also those of which a part only is there. An
+  // error where a replica cannot be looked through.
   virtual absl::StatusOr<std::vector<uint64_t>> List() = 0;
+
+  // Replicas that carry a mark of their own, as tokens do. Directories are marked by whoever names
+  // them.
+  virtual std::vector<ReplicaId> marked() const { return {}; }
+  // Asks a marked replica if it is in its place. NOT_FOUND: no such one; FAILED_PRECONDITION: why.
+  virtual absl::Status Ask(const ReplicaId& id);
+  // What the last question to it found; waits for nothing.
+  virtual absl::Status LastAnswer(const ReplicaId& id) const;
+  // For a vault that did not come to be: takes back what lies outside of its directory.
+  virtual void Abandon() {}
+  // Marked replicas that are configured and not used, and why.
+  virtual std::vector<std::string> problems() const { return {}; }
 };
 
 // Slot secrets as files `slot.<number>` (mode 0600) in one or more directories, best on different

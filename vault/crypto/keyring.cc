@@ -99,6 +99,9 @@ absl::StatusOr<std::unique_ptr<Keyring>> Keyring::Create(KeyringOptions options,
   KeyringContent content;
   content.root = description;
   content.root_created_at = now;
+  // Known from the first secret on: one that is left out later is missed.
+  content.replicas = keyring->options_.replicas;
+  std::sort(content.replicas.begin(), content.replicas.end());
   keyring->WrapNew(*kek, RootCheckIdentity(), content.root_check);
   keyring->WrapNew(*kek, NameKeyIdentity(), content.name_key);
   content.meta_keys[1].created_at = now;

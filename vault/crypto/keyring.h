@@ -62,10 +62,6 @@ struct MetaKeyInfo {
   WallTime created_at;
 };
 
-// Tells a further directory of keyring and slot secrets from an empty mount point; random.
-using ReplicaId = std::array<uint8_t, 16>;
-inline constexpr size_t kMaxKeyReplicas = 16;
-
 struct KeyringContent;
 
 // What one Shred destroys; everything in it shares one new generation.
@@ -93,7 +89,7 @@ struct KeyringOptions {
   // Called with every new generation once it is durable, and before an old slot is destroyed. Runs
   // under the writer's lock: it must not write to the keyring.
   std::function<absl::Status(uint64_t generation)> on_new_generation;
-  // Which replicas `directories` and the slots' hold beyond the first one.
+  // The marked replicas among `directories` and the slots'; Create takes them in, too.
   std::vector<ReplicaId> replicas;
   // Asked before each write and each destruction for all replicas the keyring knows: OK only if
   // every one of them is in its place. May be empty.

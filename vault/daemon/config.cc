@@ -99,6 +99,9 @@ Settings SettingsOf(Config& config) {
       {"unseal.keyfile", Text(config.keyfile)},
       {"unseal.credential", Text(config.credential)},
       {"keys.replicas", Texts(config.key_replicas)},
+      {"keys.pkcs11.module", Text(config.pkcs11.module)},
+      {"keys.pkcs11.tokens", Texts(config.pkcs11.tokens)},
+      {"keys.pkcs11.pin_file", Text(config.pkcs11.pin_file)},
       {"tls.cert_file", Text(config.tls.cert_file)},
       {"tls.key_file", Text(config.tls.key_file)},
       {"tls.client_ca_file", Text(config.tls.client_ca_file)},
@@ -220,6 +223,13 @@ absl::Status UseCredential(Config& config, const std::string& directory) {
 }
 
 absl::Status CheckConfig(const Config& config) {
+  TV_RETURN_IF_ERROR(Annotate(crypto::CheckPkcs11Settings(config.pkcs11), "keys.pkcs11"));
+  if (!config.pkcs11.tokens.empty() &&
+      config.pkcs11.tokens.size() + config.key_replicas.size() > crypto::kMaxKeyReplicas) {
+    return absl::InvalidArgumentError(absl::StrCat("keys.replicas and keys.pkcs11.tokens name ",
+                                                   "more than ", crypto::kMaxKeyReplicas,
+                                                   " replicas together"));
+  }
   if (config.data_dir.empty()) {
     return absl::InvalidArgumentError("data_dir is not set: give --data-dir or data_dir = \"…\"");
   }

@@ -6,6 +6,7 @@
 
 #include "vault/base/status.h"
 #include "vault/base/time.h"
+#include "vault/crypto/pkcs11_key_slots.h"
 #include "vault/service/log.h"
 
 namespace televault::daemon {
@@ -28,6 +29,8 @@ struct Config {
   TlsConfig tls;
   // More directories, best on other devices, that hold a copy of keyring and slot secrets.
   std::vector<std::string> key_replicas;
+  // Tokens that hold the slot secrets of a vault that was made with them; none: they are in files.
+  crypto::Pkcs11Settings pkcs11;
   // Not a setting: goes on once without this key replica, which is lost (hex); "" = none.
   std::string drop_key_replica;
   // Not a setting: goes on once from a state that contradicts the anchor; "" = no.
@@ -51,7 +54,7 @@ absl::StatusOr<Config> ParseConfig(std::string_view toml_text, std::string_view 
 // is $CREDENTIALS_DIRECTORY. FAILED_PRECONDITION: the service manager gave none.
 absl::Status UseCredential(Config& config, const std::string& directory);
 
-// Checks relations between settings: listeners, TLS files, data directory.
+// Checks relations between settings: listeners, TLS files, tokens, data directory.
 absl::Status CheckConfig(const Config& config);
 
 }  // namespace televault::daemon

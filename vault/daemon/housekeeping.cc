@@ -194,6 +194,7 @@ bool Vault::RunMerges(const std::stop_token& stop) {
 // are busy with. Needs neither root key nor journal: what is due goes while sealed and in control
 // mode, too.
 void Vault::RunShredding() {
+  AskReplicas();
   const auto data = Data();
   if (!data.ok()) {
     ShredWithoutData();
@@ -214,6 +215,19 @@ bool Vault::RunErasures(const std::stop_token& stop) {
     Log(LogLevel::kDebug, "erasure pending", {{"partition", pending}});
   }
   return true;
+}
+
+void Vault::AskReplicas() {
+  for (const crypto::ReplicaId& id : slots_->marked()) {
+    const bool was_there = slots_->LastAnswer(id).ok();
+    const absl::Status now = slots_->Ask(id);
+    if (now.ok() == was_there) continue;
+    if (now.ok()) {
+      Log(LogLevel::kInfo, "key replica is back", {{"id", ToHex(id)}});
+    } else {
+      Log(LogLevel::kError, "key replica is missing", {{"id", ToHex(id)}, {"why", MessageOf(now)}});
+    }
+  }
 }
 
 bool Vault::RunRetention(const std::stop_token& stop) {

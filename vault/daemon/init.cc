@@ -16,6 +16,7 @@
 #include "vault/crypto/shares.h"
 #include "vault/crypto/unseal.h"
 #include "vault/daemon/layout.h"
+#include "vault/daemon/open_key_slots.h"
 #include "vault/daemon/tls_material.h"
 #include "vault/service/registrar.h"
 
@@ -44,9 +45,11 @@ absl::Status CheckOptions(FileSystem& fs, const InitOptions& options) {
   return absl::OkStatus();
 }
 
-absl::Status MakeDirectories(FileSystem& fs, const Layout& layout) {
-  for (const std::string& directory : {layout.data_dir, layout.control_dir(), layout.keyring_dir(),
-                                       layout.slot_dir(), layout.tls_dir()}) {
+absl::Status MakeDirectories(FileSystem& fs, const Layout& layout, SlotBackend slots) {
+  std::vector<std::string> directories{layout.data_dir, layout.control_dir(), layout.keyring_dir(),
+                                       layout.tls_dir()};
+  if (slots == SlotBackend::kFile) directories.push_back(layout.slot_dir());
+  for (const std::string& directory : directories) {
     if (!fs.Exists(directory)) TV_RETURN_IF_ERROR(fs.CreateDirectory(directory, 0700));
   }
   return fs.SyncDirectory(layout.data_dir);
@@ -146,24 +149,12 @@ absl::Status WriteShares(FileSystem& fs, const std::string& file, InitResult& re
   return ReplaceFile(fs, file, text, 0600);
 }
 
-}  // namespace
-
-absl::StatusOr<InitResult> InitVault(FileSystem& fs, const Clock& clock, Random& random,
-                                     const InitOptions& options) {
-  TV_RETURN_IF_ERROR(CheckOptions(fs, options));
-  const WallTime now = clock.Wall();
-  if (now.micros < 0) {
-    return absl::FailedPreconditionError(
-        "this machine's clock is before 1970: set it, then make the vault; every deadline counts "
-        "from it");
-  }
+absl::StatusOr<InitResult> MakeVault(FileSystem& fs, Random& random, const InitOptions& options,
+                                     const Identity& identity, crypto::KeySlots& slots,
+                                     WallTime now) {
   const Layout layout{options.data_dir};
-  TV_RETURN_IF_ERROR(MakeDirectories(fs, layout));
+  TV_RETURN_IF_ERROR(MakeDirectories(fs, layout, identity.slots));
   InitResult result;
-  Identity identity;
-  identity.origin = options.origin;
-  random.Fill(identity.vault.bytes);
-
   TV_ASSIGN_OR_RETURN(const auto signer, control::AuditSigner::Create(fs, layout.signer_key(),
                                                                       identity.origin, random));
   result.vkey = signer->vkey();
@@ -174,14 +165,14 @@ absl::StatusOr<InitResult> InitVault(FileSystem& fs, const Clock& clock, Random&
   }
   TV_ASSIGN_OR_RETURN(const Root root, MakeRoot(fs, random, options, result));
   TV_RETURN_IF_ERROR(WriteShares(fs, options.shares_file, result));
-  crypto::FileKeySlots slots(fs, {layout.slot_dir()});
   TV_ASSIGN_OR_RETURN(const auto keyring,
                       crypto::Keyring::Create({.fs = fs,
                                                .slots = slots,
                                                .random = random,
                                                .vault = identity.vault,
                                                .directories = {layout.keyring_dir()},
-                                               .on_new_generation = nullptr},
+                                               .on_new_generation = nullptr,
+                                               .replicas = slots.marked()},
                                               root.description, root.key, now));
   TV_ASSIGN_OR_RETURN(record::v1::ControlRecord first,
                       FirstControlRecord(options, now, random, result));
@@ -203,6 +194,37 @@ absl::StatusOr<InitResult> InitVault(FileSystem& fs, const Clock& clock, Random&
   // Last: only now is the directory a vault.
   TV_RETURN_IF_ERROR(ReplaceFile(fs, layout.identity(), AsBytes(FormatIdentity(identity)), 0644));
   return result;
+}
+
+}  // namespace
+
+absl::StatusOr<InitResult> InitVault(FileSystem& fs, const Clock& clock, Random& random,
+                                     const InitOptions& options) {
+  TV_RETURN_IF_ERROR(CheckOptions(fs, options));
+  const WallTime now = clock.Wall();
+  if (now.micros < 0) {
+    return absl::FailedPreconditionError(
+        "this machine's clock is before 1970: set it, then make the vault; every deadline counts "
+        "from it");
+  }
+  Identity identity;
+  identity.origin = options.origin;
+  identity.slots = options.pkcs11.module.empty() ? SlotBackend::kFile : SlotBackend::kPkcs11;
+  random.Fill(identity.vault.bytes);
+  TV_ASSIGN_OR_RETURN(const auto slots, NewKeySlots(fs, random, Layout{options.data_dir},
+                                                    identity.vault, options.pkcs11));
+  auto made = MakeVault(fs, random, options, identity, *slots, now);
+  if (!made.ok()) {
+    // Where the identity was written after all the directory looks like a vault; without its slots
+    // it does not open, and is to be removed like any other that init did not finish.
+    slots->Abandon();
+    return made;
+  }
+  const std::vector<crypto::ReplicaId> ids = slots->marked();
+  for (size_t i = 0; i < ids.size(); ++i) {
+    made->slot_tokens.emplace_back(options.pkcs11.tokens[i], ids[i]);
+  }
+  return made;
 }
 
 }  // namespace televault::daemon

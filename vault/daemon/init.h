@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "vault/base/clock.h"
@@ -8,6 +9,7 @@
 #include "vault/base/random.h"
 #include "vault/base/secret.h"
 #include "vault/base/status.h"
+#include "vault/crypto/pkcs11_key_slots.h"
 
 namespace televault::daemon {
 
@@ -21,6 +23,7 @@ struct InitOptions {
   size_t shares = 0;                   // not 0: a vault whose root key is split into so many
   size_t threshold = 0;                // of which so many open it
   std::string shares_file;             // "" = the shares are in InitResult only
+  crypto::Pkcs11Settings pkcs11;       // a module is named: slot secrets on these tokens
   std::vector<std::string> tls_hosts;  // names and addresses in the server's certificate
 };
 
@@ -36,11 +39,14 @@ struct InitResult {
   std::string vkey;
   std::string keyfile;              // "" for other vaults
   std::vector<std::string> shares;  // their texts; empty where they were written to shares_file
+  // Tokens that hold the slot secrets, with the id of each as a key replica.
+  std::vector<std::pair<std::string, crypto::ReplicaId>> slot_tokens;
 };
 
 // Makes a vault: directories, keys, the first keyring, two operators with a token each, TLS
 // material and the lock file. Refuses a directory that holds anything. Durable when OK; after an
-// error or a crash in the middle the directory has no identity file and is no vault.
+// error or a crash in the middle the directory has no identity file and is no vault. Tokens are
+// asked before anything is made; after an error nothing of the vault is left on them.
 absl::StatusOr<InitResult> InitVault(FileSystem& fs, const Clock& clock, Random& random,
                                      const InitOptions& options);
 

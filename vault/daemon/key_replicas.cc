@@ -3,19 +3,14 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 
 #include "vault/base/bytes.h"
+#include "vault/crypto/replica_mark.h"
 
 namespace televault::daemon {
 namespace {
 
-constexpr char kHeader[] = "televault key replica 1";
 constexpr size_t kMaxMarkBytes = 1'024;
-
-std::string MarkOf(const VaultId& vault, const crypto::ReplicaId& id) {
-  return absl::StrCat(kHeader, "\nvault ", ToHex(vault.bytes), "\nid ", ToHex(id), "\n");
-}
 
 absl::StatusOr<crypto::ReplicaId> ReadMark(FileSystem& fs, const VaultId& vault,
                                            const KeyReplica& replica) {
@@ -26,18 +21,8 @@ absl::StatusOr<crypto::ReplicaId> ReadMark(FileSystem& fs, const VaultId& vault,
                      " is no key replica: mount its device, or make one there with "
                      "`televaultd key-replica add`"));
   }
-  const std::vector<std::string> lines = absl::StrSplit(*text, '\n');
-  crypto::ReplicaId id{};
-  if (lines.size() == 4 && lines[2].starts_with("id ")) {
-    const auto bytes = FromHex(std::string_view(lines[2]).substr(3));
-    if (bytes.ok() && bytes->size() == id.size())
-      std::copy(bytes->begin(), bytes->end(), id.begin());
-  }
-  if (*text != MarkOf(vault, id)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(replica.mark(), " is damaged or the mark of another vault"));
-  }
-  return id;
+  const auto id = crypto::ParseReplicaMark(*text, vault);
+  return id.ok() ? id : Annotate(id.status(), replica.mark());
 }
 
 }  // namespace
@@ -55,12 +40,13 @@ absl::StatusOr<crypto::ReplicaId> MarkKeyReplica(FileSystem& fs, Random& random,
   }
   TV_RETURN_IF_ERROR(fs.CreateDirectory(replica.slot_dir(), 0700));
   TV_RETURN_IF_ERROR(fs.CreateDirectory(replica.keyring_dir(), 0700));
-  TV_RETURN_IF_ERROR(ReplaceFile(fs, replica.mark(), AsBytes(MarkOf(vault, replica.id)), 0600));
+  TV_RETURN_IF_ERROR(
+      ReplaceFile(fs, replica.mark(), AsBytes(crypto::FormatReplicaMark(vault, replica.id)), 0600));
   return replica.id;
 }
 
 KeyReplicas::KeyReplicas(FileSystem& fs, const VaultId& vault,
-                         const std::vector<std::string>& directories)
+                         const std::vector<std::string>& directories, size_t most)
     : fs_(fs), vault_(vault) {
   for (const std::string& directory : directories) {
     KeyReplica replica{.directory = directory};
@@ -76,7 +62,7 @@ KeyReplicas::KeyReplicas(FileSystem& fs, const VaultId& vault,
       problems_.push_back(absl::StrCat(directory, " carries the mark of another key replica"));
       continue;
     }
-    if (present_.size() == crypto::kMaxKeyReplicas) {
+    if (present_.size() == most) {
       problems_.push_back(absl::StrCat(directory, " is not used: there are ",
                                        crypto::kMaxKeyReplicas, " key replicas already"));
       continue;
@@ -85,23 +71,45 @@ KeyReplicas::KeyReplicas(FileSystem& fs, const VaultId& vault,
   }
 }
 
-absl::Status KeyReplicas::Check(std::span<const crypto::ReplicaId> required) const {
+absl::Status KeyReplicas::Check(std::span<const crypto::ReplicaId> required,
+                                crypto::KeySlots& slots) const {
   for (const crypto::ReplicaId& id : required) {
-    const auto found = std::find_if(present_.begin(), present_.end(),
-                                    [&](const KeyReplica& replica) { return replica.id == id; });
-    if (found == present_.end()) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "key replica ", ToHex(id),
-          " was not there at the start: mount it, name it in keys.replicas and restart; or, where "
-          "it is lost, start once with `televaultd serve --drop-key-replica ",
-          ToHex(id), "`. Until then nothing is shredded"));
-    }
-    const auto now = ReadMark(fs_, vault_, *found);
-    if (!now.ok() || *now != id) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("key replica ", ToHex(id), " has gone from ", found->directory,
-                       ": mount it again and restart. Until then no key is made or shredded"));
-    }
+    TV_RETURN_IF_ERROR(CheckOne(id, slots.Ask(id)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status KeyReplicas::CheckAsLastSeen(std::span<const crypto::ReplicaId> required,
+                                          const crypto::KeySlots& slots) const {
+  for (const crypto::ReplicaId& id : required) {
+    TV_RETURN_IF_ERROR(CheckOne(id, slots.LastAnswer(id)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status KeyReplicas::CheckOne(const crypto::ReplicaId& id,
+                                   const absl::Status& of_slots) const {
+  if (of_slots.ok()) return absl::OkStatus();
+  if (!absl::IsNotFound(of_slots)) {
+    return absl::FailedPreconditionError(absl::StrCat("key replica ", ToHex(id),
+                                                      " does not answer: ", of_slots.message(),
+                                                      ". Until then no key is made or shredded"));
+  }
+  const auto found = std::find_if(present_.begin(), present_.end(),
+                                  [&](const KeyReplica& replica) { return replica.id == id; });
+  if (found == present_.end()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "key replica ", ToHex(id),
+        " was not there at the start: mount it or put the token in, name it in keys.replicas or "
+        "keys.pkcs11.tokens and restart; or, where it is lost, start once with `televaultd serve "
+        "--drop-key-replica ",
+        ToHex(id), "`. Until then nothing is shredded"));
+  }
+  const auto now = ReadMark(fs_, vault_, *found);
+  if (!now.ok() || *now != id) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("key replica ", ToHex(id), " has gone from ", found->directory,
+                     ": mount it again and restart. Until then no key is made or shredded"));
   }
   return absl::OkStatus();
 }

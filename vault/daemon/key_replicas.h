@@ -12,7 +12,8 @@
 
 namespace televault::daemon {
 
-// A further directory for keyring and slot secrets, best on another device.
+// A further directory for the keyring, and for slot secrets where they are in files; best on
+// another device.
 struct KeyReplica {
   crypto::ReplicaId id{};
   std::string directory;
@@ -33,15 +34,23 @@ absl::StatusOr<crypto::ReplicaId> MarkKeyReplica(FileSystem& fs, Random& random,
 // Threads: any after construction. Borrows: file system.
 class KeyReplicas {
  public:
-  KeyReplicas(FileSystem& fs, const VaultId& vault, const std::vector<std::string>& directories);
+  // Of more directories than `most` the last are not used.
+  KeyReplicas(FileSystem& fs, const VaultId& vault, const std::vector<std::string>& directories,
+              size_t most = crypto::kMaxKeyReplicas);
 
   const std::vector<KeyReplica>& present() const { return present_; }
   // Configured directories that are not used, and why.
   const std::vector<std::string>& problems() const { return problems_; }
-  // FAILED_PRECONDITION names the first that is not in its place now, or was not at the start.
-  absl::Status Check(std::span<const crypto::ReplicaId> required) const;
+  // FAILED_PRECONDITION names the first that is not in its place now, or was not at the start: a
+  // directory, or a marked replica of `slots`.
+  absl::Status Check(std::span<const crypto::ReplicaId> required, crypto::KeySlots& slots) const;
+  // The same without a question to a token, which may take its time: as each last answered.
+  absl::Status CheckAsLastSeen(std::span<const crypto::ReplicaId> required,
+                               const crypto::KeySlots& slots) const;
 
  private:
+  absl::Status CheckOne(const crypto::ReplicaId& id, const absl::Status& of_slots) const;
+
   FileSystem& fs_;
   const VaultId vault_;
   std::vector<KeyReplica> present_;

@@ -12,24 +12,34 @@ namespace televault::daemon {
 namespace {
 
 constexpr char kHeader[] = "televault vault 1";
+// A fourth line, where slot secrets are not in files: versions that know no tokens refuse it.
+constexpr char kOnTokens[] = "slots pkcs11";
 constexpr size_t kMaxIdentityBytes = 1'024;
 
 }  // namespace
 
 std::string FormatIdentity(const Identity& identity) {
   return absl::StrCat(kHeader, "\nid ", ToHex(identity.vault.bytes), "\norigin ", identity.origin,
-                      "\n");
+                      "\n",
+                      identity.slots == SlotBackend::kPkcs11 ? absl::StrCat(kOnTokens, "\n") : "");
 }
 
 absl::StatusOr<Identity> ParseIdentity(std::string_view text) {
   const std::vector<std::string> lines = absl::StrSplit(std::string(text), '\n');
-  if (lines.size() != 4 || lines[0] != kHeader || !lines[3].empty()) {
-    return absl::DataLossError("identity: not the three lines that init wrote");
+  if (lines.size() < 4 || lines.size() > 5 || lines[0] != kHeader || !lines.back().empty()) {
+    return absl::DataLossError("identity: not the lines that init wrote");
   }
   if (!lines[1].starts_with("id ") || !lines[2].starts_with("origin ")) {
     return absl::DataLossError("identity: line 2 is \"id HEX\" and line 3 \"origin NAME\"");
   }
   Identity identity;
+  if (lines.size() == 5) {
+    if (lines[3] != kOnTokens) {
+      return absl::DataLossError(
+          absl::StrCat("identity: line 4 is \"", kOnTokens, "\" or not there"));
+    }
+    identity.slots = SlotBackend::kPkcs11;
+  }
   const auto id = FromHex(std::string_view(lines[1]).substr(3));
   if (!id.ok() || id->size() != identity.vault.bytes.size()) {
     return absl::DataLossError("identity: line 2 needs 32 hexadecimal digits");

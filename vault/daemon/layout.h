@@ -27,10 +27,14 @@ struct Layout {
   std::string default_keyfile() const { return data_dir + ".keyfile"; }
 };
 
-// What a vault is called; public, written once by init.
+// Where a vault's slot secrets are. Chosen by init, for good.
+enum class SlotBackend { kFile, kPkcs11 };
+
+// What a vault is called, and where its slot secrets are; public, written once by init.
 struct Identity {
   VaultId vault;
   std::string origin;
+  SlotBackend slots = SlotBackend::kFile;
 };
 
 std::string FormatIdentity(const Identity& identity);

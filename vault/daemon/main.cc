@@ -1,5 +1,6 @@
 // televaultd: the vault's daemon.
 
+#include <filesystem>
 #include <iostream>
 #include <optional>
 #include <signal.h>
@@ -31,9 +32,13 @@ constexpr size_t kMaxConfigBytes = 256 * 1024;
 constexpr auto kTick = timespec{0, 250'000'000};
 constexpr auto kStartTick = timespec{0, 10'000'000};  // until READY
 
+// A token has refused the PIN: the unit does not start the daemon again, because a few wrong ones
+// lock the token.
+constexpr int kExitPinRefused = 78;
+
 int Fail(const absl::Status& status) {
   std::cerr << "televaultd: " << status.message() << "\n";
-  return 1;
+  return absl::IsUnauthenticated(status) ? kExitPinRefused : 1;
 }
 
 // No core file, no debugger: the process holds keys.
@@ -129,6 +134,13 @@ int Serve(const ServeFlags& flags) {
   return 0;
 }
 
+void AddTokenOptions(CLI::App* command, crypto::Pkcs11Settings& pkcs11) {
+  command->add_option("--pkcs11-module", pkcs11.module, "PKCS#11 module, an absolute path");
+  command->add_option("--pkcs11-token", pkcs11.tokens, "Label of a token; may be repeated");
+  command->add_option("--pkcs11-pin-file", pkcs11.pin_file,
+                      "File with the PIN of the tokens' user, mode 0600");
+}
+
 struct InitFlags {
   std::string data_dir;
   std::string unseal = "keyfile";
@@ -141,7 +153,24 @@ struct InitFlags {
   size_t threshold = 3;
   std::string shares_file;
   std::string tls_hosts = "localhost,127.0.0.1";
+  std::string slots = "file";
+  crypto::Pkcs11Settings pkcs11;
 };
+
+// What `serve` needs to find the tokens again.
+void SayTokens(const crypto::Pkcs11Settings& pkcs11, const InitResult& result) {
+  std::string labels;
+  for (const auto& [label, id] : result.slot_tokens) {
+    std::cout << "key slots " << label << "  (key replica " << ToHex(id) << ")\n";
+    labels += (labels.empty() ? "\"" : ", \"") + label + "\"";
+  }
+  if (labels.empty()) return;
+  std::error_code none;
+  const std::filesystem::path pin_file = std::filesystem::absolute(pkcs11.pin_file, none);
+  std::cout << "Put this into the configuration:\n[keys.pkcs11]\nmodule = \"" << pkcs11.module
+            << "\"\ntokens = [" << labels << "]\npin_file = \""
+            << (none ? pkcs11.pin_file : pin_file.string()) << "\"\n";
+}
 
 int Init(const InitFlags& flags) {
   Harden();
@@ -152,6 +181,15 @@ int Init(const InitFlags& flags) {
   options.token_dir = flags.token_dir;
   options.keyfile = flags.keyfile;
   options.tls_hosts = absl::StrSplit(flags.tls_hosts, ',', absl::SkipEmpty());
+  if ((flags.slots == "pkcs11") == flags.pkcs11.module.empty()) {
+    return Fail(
+        absl::InvalidArgumentError("--slots pkcs11 needs --pkcs11-module, --pkcs11-token and "
+                                   "--pkcs11-pin-file, and they need it"));
+  }
+  if (const absl::Status right = crypto::CheckPkcs11Settings(flags.pkcs11); !right.ok()) {
+    return Fail(right);
+  }
+  options.pkcs11 = flags.pkcs11;
   if (flags.unseal == "passphrase") {
     auto passphrase = ReadPassphrase(flags.passphrase_file, "New passphrase: ");
     if (!passphrase.ok()) return Fail(passphrase.status());
@@ -182,17 +220,42 @@ int Init(const InitFlags& flags) {
     std::cout << "operator  " << token.person << "  " << token.accessor << "  "
               << (token.file.empty() ? token.text + "  (shown once)" : token.file) << "\n";
   }
+  SayTokens(flags.pkcs11, *result);
   return 0;
 }
 
 struct ReplicaFlags {
   std::string data_dir;
   std::string directory;
+  crypto::Pkcs11Settings pkcs11;
 };
 
+int AddTokenReplica(const ReplicaFlags& flags, const Identity& identity) {
+  if (identity.slots != SlotBackend::kPkcs11) {
+    return Fail(absl::FailedPreconditionError(
+        "this vault was made with its slot secrets in files: a token cannot be its key replica"));
+  }
+  if (flags.pkcs11.tokens.size() != 1) {
+    return Fail(absl::InvalidArgumentError("one token is added at a time: --pkcs11-token LABEL"));
+  }
+  const auto made = crypto::Pkcs11KeySlots::Mark(flags.pkcs11, identity.vault, SystemRandom());
+  if (!made.ok()) return Fail(made.status());
+  std::cout
+      << "key replica " << ToHex((*made)->marked().front()) << "\nAdd \""
+      << flags.pkcs11.tokens.front()
+      << "\" to keys.pkcs11.tokens and restart the daemon: it fills the replica at the start\n";
+  return 0;
+}
+
 int AddReplica(const ReplicaFlags& flags) {
+  Harden();
   const auto identity = ReadIdentity(PosixFileSystem(), Layout{flags.data_dir});
   if (!identity.ok()) return Fail(identity.status());
+  const bool token = !flags.pkcs11.module.empty();
+  if (token != flags.directory.empty()) {
+    return Fail(absl::InvalidArgumentError("give a directory, or a token with --pkcs11-module"));
+  }
+  if (token) return AddTokenReplica(flags, *identity);
   const auto id =
       MarkKeyReplica(PosixFileSystem(), SystemRandom(), identity->vault, flags.directory);
   if (!id.ok()) return Fail(id.status());
@@ -208,32 +271,38 @@ int CheckConfigFile(const ServeFlags& flags) {
   return 0;
 }
 
+void AddInitOptions(CLI::App* init, InitFlags& flags) {
+  init->add_option("--data-dir", flags.data_dir, "Directory to make")->required();
+  init->add_option("--unseal", flags.unseal, "Where the root key comes from")
+      ->check(CLI::IsMember({"keyfile", "passphrase", "shares"}));
+  init->add_option("--origin", flags.origin,
+                   "Name of the audit log, e.g. "
+                   "vault.example.org/televault")
+      ->required();
+  init->add_option("--operators", flags.operators, "The first two operators: alice,bob")
+      ->required();
+  init->add_option("--token-dir", flags.token_dir,
+                   "Write the operators' tokens to files here instead of printing them");
+  init->add_option("--keyfile", flags.keyfile, "Where to put the root key");
+  init->add_option("--passphrase-file", flags.passphrase_file,
+                   "Read the passphrase from this file instead of asking");
+  init->add_option("--shares", flags.shares, "How many shares; 2 to 32")->capture_default_str();
+  init->add_option("--threshold", flags.threshold, "How many of them unseal; at least 2")
+      ->capture_default_str();
+  init->add_option("--shares-out", flags.shares_file,
+                   "Write the shares to this file, one a line, instead of printing them");
+  init->add_option("--tls-hosts", flags.tls_hosts, "Names in the server certificate");
+  init->add_option("--slots", flags.slots, "Where the slot secrets are, for good")
+      ->check(CLI::IsMember({"file", "pkcs11"}));
+  AddTokenOptions(init, flags.pkcs11);
+}
+
 int Main(int argc, char** argv) {
   CLI::App app{"televaultd: an access-controlled telemetry data vault"};
   app.require_subcommand(1);
   InitFlags init_flags;
   CLI::App* init = app.add_subcommand("init", "Make a new vault");
-  init->add_option("--data-dir", init_flags.data_dir, "Directory to make")->required();
-  init->add_option("--unseal", init_flags.unseal, "Where the root key comes from")
-      ->check(CLI::IsMember({"keyfile", "passphrase", "shares"}));
-  init->add_option("--origin", init_flags.origin,
-                   "Name of the audit log, e.g. "
-                   "vault.example.org/televault")
-      ->required();
-  init->add_option("--operators", init_flags.operators, "The first two operators: alice,bob")
-      ->required();
-  init->add_option("--token-dir", init_flags.token_dir,
-                   "Write the operators' tokens to files here instead of printing them");
-  init->add_option("--keyfile", init_flags.keyfile, "Where to put the root key");
-  init->add_option("--passphrase-file", init_flags.passphrase_file,
-                   "Read the passphrase from this file instead of asking");
-  init->add_option("--shares", init_flags.shares, "How many shares; 2 to 32")
-      ->capture_default_str();
-  init->add_option("--threshold", init_flags.threshold, "How many of them unseal; at least 2")
-      ->capture_default_str();
-  init->add_option("--shares-out", init_flags.shares_file,
-                   "Write the shares to this file, one a line, instead of printing them");
-  init->add_option("--tls-hosts", init_flags.tls_hosts, "Names in the server certificate");
+  AddInitOptions(init, init_flags);
 
   ServeFlags serve_flags;
   const auto add_serve_options = [&](CLI::App* command) {
@@ -249,12 +318,14 @@ int Main(int argc, char** argv) {
   serve->add_option("--drop-key-replica", serve_flags.drop_key_replica,
                     "Go on without this key replica (its id), which is lost. Recorded");
   ReplicaFlags replica_flags;
-  CLI::App* replica = app.add_subcommand("key-replica", "Directories that hold copies of the keys");
+  CLI::App* replica =
+      app.add_subcommand("key-replica", "Directories and tokens that hold copies of the keys");
   CLI::App* add_replica =
-      replica->add_subcommand("add", "Prepare a directory, best on another device");
+      replica->add_subcommand("add", "Prepare a directory, best on another device, or a token");
   add_replica->add_option("--data-dir", replica_flags.data_dir, "Directory made by init")
       ->required();
-  add_replica->add_option("directory", replica_flags.directory, "Absent or empty")->required();
+  add_replica->add_option("directory", replica_flags.directory, "Absent or empty");
+  AddTokenOptions(add_replica, replica_flags.pkcs11);
   replica->require_subcommand(1);
   CLI::App* config = app.add_subcommand("config", "Look at the configuration");
   CLI::App* check = config->add_subcommand("check", "Check a configuration without serving");

@@ -11,6 +11,7 @@
 #include "vault/crypto/hash.h"
 #include "vault/crypto/unseal.h"
 #include "vault/daemon/crash_recovery.h"
+#include "vault/daemon/open_key_slots.h"
 #include "vault/daemon/version.h"
 #include "vault/incident/lock_file_store.h"
 #include "vault/service/log.h"
@@ -118,16 +119,16 @@ absl::Status Vault::OpenControl() {
 }
 
 absl::Status Vault::OpenKeyring() {
-  std::vector<std::string> slot_dirs{layout_.slot_dir()};
   std::vector<std::string> keyring_dirs{layout_.keyring_dir()};
-  replicas_.emplace(around_.fs, identity_.vault, config_.key_replicas);
-  std::vector<crypto::ReplicaId> ids;
+  replicas_.emplace(around_.fs, identity_.vault, config_.key_replicas,
+                    crypto::kMaxKeyReplicas - config_.pkcs11.tokens.size());
+  TV_ASSIGN_OR_RETURN(slots_,
+                      OpenKeySlots(around_.fs, around_.random, config_, identity_, *replicas_));
+  std::vector<crypto::ReplicaId> ids = slots_->marked();
   for (const KeyReplica& replica : replicas_->present()) {
-    slot_dirs.push_back(replica.slot_dir());
     keyring_dirs.push_back(replica.keyring_dir());
     ids.push_back(replica.id);
   }
-  slots_ = std::make_unique<crypto::FileKeySlots>(around_.fs, std::move(slot_dirs));
   TV_ASSIGN_OR_RETURN(
       keyring_,
       crypto::Keyring::Load(
@@ -140,7 +141,7 @@ absl::Status Vault::OpenKeyring() {
            .replicas = std::move(ids),
            .check_replicas =
                [this](std::span<const crypto::ReplicaId> known) {
-                 return replicas_->Check(known);
+                 return replicas_->Check(known, *slots_);
                }}));
   root_key_.emplace(RootKey::Parts{
       .fs = around_.fs,

@@ -145,6 +145,9 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   // Says in the trail which key replicas came since `before`, and drops the one that is lost.
   void RecordReplicas(const std::vector<crypto::ReplicaId>& before);
   void ShredWithoutData();
+  void WarnOfReplicas(v1::GetStatusResponse& status) const;
+  // Whether the tokens among the key replicas are in their places, for `televault status`.
+  void AskReplicas();
   void MarkRecovery();
 
   const Config config_;
@@ -157,7 +160,7 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   std::unique_ptr<NoteSigner> note_signer_;
   std::unique_ptr<control::ControlStore> control_;
   std::optional<KeyReplicas> replicas_;
-  std::unique_ptr<crypto::FileKeySlots> slots_;
+  std::unique_ptr<crypto::KeySlots> slots_;
   std::unique_ptr<crypto::Keyring> keyring_;
   std::optional<RootKey> root_key_;
   std::unique_ptr<incident::LockdownManager> lockdown_;

@@ -9,6 +9,25 @@
 
 namespace televault::daemon {
 
+void Vault::WarnOfReplicas(v1::GetStatusResponse& status) const {
+  if (keyring_->replicas() > 1) return;
+  if (identity_.slots == SlotBackend::kFile) {
+    status.add_warnings("one slot replica only: losing " + layout_.slot_dir() +
+                        " loses all data; keep a second replica on another device (keys.replicas)");
+    return;
+  }
+  if (slots_->replicas() < 2) {
+    status.add_warnings(
+        "slot secrets on one token only: losing it loses all data; keep a second replica on "
+        "another "
+        "token (keys.pkcs11.tokens)");
+  }
+  if (replicas_->present().empty()) {
+    status.add_warnings("one copy of the keyring only: losing " + layout_.keyring_dir() +
+                        " loses all data; keep a second copy on another device (keys.replicas)");
+  }
+}
+
 v1::GetStatusResponse Vault::Status() {
   v1::GetStatusResponse status;
   status.set_version(kVersion);
@@ -36,14 +55,15 @@ v1::GetStatusResponse Vault::Status() {
   status.set_shares_given(lockdown_->sealed() ? unseal.given : 0);
   status.set_shares_needed(unseal.needed);
   *status.mutable_started_at() = service::ToWireTime(started_at_);
-  if (keyring_->replicas() < 2) {
-    status.add_warnings("one slot replica only: losing " + layout_.slot_dir() +
-                        " loses all data; keep a second replica on another device (keys.replicas)");
-  }
+  WarnOfReplicas(status);
   for (const std::string& problem : replicas_->problems()) {
     status.add_warnings("keys.replicas: " + problem);
   }
-  if (const absl::Status there = replicas_->Check(keyring_->KnownReplicas()); !there.ok()) {
+  for (const std::string& problem : slots_->problems()) {
+    status.add_warnings("keys.pkcs11.tokens: " + problem);
+  }
+  if (const absl::Status there = replicas_->CheckAsLastSeen(keyring_->KnownReplicas(), *slots_);
+      !there.ok()) {
     status.add_warnings(std::string(there.message()));
   }
   if (witnesses_ != nullptr) {

@@ -23,6 +23,10 @@ file = "/mnt/anchor"
 sync = "commit"
 [keys]
 replicas = ["/mnt/keys"]
+[keys.pkcs11]
+module = "/usr/lib/module.so"
+tokens = ["vault-a", "vault-b"]
+pin_file = "/etc/pin"
 [tls]
 cert_file = "c"
 key_file = "k"
@@ -43,6 +47,9 @@ timeout = "1s"
   EXPECT_THAT(config.listen, ElementsAre("unix:/run/v.sock", "127.0.0.1:0"));
   EXPECT_TRUE(config.anchor_strict);
   EXPECT_THAT(config.key_replicas, ElementsAre("/mnt/keys"));
+  EXPECT_EQ(config.pkcs11.module, "/usr/lib/module.so");
+  EXPECT_THAT(config.pkcs11.tokens, ElementsAre("vault-a", "vault-b"));
+  EXPECT_EQ(config.pkcs11.pin_file, "/etc/pin");
   EXPECT_EQ(config.query_memory_bytes, 32u << 20);
   EXPECT_EQ(config.retention_tick, std::chrono::seconds(2));
   EXPECT_THAT(CheckConfig(config), IsOk());
@@ -80,6 +87,21 @@ TEST(Config, PlaintextTcpIsRefused) {
   EXPECT_THAT(CheckConfig(config), StatusIs(absl::StatusCode::kInvalidArgument));
   config.listen = {};
   EXPECT_THAT(CheckConfig(config), StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+TEST(Config, WhatIsSaidOfTokensGoesTogether) {
+  Config config;
+  config.data_dir = "/d";
+  config.listen = {"unix:/s"};
+  config.pkcs11 = {"/m.so", {"a"}, ""};
+  EXPECT_THAT(CheckConfig(config),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("keys.pkcs11"), HasSubstr("together"))));
+  config.pkcs11.pin_file = "/pin";
+  EXPECT_THAT(CheckConfig(config), IsOk());
+  config.key_replicas.resize(16, "/r");
+  EXPECT_THAT(CheckConfig(config),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("more than 16")));
 }
 
 TEST(Config, TheSampleFileIsValid) {

@@ -17,6 +17,22 @@ TEST(Layout, IdentityRoundTrips) {
   EXPECT_EQ(read.origin, identity.origin);
 }
 
+TEST(Layout, ATokensVaultSaysSoInALineMore) {
+  Identity identity;
+  identity.origin = "a.example/log";
+  EXPECT_EQ(ParseIdentity(FormatIdentity(identity))->slots, SlotBackend::kFile);
+  identity.slots = SlotBackend::kPkcs11;
+  const std::string text = FormatIdentity(identity);
+  EXPECT_EQ(text,
+            "televault vault 1\nid 00000000000000000000000000000000\norigin a.example/log\n"
+            "slots pkcs11\n");
+  EXPECT_EQ(ParseIdentity(text)->slots, SlotBackend::kPkcs11);
+  EXPECT_THAT(ParseIdentity(text.substr(0, text.size() - 3)),
+              StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(ParseIdentity(FormatIdentity({{}, "a.example/log"}) + "slots tpm\n"),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("line 4")));
+}
+
 TEST(Layout, DamagedIdentityNamesTheLine) {
   const std::string good = FormatIdentity({{}, "a.example/log"});
   EXPECT_THAT(ParseIdentity(""), StatusIs(absl::StatusCode::kDataLoss));
