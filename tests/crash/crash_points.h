@@ -2,7 +2,8 @@
 
 namespace televault::crash {
 
-// Every TV_CRASH_POINT of the product; tests/crash/check_crash_points.py keeps it complete.
+// Every TV_CRASH_POINT of the product that a daemon under load reaches; together with the lists
+// below all there are: tests/crash/check_crash_points.py keeps them complete.
 inline constexpr const char* kCrashPoints[] = {
     "anchor.after_sync",
     "anchor.before_sync",
@@ -35,6 +36,18 @@ inline constexpr const char* kCrashPoints[] = {
     "store.before_commit",
     "store.block_built",
     "store.block_ingested",
+};
+
+// While a subject is erased: tests/integration/daemon/erasure_crash_test.cc.
+inline constexpr const char* kErasureCrashPoints[] = {
+    "erasure.keys_destroyed", "erasure.noted",   "erasure.rekeyed",
+    "erasure.rewritten",      "erasure.settled", "rewrite.committed",
+};
+
+// While keys are changed: tests/integration/daemon/keys_test.cc.
+inline constexpr const char* kKeyChangeCrashPoints[] = {
+    "meta.key_destroyed", "meta.resealed", "root.changed",
+    "root.new_keyfile",   "root.old_keyfile_gone",
 };
 
 }  // namespace televault::crash

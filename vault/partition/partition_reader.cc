@@ -128,8 +128,10 @@ absl::Status PartitionReader::PinnedSnapshot::Explain(const Unit& unit,
                                                       const absl::Status& failure) const {
   // A purge removes bytes under a running query: that is no damage.
   TV_RETURN_IF_ERROR(CheckReadable(unit.partition));
-  // The partition is live, and this key of it is gone: an erasure has put another in its place.
-  if (absl::IsNotFound(failure) && ReasonOf(failure) == reason::kExpired) return Rewritten();
+  // This key is gone: an erasure has put another in its place, or the partition is being shredded.
+  if (absl::IsNotFound(failure) && ReasonOf(failure) == reason::kExpired) {
+    return reader_.keyring_.DataKeys(unit.partition).empty() ? failure : Rewritten();
+  }
   const bool missing = absl::IsNotFound(failure) && ReasonOf(failure).empty();
   if (missing && unit.kind == Unit::Kind::kBlock && !StillListed(unit)) {
     return Rewritten();

@@ -78,7 +78,7 @@ v1::DeletionReceipt Deletion(const FakeLog& log) {
       log.Sign("televault deletion receipt v1\ndataset 6d0f2a6e4e0b1c6f2f7f5a54c1b1f0aa\n"
                "day 2026-08-20\nkey_id 17\nevents 12834\ndeadline 2026-11-19T00:00:00Z\n"
                "shredded_at 2026-11-19T00:00:07Z\npurged_at 2026-11-19T00:00:09.000005Z\n"
-               "shredded_leaf 48211\ndestruction best_effort\n"));
+               "shredded_leaf 48211\ndestruction best_effort\nholds none\n"));
   return receipt;
 }
 

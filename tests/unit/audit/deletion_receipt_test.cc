@@ -25,7 +25,7 @@ TEST(DeletionReceipt, HasTheTextOfItsFormat) {
             "shredded_at 2026-11-19T00:00:07Z\n"
             "purged_at 2026-11-19T00:00:09Z\n"
             "shredded_leaf 48211\n"
-            "destruction best_effort\n");
+            "destruction best_effort\nholds none\n");
 }
 
 }  // namespace

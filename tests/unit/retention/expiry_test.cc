@@ -94,7 +94,7 @@ TEST_F(ExpiryTest, ShredsPurgesAndLeavesASignedReceipt) {
   ASSERT_EQ(receipts.size(), 1u);
   EXPECT_EQ(receipts[0].events(), 10u);
   EXPECT_THAT(receipts[0].receipt_note(), HasSubstr("dataset c0ffee\n"));
-  EXPECT_THAT(receipts[0].receipt_note(), HasSubstr("destruction best_effort\nsigned"));
+  EXPECT_THAT(receipts[0].receipt_note(), HasSubstr("destruction best_effort\nholds none\nsigned"));
   EXPECT_THAT(receipts[0].receipt_note(), ::testing::Not(HasSubstr("visits")));
 }
 
