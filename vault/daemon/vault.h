@@ -83,6 +83,7 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
                                                      std::string_view secret,
                                                      std::string_view new_passphrase,
                                                      const std::string& by) override;
+  absl::Status MayRotate(v1::RotatedKey key) override;
   absl::StatusOr<uint64_t> RotateKey(v1::RotatedKey key) override;
 
   // What services are built from.

@@ -134,8 +134,20 @@ absl::StatusOr<service::RootChangeStep> Vault::ChangeRoot(const v1::ChangeRootRe
   return step;
 }
 
-absl::StatusOr<uint64_t> Vault::RotateKey(v1::RotatedKey key) {
+absl::Status Vault::MayRotate(v1::RotatedKey key) {
   TV_RETURN_IF_ERROR(Data().status());
+  if (key == v1::ROTATED_KEY_UNSPECIFIED || !v1::RotatedKey_IsValid(key)) {
+    return absl::InvalidArgumentError("key: META, AUDIT_EPOCH or SLOT");
+  }
+  if (key != v1::ROTATED_KEY_META || keyring_->MetaKeys().size() < limits::kMaxMetaKeys) {
+    return absl::OkStatus();
+  }
+  return absl::ResourceExhaustedError(
+      "too many old meta keys: what they seal is still being sealed again");
+}
+
+absl::StatusOr<uint64_t> Vault::RotateKey(v1::RotatedKey key) {
+  TV_RETURN_IF_ERROR(MayRotate(key));
   const WallTime now = lockdown_->SteadyTime();
   switch (key) {
     case v1::ROTATED_KEY_META: {
@@ -148,7 +160,7 @@ absl::StatusOr<uint64_t> Vault::RotateKey(v1::RotatedKey key) {
       TV_RETURN_IF_ERROR(keyring_->RotateSlot());
       return keyring_->slot();
     default:
-      return absl::InvalidArgumentError("key: META, AUDIT_EPOCH or SLOT");
+      return absl::InternalError("a key that may be rotated and is not known");
   }
 }
 

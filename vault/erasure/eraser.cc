@@ -74,6 +74,10 @@ absl::StatusOr<EraserReport> Eraser::RunOnce(const std::function<bool()>& enough
   const std::unique_lock lock(mu_, std::try_to_lock);
   if (!lock.owns_lock()) return absl::UnavailableError("a run over the erasures is under way");
   EraserReport report;
+  const bool asked = !parts_.erasures.UnsettledWithoutSubjects().empty();
+  if (!asked && clean_) return report;
+  // What a batch opens that was prepared before the last erasure was settled is seen by this run.
+  clean_ = !asked && parts_.await_batches(enough);
   for (const DatasetId dataset : parts_.erasures.Datasets()) {
     Run run{.enough = enough,
             .report = report,
@@ -87,6 +91,7 @@ absl::StatusOr<EraserReport> Eraser::RunOnce(const std::function<bool()>& enough
     }
     if (enough()) break;
   }
+  clean_ = clean_ && report.pending.empty() && !enough();
   return report;
 }
 
@@ -185,7 +190,9 @@ absl::StatusOr<Eraser::Found> Eraser::Look(const Run& run, PartitionId partition
 absl::Status Eraser::NoteFound(Run& run, PartitionId partition, const Found& found) {
   std::vector<store::Mutation> mutations;
   uint64_t events = 0;
-  const KeyId old_key = parts_.keyring.DataKeys(partition).front().id;
+  const std::vector<crypto::DataKeyInfo> keys = parts_.keyring.DataKeys(partition);
+  if (keys.empty()) return absl::UnavailableError("its key is being destroyed");
+  const KeyId old_key = keys.front().id;
   for (Record& record : run.erasures) {
     if (HasDay(record, partition.day)) continue;
     uint64_t rows = 0;
@@ -247,8 +254,10 @@ absl::Status Eraser::Rewrite(Run& run, const PartitionInfo& info, const Found& f
                              const partition::PartitionCatalog::MaintenanceLock& lock) {
   TV_RETURN_IF_ERROR(NoteFound(run, info.id, found));
   TV_CRASH_POINT("erasure.noted");
-  KeyId key = parts_.keyring.DataKeys(info.id).back().id;
-  if (parts_.keyring.DataKeys(info.id).size() == 1) {
+  const std::vector<crypto::DataKeyInfo> keys = parts_.keyring.DataKeys(info.id);
+  if (keys.empty()) return absl::UnavailableError("its key is being destroyed");
+  KeyId key = keys.back().id;
+  if (keys.size() == 1) {
     TV_ASSIGN_OR_RETURN(const crypto::DataKeyRef fresh, parts_.keyring.RotateDataKey(info.id));
     key = fresh->id;
   }

@@ -94,7 +94,8 @@ class Eraser {
   record::v1::AuditEntry EventOf(DatasetId dataset, const char* method) const;
 
   const Parts parts_;
-  std::timed_mutex mu_;  // one run at a time
+  std::mutex mu_;       // one run at a time; guards clean_
+  bool clean_ = false;  // nothing is left to do until somebody asks for an erasure
 };
 
 // The text that the receipt of a settled erasure signs.

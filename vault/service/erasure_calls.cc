@@ -14,6 +14,8 @@ namespace {
 
 // Where the manifest of a dataset names no time, the law's month does.
 constexpr microseconds kUsualTime = std::chrono::hours(24 * 30);
+// For batches on their way. Changes of administrative state wait for this call: not for long.
+constexpr std::chrono::seconds kBatchWait{10};
 
 microseconds WithinOf(const catalog::Manifest& manifest) {
   return manifest.when.erasure_within.value_or(kUsualTime);
@@ -66,7 +68,7 @@ v1::Erasure ToWire(const DataPlane& data, const record::v1::ErasureRecord& recor
 
 }  // namespace
 
-absl::Status EraseSubject(DataPlaneSource& source, Call& call,
+absl::Status EraseSubject(DataPlaneSource& source, const Clock& clock, Call& call,
                           const v1::EraseSubjectRequest& request,
                           v1::EraseSubjectResponse& response) {
   TV_ASSIGN_OR_RETURN(const auto data, source.Data());
@@ -88,7 +90,11 @@ absl::Status EraseSubject(DataPlaneSource& source, Call& call,
                                  .by = call.principal.person,
                                  .now = call.now,
                                  .within = WithinOf(dataset->manifest)},
-                                *view, call.cancelled);
+                                *view, [&] {
+                                  return call.cancelled() ||
+                                         clock.Mono().nanos - call.started.nanos >
+                                             std::chrono::nanoseconds(kBatchWait).count();
+                                });
   }
   TV_RETURN_IF_ERROR(asked.status());
   auto& details = *call.entry.mutable_details();

@@ -107,12 +107,14 @@ grpc::ServerUnaryReactor* OperatorServiceImpl::RotateKey(grpc::CallbackServerCon
       [this](Call& call, const v1::RotateKeyRequest& in,
              v1::RotateKeyResponse& out) -> absl::Status {
         call.urgency = store::Urgency::kSecurity;
-        auto& details = *call.entry.mutable_details();
-        details["key"] = NameOf(in.key(), &v1::RotatedKey_Name);
-        // It takes nothing from anybody: a key more, of which the entry gives the number.
-        TV_ASSIGN_OR_RETURN(const uint64_t number, vault_.RotateKey(in.key()));
-        details["number"] = absl::StrCat(number);
-        out.set_number(number);
+        (*call.entry.mutable_details())["key"] = NameOf(in.key(), &v1::RotatedKey_Name);
+        TV_RETURN_IF_ERROR(vault_.MayRotate(in.key()));
+        // The answer is written after that: it names the number that the key was given.
+        call.after_recording = [this, &out, key = in.key()]() -> absl::Status {
+          TV_ASSIGN_OR_RETURN(const uint64_t number, vault_.RotateKey(key));
+          out.set_number(number);
+          return absl::OkStatus();
+        };
         return absl::OkStatus();
       });
 }

@@ -49,6 +49,8 @@ class VaultControl {
                                                     std::string_view secret,
                                                     std::string_view new_passphrase,
                                                     const std::string& by) = 0;
+  // OK where RotateKey will do it: it is recorded in between. INVALID_ARGUMENT: no such key.
+  virtual absl::Status MayRotate(v1::RotatedKey key) = 0;
   // Returns the number of the new key.
   virtual absl::StatusOr<uint64_t> RotateKey(v1::RotatedKey key) = 0;
 };

@@ -186,7 +186,7 @@ grpc::ServerUnaryReactor* RetentionServiceImpl::EraseSubject(grpc::CallbackServe
   return ServeUnary<v1::EraseSubjectRequest, v1::EraseSubjectResponse>(
       serving_, context, "/televault.v1.RetentionService/EraseSubject", request, response,
       [this](auto& call, const auto& in, auto& out) {
-        return service::EraseSubject(data_, call, in, out);
+        return service::EraseSubject(data_, serving_.front.clock(), call, in, out);
       });
 }
 

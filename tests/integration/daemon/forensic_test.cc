@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "televault/record/v1/state.pb.h"
 #include "tests/integration/daemon/scenario.h"
 #include "tests/support/forensics.h"
 #include "tests/support/loop_disk.h"
@@ -169,7 +170,7 @@ class ForensicTest : public VaultTest {
     EXPECT_THAT(*left, Not(Contains(old_slot_)));
     for (const uint64_t slot : *left) {
       TV_ASSERT_OK_AND_ASSIGN(const SecretBytes secret, slots.Load(slot));
-      for (const SecretBytes* key : {&secret, &root_}) {
+      for (const SecretBytes* key : std::initializer_list<const SecretBytes*>{&secret, &root_}) {
         EXPECT_FALSE(crypto::Open(*key, crypto::Use::kKeyring,
                                   AsBytes(crypto::KeyringIdentity(old_slot_)),
                                   AsBytes(old_keyring_), vault_)
@@ -235,7 +236,9 @@ TEST_F(ForensicTest, NothingOfADayIsLeftAfterItsDeadline) {
   // Keys are locked in memory, and of what is not nothing was swapped; no core can be had of it.
   std::ifstream status(absl::StrCat("/proc/", daemon_.pid(), "/status"));
   for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("VmSwap:")) EXPECT_THAT(line, ::testing::HasSubstr(" 0 kB"));
+    if (line.starts_with("VmSwap:")) {
+      EXPECT_THAT(line, ::testing::HasSubstr(" 0 kB"));
+    }
   }
   ASSERT_THAT(daemon_.Restart(), IsOk());
   ExpectGone();
@@ -265,8 +268,8 @@ INSTANTIATE_TEST_SUITE_P(Steps, KilledTest,
                                            "keyring.slot_destroyed",
                                            "retention.after_shred_recorded",
                                            "retention.after_purge_deletes"),
-                         [](const auto& info) {
-                           std::string name = info.param;
+                         [](const auto& step) {
+                           std::string name = step.param;
                            std::replace(name.begin(), name.end(), '.', '_');
                            return name;
                          });
