@@ -2,7 +2,8 @@
 
 namespace televault::crash {
 
-// Every TV_CRASH_POINT of the product; tests/crash/check_crash_points.py keeps it complete.
+// Every TV_CRASH_POINT of the product that a daemon under load reaches; together with the lists
+// below all there are: tests/crash/check_crash_points.py keeps them complete.
 inline constexpr const char* kCrashPoints[] = {
     "anchor.after_sync",
     "anchor.before_sync",
@@ -35,6 +36,22 @@ inline constexpr const char* kCrashPoints[] = {
     "store.before_commit",
     "store.block_built",
     "store.block_ingested",
+};
+
+// While a backup is made: tests/integration/daemon/backup_test.cc.
+inline constexpr const char* kBackupCrashPoints[] = {
+    "backup.complete",
+    "backup.copied",
+    "backup.listed",
+    "backup.named",
+};
+
+// Of a restore, and of the start after it: tests/integration/daemon/restore_test.cc.
+inline constexpr const char* kRestoreCrashPoints[] = {
+    "restore.kept",
+    "restore.ordered",
+    "restore.staged",
+    "restore.swapped",
 };
 
 }  // namespace televault::crash

@@ -59,7 +59,7 @@ class DocsCheckTest(unittest.TestCase):
         self.assert_finds(docs_check.check_reasons)
 
     def test_finds_a_missing_verb_that_is_not_listed(self):
-        self.damage("README.md", "`keys rotate`", "")
+        self.damage("README.md", "`lockdown ticket`", "")
         self.assert_finds(docs_check.check_later)
 
     def test_finds_a_decision_that_is_not_listed(self):
