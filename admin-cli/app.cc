@@ -136,6 +136,7 @@ std::unique_ptr<CLI::App> BuildApp(GlobalOptions& options, Choice& choice) {
   AddRetention(*app, choice);
   AddOperator(*app, choice);
   AddKeys(*app, choice);
+  AddBackup(*app, choice);
   AddLater(*app, choice);
   AddCompletion(*app, choice);
   AddVerb(*app, choice, "version", "Version of this program", &DeclareNothing, &RunVersion);

@@ -74,6 +74,7 @@ void AddLockdown(CLI::App& root, Choice& choice);
 void AddRetention(CLI::App& root, Choice& choice);
 void AddOperator(CLI::App& root, Choice& choice);
 void AddKeys(CLI::App& root, Choice& choice);
+void AddBackup(CLI::App& root, Choice& choice);
 void AddCompletion(CLI::App& root, Choice& choice);
 // Verbs of the published list that this version does not have: they say so and exit with 1.
 void AddLater(CLI::App& root, Choice& choice);

@@ -25,9 +25,6 @@ constexpr std::array kLater = {
     LaterVerb{"incident", "close", "Close an incident"},
     LaterVerb{"retention", "hold", "Suspend deletion for a legal hold"},
     LaterVerb{"erase", "", "Erase a subject"},
-    LaterVerb{"backup", "create", "Copy the sealed data"},
-    LaterVerb{"backup", "verify", "Check a backup"},
-    LaterVerb{"backup", "restore", "Restore a backup"},
 };
 
 CLI::App* FindOrAddNoun(CLI::App& root, const std::string& name) {

@@ -48,10 +48,8 @@ inline constexpr const char* kBackupCrashPoints[] = {
 
 // Of a restore, and of the start after it: tests/integration/daemon/restore_test.cc.
 inline constexpr const char* kRestoreCrashPoints[] = {
-    "restore.kept",
-    "restore.ordered",
-    "restore.staged",
-    "restore.swapped",
+    "restore.followed", "restore.kept",   "restore.ordered",
+    "restore.recorded", "restore.staged", "restore.swapped",
 };
 
 }  // namespace televault::crash
