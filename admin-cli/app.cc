@@ -137,6 +137,7 @@ std::unique_ptr<CLI::App> BuildApp(GlobalOptions& options, Choice& choice) {
   AddErase(*app, choice);
   AddOperator(*app, choice);
   AddKeys(*app, choice);
+  AddBackup(*app, choice);
   AddLater(*app, choice);
   AddCompletion(*app, choice);
   AddVerb(*app, choice, "version", "Version of this program", &DeclareNothing, &RunVersion);

@@ -75,6 +75,7 @@ void AddRetention(CLI::App& root, Choice& choice);
 void AddErase(CLI::App& root, Choice& choice);
 void AddOperator(CLI::App& root, Choice& choice);
 void AddKeys(CLI::App& root, Choice& choice);
+void AddBackup(CLI::App& root, Choice& choice);
 void AddCompletion(CLI::App& root, Choice& choice);
 // Verbs of `retention` that have files of their own.
 void AddHold(CLI::App& retention, Choice& choice);

@@ -23,9 +23,6 @@ constexpr std::array kLater = {
     LaterVerb{"incident", "note", "Add a note to an incident"},
     LaterVerb{"incident", "list", "Incidents"},
     LaterVerb{"incident", "close", "Close an incident"},
-    LaterVerb{"backup", "create", "Copy the sealed data"},
-    LaterVerb{"backup", "verify", "Check a backup"},
-    LaterVerb{"backup", "restore", "Restore a backup"},
 };
 
 CLI::App* FindOrAddNoun(CLI::App& root, const std::string& name) {

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdio>
 #include <fstream>
+#include <poll.h>
 #include <thread>
 #include <unistd.h>
 
@@ -52,6 +53,9 @@ void Print(const std::string& measure, const std::string& figure) {
   std::printf("| %s | %s |\n", measure.c_str(), figure.c_str());
   std::fflush(stdout);
 }
+
+// For as long as something is measured, or until it is looked at again.
+void Wait(int milliseconds) { ::poll(nullptr, 0, milliseconds); }
 
 std::string Millions(uint64_t events) { return absl::StrFormat("%.1f M", events / 1e6); }
 
@@ -122,7 +126,7 @@ struct Scene {
       uint64_t hot = 0;
       for (const auto& one : listed.partitions()) hot += one.micro_batches();
       if (hot <= 2 * static_cast<uint64_t>(listed.partitions_size())) return;
-      ::usleep(500'000);
+      Wait(500);
     }
   }
   std::optional<int64_t> TimeOf(const std::string& method) {
@@ -181,7 +185,7 @@ void MeasureExpiry(uint64_t events) {
   scene.Append("builds", events, 0);
   scene.AwaitMerges();
   Foreground foreground(scene);
-  std::this_thread::sleep_for(std::chrono::seconds(3));
+  Wait(3'000);
   const auto [query_before, append_before] = foreground.Longest();
   const WallTime end = EndOf(DayOf(Yesterday()));
   const auto seconds = (SystemClock().Wall() - end).count() / 1'000'000 + 6;
@@ -202,10 +206,10 @@ void MeasureExpiry(uint64_t events) {
       while (Need(stream->Next(response), "query")) {
         if (response.trailer().refusals_size() > 0) refused = SystemClock().Wall().micros;
       }
-      ::usleep(20'000);
+      Wait(20);
     } else {
       purged = scene.TimeOf("retention.purge");
-      ::usleep(100'000);
+      Wait(100);
     }
   }
   const auto [query, append] = foreground.Longest();
@@ -228,7 +232,7 @@ void MeasureErasure(int days, uint64_t per_day) {
   for (int day = 0; day < days; ++day) subject = scene.Append("builds", per_day, day);
   scene.AwaitMerges();
   Foreground foreground(scene);
-  std::this_thread::sleep_for(std::chrono::seconds(3));
+  Wait(3'000);
   const auto [query_before, append_before] = foreground.Longest();
   const auto steward = scene.daemon.As(scene.steward);
   v1::EraseSubjectRequest request;
@@ -239,7 +243,7 @@ void MeasureErasure(int days, uint64_t per_day) {
   v1::Erasure erasure = Need(steward->EraseSubject(request, call), "erase").erasure();
   const double answered = SecondsSince(start);
   while (erasure.state() != v1::ERASURE_STATE_SETTLED) {
-    ::usleep(200'000);
+    Wait(200);
     v1::ListErasuresRequest list;
     list.set_id(erasure.id());
     erasure = Need(steward->ListErasures(list, call), "list").erasures(0);

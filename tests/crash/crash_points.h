@@ -50,4 +50,18 @@ inline constexpr const char* kKeyChangeCrashPoints[] = {
     "root.new_keyfile",   "root.old_keyfile_gone",
 };
 
+// While a backup is made: tests/integration/daemon/backup_test.cc.
+inline constexpr const char* kBackupCrashPoints[] = {
+    "backup.complete",
+    "backup.copied",
+    "backup.listed",
+    "backup.named",
+};
+
+// Of a restore, and of the start after it: tests/integration/daemon/restore_test.cc.
+inline constexpr const char* kRestoreCrashPoints[] = {
+    "restore.followed", "restore.kept",   "restore.ordered",
+    "restore.recorded", "restore.staged", "restore.swapped",
+};
+
 }  // namespace televault::crash

@@ -22,7 +22,7 @@ MAX_TEST_FUNCTION = 120
 # --- layers ---------------------------------------------------------------------------------------
 
 LEFT = ["base", "crypto", "control", "store", "block", "catalog", "partition", "mapping"]
-USE_CASES = ["ingest", "query", "erasure", "retention", "incident"]
+USE_CASES = ["ingest", "query", "erasure", "retention", "backup", "incident"]
 MAY_INCLUDE = {folder: set(LEFT[:i]) for i, folder in enumerate(LEFT)}
 MAY_INCLUDE.update({folder: set(LEFT) for folder in USE_CASES})
 MAY_INCLUDE["service"] = set(LEFT) | set(USE_CASES)

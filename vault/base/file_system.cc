@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdio>
+#include <cstdio>  // RENAME_EXCHANGE
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -207,6 +207,13 @@ class PosixFileSystemImpl final : public FileSystem {
     if (::rename(from.c_str(), to.c_str()) != 0) return ErrnoStatus(errno, "rename", from);
     return absl::OkStatus();
   }
+  absl::Status Exchange(const std::string& a, const std::string& b) override {
+    if (::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) == 0) {
+      return absl::OkStatus();
+    }
+    if (errno == EINVAL || errno == ENOSYS) return FileSystem::Exchange(a, b);
+    return ErrnoStatus(errno, "exchange", a);
+  }
   absl::Status Remove(const std::string& path) override {
     if (::unlink(path.c_str()) != 0) return ErrnoStatus(errno, "remove", path);
     return absl::OkStatus();
@@ -296,6 +303,23 @@ std::string ParentOf(std::string path) {
   const size_t slash = path.rfind('/');
   if (slash == std::string::npos) return ".";
   return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+absl::Status FileSystem::Exchange(const std::string& a, const std::string& b) {
+  return absl::UnimplementedError(
+      absl::StrCat("this file system cannot exchange ", a, " and ", b, " in one step"));
+}
+
+absl::Status RemoveTree(FileSystem& fs, const std::string& path) {
+  // The name itself first: what a link points at is somebody else's.
+  const absl::Status removed = fs.Remove(path);
+  if (removed.ok() || absl::IsNotFound(removed)) return absl::OkStatus();
+  const auto names = fs.List(path);
+  if (!names.ok()) return removed;
+  for (const std::string& name : *names) {
+    TV_RETURN_IF_ERROR(RemoveTree(fs, absl::StrCat(path, "/", name)));
+  }
+  return fs.RemoveDirectory(path);
 }
 
 absl::Status ReplaceFile(FileSystem& fs, const std::string& path, Bytes content, int permissions) {

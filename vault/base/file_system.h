@@ -50,6 +50,9 @@ class FileSystem {
   // A further name for the same file.
   virtual absl::Status Link(const std::string& from, const std::string& to) = 0;
   virtual absl::Status Rename(const std::string& from, const std::string& to) = 0;
+  // Each of two names stands for what the other one did, in one step. UNIMPLEMENTED where the file
+  // system cannot do that.
+  virtual absl::Status Exchange(const std::string& a, const std::string& b);
   virtual absl::Status Remove(const std::string& path) = 0;
   // OK where the directory is there already.
   virtual absl::Status CreateDirectory(const std::string& path, int permissions) = 0;
@@ -69,6 +72,10 @@ FileSystem& PosixFileSystem();
 
 // The directory that holds the name of `path`; "." where it has no slash, "/" for "/".
 std::string ParentOf(std::string path);
+
+// Removes a file, or a directory with all that is in it. Follows no link. OK where there is
+// nothing.
+absl::Status RemoveTree(FileSystem& fs, const std::string& path);
 
 // Durable replacement of a small file: write `path`.new, sync, rename, sync the directory.
 // After a crash at any step `path` holds either the old or the new content. Whatever stood at

@@ -120,6 +120,16 @@ inline constexpr int kDaysTokensAreListed = 30;  // after their expiry
 inline constexpr size_t kMaxControlBytes = 32 * MiB;
 inline constexpr size_t kMaxLockStateBytes = 512 * KiB;
 
+// Backups.
+inline constexpr size_t kMaxBackupPathBytes = 1'024;
+inline constexpr size_t kMaxBackupManifestBytes = 16 * KiB;
+inline constexpr size_t kMaxBackupListBytes = 256 * MiB;  // about 120 bytes a file
+inline constexpr size_t kMaxBackupProblems = 100;         // told one by one
+inline constexpr size_t kBackupPieceBytes = 1 * MiB;      // between two looks at whether to go on
+inline constexpr size_t kBackupUnsyncedBytes = 8 * MiB;   // waiting to be written at any time
+inline constexpr uint64_t kBackupKeepFreeBytes = 256 * MiB;
+static_assert(kBackupPieceBytes <= kBackupUnsyncedBytes);
+
 // Votes. Compiled in: no setting lowers it.
 inline constexpr int kMinApprovals = 2;
 

@@ -43,6 +43,11 @@ absl::Status Catalog::Load(const store::View& view) {
   return absl::OkStatus();
 }
 
+void Catalog::Reserve(DatasetId id) {
+  const std::lock_guard lock(mu_);
+  next_id_ = std::max(next_id_, id.value() + 1);
+}
+
 void Catalog::Clear() {
   const std::lock_guard lock(mu_);
   by_name_.clear();

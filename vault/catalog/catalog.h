@@ -51,6 +51,8 @@ class Catalog {
 
   // Reads every dataset record; called after each unseal.
   absl::Status Load(const store::View& view);
+  // This number, and those before, are not given to a new dataset; until the next Load.
+  void Reserve(DatasetId id);
   // Forgets everything; called at seal.
   void Clear();
 

@@ -419,6 +419,16 @@ absl::StatusOr<v1::GetStatusResponse> Vault::GetStatus(const v1::GetStatusReques
   return impl_->Unary<v1::GetStatusResponse>(&v1::OperatorService::Stub::GetStatus, *impl_->oper,
                                              Repeat::kSafe, request, call);
 }
+absl::StatusOr<v1::CreateBackupResponse> Vault::CreateBackup(const v1::CreateBackupRequest& request,
+                                                             Call& call) {
+  return impl_->Unary<v1::CreateBackupResponse>(&v1::OperatorService::Stub::CreateBackup,
+                                                *impl_->oper, Repeat::kNever, request, call);
+}
+absl::StatusOr<v1::VerifyBackupResponse> Vault::VerifyBackup(const v1::VerifyBackupRequest& request,
+                                                             Call& call) {
+  return impl_->Unary<v1::VerifyBackupResponse>(&v1::OperatorService::Stub::VerifyBackup,
+                                                *impl_->oper, Repeat::kNever, request, call);
+}
 absl::StatusOr<v1::SealResponse> Vault::Seal(const v1::SealRequest& request, Call& call) {
   return impl_->Unary<v1::SealResponse>(&v1::OperatorService::Stub::Seal, *impl_->oper,
                                         Repeat::kNever, request, call);

@@ -118,6 +118,11 @@ class Vault {
 
   // Operator.
   absl::StatusOr<v1::GetStatusResponse> GetStatus(const v1::GetStatusRequest& request, Call& call);
+  // On the vault's machine; they take hours where there is much, so give the call a timeout.
+  absl::StatusOr<v1::CreateBackupResponse> CreateBackup(const v1::CreateBackupRequest& request,
+                                                        Call& call);
+  absl::StatusOr<v1::VerifyBackupResponse> VerifyBackup(const v1::VerifyBackupRequest& request,
+                                                        Call& call);
   absl::StatusOr<v1::SealResponse> Seal(const v1::SealRequest& request, Call& call);
   // The passphrase, or one share, travels as call metadata; empty where the vault unseals by
   // keyfile.

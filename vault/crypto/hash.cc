@@ -49,6 +49,27 @@ Hash32 PlainHash32(Bytes input) {
   return out;
 }
 
+struct Hasher32::State {
+  crypto_generichash_state hash;
+};
+
+Hasher32::Hasher32() : state_(std::make_unique<State>()) {
+  TV_CHECK(sodium_init() >= 0);
+  TV_CHECK(crypto_generichash_init(&state_->hash, nullptr, 0, sizeof(Hash32)) == 0);
+}
+
+Hasher32::~Hasher32() = default;
+
+void Hasher32::Add(Bytes input) {
+  TV_CHECK(crypto_generichash_update(&state_->hash, input.data(), input.size()) == 0);
+}
+
+Hash32 Hasher32::Finish() {
+  Hash32 out;
+  TV_CHECK(crypto_generichash_final(&state_->hash, out.data(), out.size()) == 0);
+  return out;
+}
+
 SecretBytes NewKey(Random& random, size_t size) {
   SecretBytes key(size);
   random.Fill(key.Write(MintSecretPass()));

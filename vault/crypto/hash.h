@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 
@@ -27,6 +28,22 @@ SecretBytes DeriveKey(const SecretBytes& key, std::string_view personal, Bytes i
 
 // BLAKE2b-256 without a key: token verifiers and digests of public things.
 Hash32 PlainHash32(Bytes input);
+
+// The same over what comes piece by piece.
+// Threads: one at a time.
+class Hasher32 {
+ public:
+  Hasher32();
+  ~Hasher32();
+  Hasher32(const Hasher32&) = delete;
+  Hasher32& operator=(const Hasher32&) = delete;
+  void Add(Bytes input);
+  Hash32 Finish();  // once
+
+ private:
+  struct State;
+  const std::unique_ptr<State> state_;
+};
 
 // A fresh random key.
 SecretBytes NewKey(Random& random, size_t size = kKeyBytes);

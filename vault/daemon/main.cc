@@ -1,5 +1,6 @@
 // televaultd: the vault's daemon.
 
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <optional>
@@ -7,20 +8,25 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "google/protobuf/stubs/logging.h"
 #include <CLI/CLI.hpp>
 
 #include "vault/base/bytes.h"
 #include "vault/base/crash_point.h"
+#include "vault/base/limits.h"
 #include "vault/crypto/aead.h"
 #include "vault/daemon/config.h"
+#include "vault/daemon/directory_lock.h"
 #include "vault/daemon/init.h"
 #include "vault/daemon/key_replicas.h"
 #include "vault/daemon/layout.h"
 #include "vault/daemon/notify.h"
 #include "vault/daemon/passphrase.h"
+#include "vault/daemon/restore.h"
 #include "vault/daemon/served_vault.h"
 #include "vault/daemon/vault.h"
 #include "vault/daemon/version.h"
@@ -35,6 +41,8 @@ constexpr auto kStartTick = timespec{0, 10'000'000};  // until READY
 // A token has refused the PIN: the unit does not start the daemon again, because a few wrong ones
 // lock the token.
 constexpr int kExitPinRefused = 78;
+// As the command line's: a backup that does not verify is told from one that cannot be read.
+constexpr int kVerificationFailed = 3;
 
 int Fail(const absl::Status& status) {
   std::cerr << "televaultd: " << status.message() << "\n";
@@ -68,13 +76,14 @@ struct ServeFlags {
   std::string drop_key_replica;
 };
 
+absl::StatusOr<Config> ReadConfig(const std::string& file) {
+  if (file.empty()) return Config();
+  TV_ASSIGN_OR_RETURN(const std::string text, PosixFileSystem().ReadFile(file, kMaxConfigBytes));
+  return ParseConfig(text, file);
+}
+
 absl::StatusOr<Config> LoadConfig(const ServeFlags& flags) {
-  Config config;
-  if (!flags.config_file.empty()) {
-    TV_ASSIGN_OR_RETURN(const std::string text,
-                        PosixFileSystem().ReadFile(flags.config_file, kMaxConfigBytes));
-    TV_ASSIGN_OR_RETURN(config, ParseConfig(text, flags.config_file));
-  }
+  TV_ASSIGN_OR_RETURN(Config config, ReadConfig(flags.config_file));
   if (!flags.data_dir.empty()) config.data_dir = flags.data_dir;
   if (!flags.listen.empty()) config.listen = flags.listen;
   config.adopt_reason = flags.adopt_reason;
@@ -114,6 +123,8 @@ int Serve(const ServeFlags& flags) {
   google::protobuf::SetLogHandler(nullptr);
   const sigset_t signals = BlockSignals();
 
+  const auto lock = DirectoryLock::Take(config->data_dir);
+  if (!lock.ok() && !absl::IsNotFound(lock.status())) return Fail(lock.status());
   auto vault = Vault::Open(*config, {PosixFileSystem(), SystemClock(), SystemRandom()});
   if (!vault.ok()) return Fail(vault.status());
   auto served = ServedVault::Start(*config, **vault);
@@ -264,6 +275,54 @@ int AddReplica(const ReplicaFlags& flags) {
   return 0;
 }
 
+struct RestoreFlags {
+  std::string config_file;
+  std::string data_dir;
+  std::string from;
+  std::string accepted;
+  std::string static_files;
+};
+
+int Restore(const RestoreFlags& flags) {
+  auto config = ReadConfig(flags.config_file);
+  if (!config.ok()) return Fail(config.status());
+  if (!flags.data_dir.empty()) config->data_dir = flags.data_dir;
+  if (config->data_dir.empty()) {
+    return Fail(absl::InvalidArgumentError("give --data-dir, or a --config that names it"));
+  }
+  Harden();
+  ArmCrashPointFromEnvironment();
+  const RestoreOptions options{.config = *config,
+                               .backup = flags.from,
+                               .accepted = flags.accepted,
+                               .static_files = flags.static_files,
+                               .by = absl::StrCat("uid ", ::getuid())};
+  const auto report = RestoreVault(PosixFileSystem(), SystemClock(), SystemRandom(), options);
+  if (!report.ok()) {
+    Fail(report.status());
+    return absl::IsDataLoss(report.status()) ? kVerificationFailed : 1;
+  }
+  const backup::Manifest& manifest = report->manifest;
+  std::cout << "restored  " << config->data_dir << "/store, as of "
+            << FormatRfc3339(manifest.created_at) << ": " << manifest.head.size
+            << " audit entries, " << manifest.bytes << " bytes, "
+            << static_cast<uint64_t>(static_cast<double>(manifest.bytes) /
+                                     std::max(report->seconds, 0.001) / 1e6)
+            << " MB/s\n";
+  if (report->lost_entries > 0) {
+    std::cout << "lost      " << report->lost_entries << " audit entries after it, and what they "
+              << "speak of; clients that saw them will say so (exit 3)\n";
+  }
+  if (!report->kept.empty()) {
+    std::cout << "kept      " << report->kept << " is the store of before; remove it when it is no "
+              << "longer needed: what expires is not purged there\n";
+  }
+  std::cout
+      << "next      start the daemon and unseal: it is locked at `all` until two persons lift "
+      << "that\n";
+  return 0;
+}
+
 int CheckConfigFile(const ServeFlags& flags) {
   const auto config = LoadConfig(flags);
   if (!config.ok()) return Fail(config.status());
@@ -297,6 +356,23 @@ void AddInitOptions(CLI::App* init, InitFlags& flags) {
   AddTokenOptions(init, flags.pkcs11);
 }
 
+void AddRestoreOptions(CLI::App& command, RestoreFlags& flags) {
+  command.add_option("--config", flags.config_file, "TOML file of the daemon");
+  command.add_option("--data-dir", flags.data_dir, "Directory made by init");
+  command.add_option("--from", flags.from, "Directory of the backup")->required();
+  command
+      .add_option("--accept-lost-history", flags.accepted,
+                  "Go on from a backup that is older than the anchor; say why. Recorded")
+      ->check([](const std::string& reason) {
+        return !reason.empty() && reason.size() <= limits::kMaxReasonBytes
+                   ? std::string()
+                   : std::string("a reason has 1 to 1024 bytes");
+      });
+  command.add_option("--static-files", flags.static_files,
+                     "Make a data directory that is lost again, out of copies of identity, control "
+                     "and tls in this directory");
+}
+
 int Main(int argc, char** argv) {
   CLI::App app{"televaultd: an access-controlled telemetry data vault"};
   app.require_subcommand(1);
@@ -327,6 +403,9 @@ int Main(int argc, char** argv) {
   add_replica->add_option("directory", replica_flags.directory, "Absent or empty");
   AddTokenOptions(add_replica, replica_flags.pkcs11);
   replica->require_subcommand(1);
+  RestoreFlags restore_flags;
+  CLI::App* restore = app.add_subcommand("restore", "Put a backup in the place of the store");
+  AddRestoreOptions(*restore, restore_flags);
   CLI::App* config = app.add_subcommand("config", "Look at the configuration");
   CLI::App* check = config->add_subcommand("check", "Check a configuration without serving");
   add_serve_options(check);
@@ -341,6 +420,7 @@ int Main(int argc, char** argv) {
   if (init->parsed()) return Init(init_flags);
   if (serve->parsed()) return Serve(serve_flags);
   if (add_replica->parsed()) return AddReplica(replica_flags);
+  if (restore->parsed()) return Restore(restore_flags);
   if (check->parsed()) return CheckConfigFile(serve_flags);
   if (version->parsed()) std::cout << "televaultd " << kVersion << "\n";
   return 0;

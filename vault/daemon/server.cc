@@ -32,6 +32,8 @@ constexpr size_t kQueuedCalls = 1'024;
 constexpr size_t kLockdownThreads = 4;
 constexpr size_t kUrgentThreads = 4;
 constexpr size_t kStatusThreads = 2;
+// One backup, and one to refuse the next with.
+constexpr size_t kBackupThreads = 2;
 // Beyond those that may be answered at one time, so that the next one is refused at once.
 constexpr size_t kRefusingThreads = 2;
 constexpr int kHandshakeTimeoutMs = 10'000;
@@ -100,6 +102,7 @@ struct Server::Parts {
         pool(config.worker_threads, kQueuedCalls),
         urgent_pool(kUrgentThreads, kQueuedCalls),
         status_pool(kStatusThreads, kQueuedCalls),
+        backup_pool(kBackupThreads, kQueuedCalls),
         query_pool(config.queries_in_flight + kRefusingThreads, kQueuedCalls),
         stream_pool(service::AuditServiceImpl::kMaxStreams + kRefusingThreads, kQueuedCalls),
         recording_pool(1, kQueuedCalls),
@@ -120,10 +123,12 @@ struct Server::Parts {
         incident({front, urgent_pool}, {front, status_pool}, {front, lockdown_pool},
                  {answering_pool, recording_pool}, opened.streams()),
         retention({front, pool}, opened, opened.random()),
-        operations({front, urgent_pool}, {front, status_pool}, opened) {}
+        operations({front, urgent_pool}, {front, status_pool}, {front, backup_pool}, opened,
+                   opened) {}
 
   void FinishPools() {
-    for (WorkPool* other : {&pool, &urgent_pool, &status_pool, &query_pool, &stream_pool}) {
+    for (WorkPool* other :
+         {&pool, &urgent_pool, &status_pool, &backup_pool, &query_pool, &stream_pool}) {
       other->Finish();
     }
     // Each hands on to the next.
@@ -141,6 +146,7 @@ struct Server::Parts {
   WorkPool pool;
   WorkPool urgent_pool;
   WorkPool status_pool;
+  WorkPool backup_pool;
   WorkPool query_pool;
   WorkPool stream_pool;
   // Each goes before the one above, which it hands on to.

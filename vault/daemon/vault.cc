@@ -115,7 +115,7 @@ absl::Status Vault::OpenControl() {
                                                              .key = keys_->control(),
                                                              .vault = identity_.vault,
                                                              .directory = layout_.control_dir()}));
-  return absl::OkStatus();
+  return ReadRestoreOrder();
 }
 
 absl::Status Vault::OpenKeyring() {
@@ -176,7 +176,8 @@ void Vault::OpenLockdown() {
       .clock = around_.clock,
       .random = around_.random,
       .store = std::move(store),
-      .min_lock_epoch = std::max(anchored.lock_epoch, keyring_->lock_epoch()),
+      .min_lock_epoch = std::max({anchored.lock_epoch, keyring_->lock_epoch(),
+                                  restored_ ? restored_->lock_epoch : LockEpoch(0)}),
       .high_water = control_->ClockHighWater(),
       .persist_high_water =
           [this](WallTime t) {
@@ -190,9 +191,7 @@ void Vault::OpenLockdown() {
               Log(LogLevel::kError, "anchor not written", {{"why", MessageOf(status)}});
             }
           },
-      .lock_because = config_.adopt_reason.empty()
-                          ? std::string()
-                          : "recovered state adopted: " + config_.adopt_reason,
+      .lock_because = LockBecause(),
       .sealed = true});
   lock_changes_ = lockdown_->Subscribe([this](LockEpoch) {
     const std::lock_guard lock(wake_mu_);
@@ -204,6 +203,7 @@ void Vault::OpenLockdown() {
 absl::Status Vault::OpenEngine() {
   TV_ASSIGN_OR_RETURN(auto store,
                       store::OpenRocksStore({.directory = layout_.store_dir(), .fs = around_.fs}));
+  const bool adopt = !config_.adopt_reason.empty() || AcceptsLostHistory();
   store::EngineOptions options{.store = std::move(store),
                                .anchor = std::move(anchor_),
                                .freshness_key = *freshness_key_,
@@ -218,7 +218,8 @@ absl::Status Vault::OpenEngine() {
                                .keyring_generation = keyring_->generation(),
                                .control_generation = control_->generation(),
                                .current_lock_epoch = LockEpoch(lockdown_->View()->epoch),
-                               .adopt_recovered_state = !config_.adopt_reason.empty()};
+                               .used_epoch = restored_ ? restored_->store_epoch : StoreEpoch(0),
+                               .adopt_recovered_state = adopt};
   TV_ASSIGN_OR_RETURN(engine_, store::OpenEngine(std::move(options)));
   const std::vector<crypto::ReplicaId> replicas_before = keyring_->KnownReplicas();
   if (engine_.keyring_current) keyring_->Settle();
@@ -244,6 +245,7 @@ absl::Status Vault::OpenEngine() {
     if (!config_.adopt_reason.empty()) {
       TV_RETURN_IF_ERROR(RecordEvent("daemon.adopt", config_.adopt_reason));
     }
+    TV_RETURN_IF_ERROR(RecordRestore());
   }
   RecordReplicas(replicas_before);
   // What is overdue goes before anybody can ask, sealed, quarantined or not. Readers refuse it, and
@@ -373,7 +375,12 @@ void Vault::AddDeletion(service::DataPlane& data,
       }});
 }
 
+absl::StatusOr<std::string> Vault::SignText(const std::string& text) const {
+  return note_signer_->SignText(text);
+}
+
 absl::StatusOr<std::shared_ptr<service::DataPlane>> Vault::BuildDataPlane() {
+  TV_RETURN_IF_ERROR(FollowKeyring());
   std::shared_ptr<service::DataPlane> data = NewDataPlane();
   const VaultId vault = identity_.vault;
   data->catalog = std::make_unique<catalog::Catalog>(*meta_);
@@ -384,6 +391,11 @@ absl::StatusOr<std::shared_ptr<service::DataPlane>> Vault::BuildDataPlane() {
     TV_ASSIGN_OR_RETURN(const auto view, engine_.store->Pin());
     TV_RETURN_IF_ERROR(data->catalog->Load(*view));
     TV_RETURN_IF_ERROR(data->access->Load(*view));
+  }
+  // Where a restored store knows nothing of a dataset, its keys are still there: its number is not
+  // given to another one.
+  for (const crypto::DataKeyInfo& key : keyring_->AllDataKeys()) {
+    data->catalog->Reserve(key.partition.dataset);
   }
   TV_ASSIGN_OR_RETURN(data->partitions, partition::PartitionCatalog::Load(*engine_.store, *meta_,
                                                                           around_.clock.Wall()));

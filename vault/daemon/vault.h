@@ -11,6 +11,8 @@
 #include <thread>
 #include <vector>
 
+#include "vault/backup/backup.h"
+#include "vault/backup/restore_order.h"
 #include "vault/base/clock.h"
 #include "vault/base/file_system.h"
 #include "vault/base/random.h"
@@ -27,6 +29,7 @@
 #include "vault/daemon/root_key.h"
 #include "vault/daemon/witnesses.h"
 #include "vault/incident/lockdown_manager.h"
+#include "vault/service/backup_call.h"
 #include "vault/service/data_plane.h"
 #include "vault/service/entry_reader.h"
 #include "vault/service/operator_service.h"
@@ -44,7 +47,9 @@ namespace televault::daemon {
 // reports SEALED until the data plane is complete, overdue shreds included. (3) No thread of its
 // own holds the state mutex over I/O of the data plane. (4) A data plane is built only after nobody
 // holds an earlier one.
-class Vault final : public service::DataPlaneSource, public service::VaultControl {
+class Vault final : public service::DataPlaneSource,
+                    public service::VaultControl,
+                    public service::BackupControl {
  public:
   struct Surroundings {
     FileSystem& fs;
@@ -86,6 +91,12 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   absl::Status MayRotate(v1::RotatedKey key) override;
   absl::StatusOr<uint64_t> RotateKey(v1::RotatedKey key) override;
 
+  // --- BackupControl ----------------------------------------------------------------------------
+  absl::StatusOr<std::unique_ptr<backup::Unpublished>> MakeBackup(
+      const std::string& directory, const backup::GoOn& go_on) override;
+  absl::StatusOr<backup::Summary> VerifyBackup(const std::string& directory,
+                                               const backup::GoOn& go_on) override;
+
   // What services are built from.
   const Clock& clock() const { return around_.clock; }
   Random& random() { return around_.random; }
@@ -115,6 +126,17 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   void OpenLockdown();
   absl::Status OpenEngine();
   absl::Status OpenWitnesses();
+  // Backups, and what follows a restore: vault_backup.cc.
+  absl::StatusOr<backup::BackupMaker> NewBackupMaker();
+  backup::ContentCheck::Keys KeysFor(const service::DataPlane& data, bool fresh);
+  // Ends with a seal, control mode and a stop, beside what `go_on` says.
+  backup::GoOn WhileOpen(const backup::GoOn& go_on);
+  absl::StatusOr<std::string> SignText(const std::string& text) const;
+  absl::Status ReadRestoreOrder();
+  std::string LockBecause() const;
+  bool AcceptsLostHistory() const;
+  absl::Status RecordRestore();
+  absl::Status FollowKeyring();
   std::shared_ptr<service::DataPlane> NewDataPlane();
   absl::StatusOr<std::shared_ptr<service::DataPlane>> BuildDataPlane();
   absl::Status AddErasures(service::DataPlane& data);
@@ -168,6 +190,9 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   std::unique_ptr<SecretBytes> freshness_key_;
   std::unique_ptr<crypto::AuditSealer> sealer_;
   std::unique_ptr<crypto::AuditOpener> opener_;
+  std::unique_ptr<SecretBytes> order_key_;
+  // The store was restored, and has not followed the keyring yet; guarded by unseal_mu_ once open.
+  std::optional<backup::RestoreOrder> restored_;
   store::Engine engine_;
   std::unique_ptr<store::MetaStore> meta_;
   std::unique_ptr<service::Recorder> recorder_;
@@ -179,6 +204,7 @@ class Vault final : public service::DataPlaneSource, public service::VaultContro
   WallTime started_at_;
 
   std::atomic<bool> giving_up_{false};
+  std::mutex backup_mu_;   // one backup at a time is made or looked at
   std::mutex unseal_mu_;   // one change of the seal state at a time; taken before mu_
   mutable std::mutex mu_;  // guards data_
   std::shared_ptr<service::DataPlane> data_;

@@ -253,6 +253,16 @@ absl::StatusOr<block::ColumnBatch> OpenColumns(const SealingContext& context,
   return batch;
 }
 
+absl::Status CheckChunk(const SealingContext& context, const record::v1::BlockRecord& record,
+                        uint16_t column, std::string_view sealed) {
+  const std::optional<uint32_t> ordinal = OrdinalOf(record, column);
+  if (!ordinal.has_value()) return absl::DataLossError("a block's record has no such column");
+  TV_ASSIGN_OR_RETURN(const crypto::BlockOpener opener, MakeOpener(context, record));
+  WipedBuffer plain;
+  return OpenChunk(context, opener, record, record.chunks(static_cast<int>(*ordinal)), *ordinal,
+                   sealed, plain);
+}
+
 uint64_t SealedBytes(const record::v1::BlockRecord& record) {
   uint64_t bytes = record.footer().sealed_bytes();
   for (const record::v1::ChunkRecord& chunk : record.chunks()) bytes += chunk.sealed_bytes();

@@ -73,6 +73,10 @@ absl::StatusOr<block::ColumnBatch> OpenColumns(const SealingContext& context,
 
 ErasedState ErasedStateOf(const record::v1::PartitionRecord& record);
 
+// Opens one chunk, and decodes nothing: whether it is what was sealed.
+absl::Status CheckChunk(const SealingContext& context, const record::v1::BlockRecord& record,
+                        uint16_t column, std::string_view sealed);
+
 // Sealed bytes of the block as its record counts them.
 uint64_t SealedBytes(const record::v1::BlockRecord& record);
 

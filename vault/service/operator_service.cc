@@ -145,4 +145,24 @@ grpc::ServerUnaryReactor* OperatorServiceImpl::ChangeRoot(grpc::CallbackServerCo
       });
 }
 
+grpc::ServerUnaryReactor* OperatorServiceImpl::CreateBackup(grpc::CallbackServerContext* context,
+                                                            const grpc::ByteBuffer* request,
+                                                            grpc::ByteBuffer* response) {
+  return ServeUnary<v1::CreateBackupRequest, v1::CreateBackupResponse>(
+      slow_, context, "/televault.v1.OperatorService/CreateBackup", request, response,
+      [this](Call& call, const auto& in, auto& out) {
+        return service::CreateBackup(slow_.front, backups_, call, in, out);
+      });
+}
+
+grpc::ServerUnaryReactor* OperatorServiceImpl::VerifyBackup(grpc::CallbackServerContext* context,
+                                                            const grpc::ByteBuffer* request,
+                                                            grpc::ByteBuffer* response) {
+  return ServeUnary<v1::VerifyBackupRequest, v1::VerifyBackupResponse>(
+      slow_, context, "/televault.v1.OperatorService/VerifyBackup", request, response,
+      [this](Call& call, const auto& in, auto& out) {
+        return service::VerifyBackup(slow_.front, backups_, call, in, out);
+      });
+}
+
 }  // namespace televault::service

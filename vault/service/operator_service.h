@@ -9,6 +9,7 @@
 #include "televault/v1/operator_service.grpc.pb.h"
 #include "vault/base/secret.h"
 #include "vault/service/adapter.h"
+#include "vault/service/backup_call.h"
 #include "vault/service/bytes_service.h"
 
 namespace televault::service {
@@ -63,11 +64,15 @@ class OperatorServiceImpl final
                           v1::OperatorService::WithRawCallbackMethod_Seal,
                           v1::OperatorService::WithRawCallbackMethod_GetKeys,
                           v1::OperatorService::WithRawCallbackMethod_RotateKey,
-                          v1::OperatorService::WithRawCallbackMethod_ChangeRoot> {
+                          v1::OperatorService::WithRawCallbackMethod_ChangeRoot,
+                          v1::OperatorService::WithRawCallbackMethod_CreateBackup,
+                          v1::OperatorService::WithRawCallbackMethod_VerifyBackup> {
  public:
-  // `status` has a pool on which nothing waits for other calls.
-  OperatorServiceImpl(Serving serving, Serving status, VaultControl& vault)
-      : serving_(serving), status_(status), vault_(vault) {}
+  // `status` has a pool on which nothing waits for other calls, `slow` one for calls that take
+  // hours.
+  OperatorServiceImpl(Serving serving, Serving status, Serving slow, VaultControl& vault,
+                      BackupControl& backups)
+      : serving_(serving), status_(status), slow_(slow), vault_(vault), backups_(backups) {}
 
   grpc::ServerUnaryReactor* GetStatus(grpc::CallbackServerContext* context,
                                       const grpc::ByteBuffer* request,
@@ -88,10 +93,19 @@ class OperatorServiceImpl final
                                        const grpc::ByteBuffer* request,
                                        grpc::ByteBuffer* response) override;
 
+  grpc::ServerUnaryReactor* CreateBackup(grpc::CallbackServerContext* context,
+                                         const grpc::ByteBuffer* request,
+                                         grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* VerifyBackup(grpc::CallbackServerContext* context,
+                                         const grpc::ByteBuffer* request,
+                                         grpc::ByteBuffer* response) override;
+
  private:
   Serving serving_;
   Serving status_;
+  Serving slow_;
   VaultControl& vault_;
+  BackupControl& backups_;
 };
 
 }  // namespace televault::service

@@ -183,7 +183,8 @@ absl::Status BringAnchorForward(Anchor& anchor, const AnchorState& now) {
 
 absl::StatusOr<Engine> OpenEngine(EngineOptions options) {
   const std::optional<AnchorState>& anchored = options.anchor->recovered();
-  const StoreEpoch above = anchored ? anchored->store_epoch : StoreEpoch(0);
+  const StoreEpoch above =
+      std::max(anchored ? anchored->store_epoch : StoreEpoch(0), options.used_epoch);
   TV_ASSIGN_OR_RETURN(const StoreEpoch epoch, options.store->AcquireLease(above));
   TV_ASSIGN_OR_RETURN(Recovered recovered, Recover(*options.store, options.freshness_key));
 

@@ -32,6 +32,8 @@ struct EngineOptions {
   uint64_t keyring_generation = 0;
   uint64_t control_generation = 0;
   LockEpoch current_lock_epoch;
+  // An epoch that was in use where the anchor does not know of it: after a restore.
+  StoreEpoch used_epoch;
   // An operator's audited decision to go on from what is there although the anchor contradicts it
   // or is missing (restore, lost device). Never set by default.
   bool adopt_recovered_state = false;

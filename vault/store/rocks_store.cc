@@ -157,8 +157,9 @@ std::string ReservePath(const RocksStoreOptions& options) { return options.direc
 class RocksStore final : public Store {
  public:
   RocksStore(const RocksStoreOptions& options, std::shared_ptr<Database> database,
-             const rocksdb::Options& cold_options)
-      : directory_(options.directory),
+             const rocksdb::Options& cold_options, bool read_only)
+      : read_only_(read_only),
+        directory_(options.directory),
         fs_(options.fs),
         database_(std::move(database)),
         cold_options_(cold_options),
@@ -175,7 +176,10 @@ class RocksStore final : public Store {
                                                      std::span<const uint16_t> columns) override {
     return cold_.Read(id, columns);
   }
-  absl::Status EraseBlock(const BlockId& id) override { return cold_.Erase(id); }
+  absl::Status EraseBlock(const BlockId& id) override {
+    TV_RETURN_IF_ERROR(CheckWritable());
+    return cold_.Erase(id);
+  }
   absl::StatusOr<std::vector<BlockId>> ListBlocks() override { return cold_.List(); }
   absl::StatusOr<EraseReport> ErasePartition(PartitionId partition) override;
   absl::Status Checkpoint(const std::string& directory) override;
@@ -184,12 +188,17 @@ class RocksStore final : public Store {
 
  private:
   struct Traces;
+  absl::Status CheckWritable() const {
+    return read_only_ ? absl::FailedPreconditionError("the store is open to be looked at")
+                      : absl::OkStatus();
+  }
   void NoteHotDeletes(const CommitBatch& batch);
   absl::Status EraseHot(const std::string& prefix, EraseReport& report, Traces& traces);
   absl::Status RollLog(Traces& traces);
 
   rocksdb::DB& db() const { return *database_->db; }
 
+  const bool read_only_;
   const std::string directory_;
   FileSystem& fs_;
   const std::shared_ptr<Database> database_;
@@ -199,7 +208,7 @@ class RocksStore final : public Store {
   std::atomic<uint64_t> epoch_{0};
   // Once set it stays: kUnknown or kCorrupt for every later write.
   std::atomic<CommitOutcome> failed_{CommitOutcome::kOk};
-  std::mutex erase_mu_;  // one ErasePartition at a time; guards lingering_
+  std::mutex erase_mu_;  // one ErasePartition or Checkpoint at a time; guards lingering_
   // Files that were dropped but may still be on disk because something reads them.
   std::map<PartitionId, std::vector<std::string>> lingering_;
   std::mutex deletes_mu_;  // guards hot_deletes_
@@ -209,6 +218,7 @@ class RocksStore final : public Store {
 };
 
 absl::StatusOr<StoreEpoch> RocksStore::AcquireLease(StoreEpoch above) {
+  TV_RETURN_IF_ERROR(CheckWritable());
   rocksdb::ColumnFamilyHandle* const handle = database_->handles[kDefaultHandle];
   std::string stored;
   uint64_t last = 0;
@@ -277,6 +287,7 @@ absl::StatusOr<std::unique_ptr<View>> RocksStore::Pin() {
 }
 
 absl::Status RocksStore::PutBlock(const BlockId& id, std::span<const BlockChunk> chunks) {
+  TV_RETURN_IF_ERROR(CheckWritable());
   if (failed_ != CommitOutcome::kOk) {
     return WithReason(absl::UnavailableError("the store stopped after a failed write; restart it"),
                       reason::kControlMode);
@@ -297,6 +308,7 @@ struct RocksStore::Traces {
 };
 
 absl::StatusOr<EraseReport> RocksStore::ErasePartition(PartitionId partition) {
+  TV_RETURN_IF_ERROR(CheckWritable());
   const std::lock_guard lock(erase_mu_);
   const std::string prefix = HotPrefix(partition);
   EraseReport report;
@@ -307,6 +319,9 @@ absl::StatusOr<EraseReport> RocksStore::ErasePartition(PartitionId partition) {
   TV_RETURN_IF_ERROR(cold_.DropRange(prefix, report, traces.files));
   if (!report.remaining.empty()) traces.Add(report.remaining);
   TV_RETURN_IF_ERROR(RollLog(traces));
+  if (!absl::IsNotFound(fs_.FileSize(CopyDirectory(directory_)).status())) {
+    traces.Add("a copy for a backup is being made, which holds older files");
+  }
 
   std::erase_if(traces.files, [this](const std::string& path) {
     return absl::IsNotFound(fs_.FileSize(path).status());
@@ -396,6 +411,9 @@ absl::Status RocksStore::RollLog(Traces& traces) {
 }
 
 absl::Status RocksStore::Checkpoint(const std::string& directory) {
+  TV_RETURN_IF_ERROR(CheckWritable());
+  // An erasure that began before must find the copy, or the copy nothing of what it erased.
+  const std::lock_guard lock(erase_mu_);
   TV_RETURN_IF_ERROR(fs_.CreateDirectory(directory, 0700));
   rocksdb::Checkpoint* raw = nullptr;
   TV_RETURN_IF_ERROR(FromRocks(rocksdb::Checkpoint::Create(&db(), &raw), "preparing a copy"));
@@ -427,6 +445,9 @@ absl::Status PrepareDirectory(const RocksStoreOptions& options) {
   }
   TV_RETURN_IF_ERROR(options.fs.SyncDirectory(options.directory));
   TV_RETURN_IF_ERROR(options.fs.SyncDirectory(ParentOf(options.directory)));
+  if (const std::string copy = CopyDirectory(options.directory); options.fs.Exists(copy)) {
+    TV_RETURN_IF_ERROR(RemoveTree(options.fs, copy));
+  }
   TV_ASSIGN_OR_RETURN(const std::vector<std::string> leftovers, options.fs.List(build));
   for (const std::string& name : leftovers) {
     TV_RETURN_IF_ERROR(options.fs.Remove(absl::StrCat(build, "/", name)));
@@ -434,12 +455,12 @@ absl::Status PrepareDirectory(const RocksStoreOptions& options) {
   return absl::OkStatus();
 }
 
-absl::Status CheckFormat(Database& database) {
+absl::Status CheckFormat(Database& database, bool may_write) {
   rocksdb::ColumnFamilyHandle* const handle = database.handles[kDefaultHandle];
   std::string format;
   const rocksdb::Status found =
       database.db->Get(rocksdb::ReadOptions(), handle, kFormatKey, &format);
-  if (found.IsNotFound()) {
+  if (found.IsNotFound() && may_write) {
     rocksdb::WriteOptions write;
     write.sync = true;
     return FromRocks(database.db->Put(write, handle, kFormatKey, kFormat), "writing the format");
@@ -450,25 +471,57 @@ absl::Status CheckFormat(Database& database) {
       absl::StrCat("the store's format is not ", kFormat, ": use the version that wrote it"));
 }
 
+// What a database is opened with.
+struct Opening {
+  explicit Opening(const RocksStoreOptions& options) {
+    database->file_system = AdaptFileSystem(options.fs);
+    database->env = rocksdb::NewCompositeEnv(database->file_system);
+    db_options = DbOptions(options, database->env.get());
+    const auto cache = rocksdb::NewLRUCache(options.cache_bytes);
+    cold = ColdOptions(cache);
+    for (const char* name : kFamilyNames) {
+      const bool is_cold = std::string_view(name) == "cold";
+      families.emplace_back(name, is_cold ? cold : FamilyOptions(cache, limits::kWriteBufferBytes));
+    }
+  }
+  rocksdb::Options cold_options() const { return rocksdb::Options(db_options, cold); }
+
+  const std::shared_ptr<Database> database = std::make_shared<Database>();
+  rocksdb::DBOptions db_options;
+  rocksdb::ColumnFamilyOptions cold;
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+};
+
 }  // namespace
+
+std::string CopyDirectory(const std::string& store_directory) { return store_directory + "/copy"; }
+
+absl::StatusOr<std::unique_ptr<Store>> OpenRocksStoreReadOnly(const RocksStoreOptions& options) {
+  RocksStoreOptions read_only = options;
+  read_only.reserve_bytes = 0;
+  Opening opening(read_only);
+  Database& database = *opening.database;
+  opening.db_options.create_if_missing = false;
+  opening.db_options.create_missing_column_families = false;
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status status =
+      rocksdb::DB::OpenForReadOnly(opening.db_options, options.directory + "/db", opening.families,
+                                   &database.handles, &db, /*error_if_wal_file_exists=*/false);
+  database.db.reset(db);
+  TV_RETURN_IF_ERROR(FromRocks(status, absl::StrCat("opening the copy in ", options.directory)));
+  TV_RETURN_IF_ERROR(CheckFormat(database, /*may_write=*/false));
+  return std::make_unique<RocksStore>(read_only, opening.database, opening.cold_options(),
+                                      /*read_only=*/true);
+}
 
 absl::StatusOr<std::unique_ptr<Store>> OpenRocksStore(const RocksStoreOptions& options) {
   TV_RETURN_IF_ERROR(PrepareDirectory(options));
-  auto database = std::make_shared<Database>();
-  database->file_system = AdaptFileSystem(options.fs);
-  database->env = rocksdb::NewCompositeEnv(database->file_system);
-  const rocksdb::DBOptions db_options = DbOptions(options, database->env.get());
-  const auto cache = rocksdb::NewLRUCache(options.cache_bytes);
-  const rocksdb::ColumnFamilyOptions cold = ColdOptions(cache);
-  std::vector<rocksdb::ColumnFamilyDescriptor> families;
-  for (const char* name : kFamilyNames) {
-    const bool is_cold = std::string_view(name) == "cold";
-    families.emplace_back(name, is_cold ? cold : FamilyOptions(cache, limits::kWriteBufferBytes));
-  }
+  Opening opening(options);
+  const std::shared_ptr<Database>& database = opening.database;
   rocksdb::DB* db = nullptr;
   const auto open = [&] {
-    return rocksdb::DB::Open(db_options, options.directory + "/db", families, &database->handles,
-                             &db);
+    return rocksdb::DB::Open(opening.db_options, options.directory + "/db", opening.families,
+                             &database->handles, &db);
   };
   rocksdb::Status status = open();
   // Opening writes a log and a manifest: what is reserved for security events is for this, too, as
@@ -476,9 +529,9 @@ absl::StatusOr<std::unique_ptr<Store>> OpenRocksStore(const RocksStoreOptions& o
   if (status.IsNoSpace() && options.fs.Remove(ReservePath(options)).ok()) status = open();
   database->db.reset(db);
   TV_RETURN_IF_ERROR(FromRocks(status, absl::StrCat("opening the store in ", options.directory)));
-  TV_RETURN_IF_ERROR(CheckFormat(*database));
-  return std::make_unique<RocksStore>(options, std::move(database),
-                                      rocksdb::Options(db_options, cold));
+  TV_RETURN_IF_ERROR(CheckFormat(*database, /*may_write=*/true));
+  return std::make_unique<RocksStore>(options, database, opening.cold_options(),
+                                      /*read_only=*/false);
 }
 
 }  // namespace televault::store

@@ -27,6 +27,14 @@ struct RocksStoreOptions {
   uint64_t reserve_bytes = uint64_t{16} << 20;
 };
 
+// Where Checkpoint() is given to write to, on the disk of the store so that it can link. While it
+// is there no erasure is complete; what a crash left of one is removed when the store is opened.
+std::string CopyDirectory(const std::string& store_directory);
+
+// Opens a copy to look at it: writes nothing, takes no lock, and holds what its write-ahead log
+// adds in memory. Every call that would write is an error. Errors as OpenRocksStore.
+absl::StatusOr<std::unique_ptr<Store>> OpenRocksStoreReadOnly(const RocksStoreOptions& options);
+
 // Opens or creates the embedded engine (docs/formats/store-v1.md is the key layout).
 // Errors: DATA_LOSS (the engine's own files are broken), RESOURCE_EXHAUSTED (disk full),
 // FAILED_PRECONDITION (another process has it open), UNAVAILABLE (I/O).

@@ -115,7 +115,9 @@ class Store {
   // compacts, drops files, rolls the log. Idempotent; safe to call again until complete.
   virtual absl::StatusOr<EraseReport> ErasePartition(PartitionId partition) = 0;
 
-  // A consistent copy in a new directory (hard links where possible).
+  // A consistent copy in a new directory, of hard links where the store makes its own files: for a
+  // moment, in the place that the store names for it, from where it is copied on. What was erased
+  // meanwhile is not gone before such a copy is.
   virtual absl::Status Checkpoint(const std::string& directory) = 0;
   virtual absl::StatusOr<uint64_t> DiskBytes() = 0;
   virtual StoreCaps caps() const = 0;

@@ -66,7 +66,7 @@ TEST(AppTest, HasEveryPublishedVerb) {
 }
 
 TEST(AppTest, AVerbOfALaterVersionSaysSoWhateverItsArguments) {
-  const Outcome outcome = RunCli({"backup", "create", "/tmp/x", "--whatever"});
+  const Outcome outcome = RunCli({"lockdown", "ticket", "/tmp/x", "--whatever"});
   EXPECT_EQ(outcome.code, 1);
   EXPECT_NE(outcome.err.find("not available in this version"), std::string::npos);
   EXPECT_EQ(RunCli({"erase", "--dataset", "x"}).code, 1);

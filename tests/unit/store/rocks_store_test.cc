@@ -270,6 +270,51 @@ TEST_F(RocksStoreTest, ACheckpointIsAStoreOfItsOwn) {
   EXPECT_THAT(other->ReadBlock({kMonday, 2}, std::vector<uint16_t>{0}), IsOk());
 }
 
+TEST_F(RocksStoreTest, ACopyIsLookedAtWithoutBeingChanged) {
+  ASSERT_EQ(Put("a", "x"), CommitOutcome::kOk);
+  ASSERT_THAT(store_->PutBlock({kMonday, 2}, std::vector<BlockChunk>{{0, "block"}}), IsOk());
+  const std::string copy = harness_.data() + "/../copy";
+  ASSERT_THAT(store_->Checkpoint(copy), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(const auto before, harness_.disk().List(copy + "/db"));
+  for (int i = 0; i < 2; ++i) {
+    TV_ASSERT_OK_AND_ASSIGN(const auto other,
+                            OpenRocksStoreReadOnly({.directory = copy, .fs = harness_.disk()}));
+    TV_ASSERT_OK_AND_ASSIGN(const auto beside,
+                            OpenRocksStoreReadOnly({.directory = copy, .fs = harness_.disk()}));
+    TV_ASSERT_OK_AND_ASSIGN(const auto view, other->Pin());
+    EXPECT_THAT(view->Get(Family::kMeta, "a"), IsOk());
+    EXPECT_THAT(other->ReadBlock({kMonday, 2}, std::vector<uint16_t>{0}), IsOk());
+    EXPECT_THAT(other->AcquireLease(StoreEpoch(0)),
+                StatusIs(absl::StatusCode::kFailedPrecondition));
+    EXPECT_NE(other->Commit(StoreEpoch(1), {}), CommitOutcome::kOk);
+    EXPECT_FALSE(other->PutBlock({kMonday, 3}, std::vector<BlockChunk>{{0, "more"}}).ok());
+    EXPECT_FALSE(other->EraseBlock({kMonday, 2}).ok());
+    EXPECT_FALSE(other->ErasePartition(kMonday).ok());
+  }
+  TV_ASSERT_OK_AND_ASSIGN(const auto after, harness_.disk().List(copy + "/db"));
+  EXPECT_EQ(after, before);
+  EXPECT_THAT(OpenRocksStoreReadOnly({.directory = copy + "/nothing", .fs = harness_.disk()}),
+              ::testing::Not(IsOk()));
+}
+
+// What a purge calls gone must not live on in a copy that is being made.
+TEST_F(RocksStoreTest, NothingIsErasedWhileACopyHoldsIt) {
+  ASSERT_THAT(store_->PutBlock({kMonday, 2}, std::vector<BlockChunk>{{0, "block"}}), IsOk());
+  const std::string copy = CopyDirectory(harness_.data());
+  ASSERT_THAT(store_->Checkpoint(copy), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(const EraseReport meanwhile, store_->ErasePartition(kMonday));
+  EXPECT_FALSE(meanwhile.complete);
+  EXPECT_THAT(meanwhile.remaining, ::testing::HasSubstr("backup"));
+  ASSERT_THAT(RemoveTree(harness_.disk(), copy), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(const EraseReport then, store_->ErasePartition(kMonday));
+  EXPECT_TRUE(then.complete) << then.remaining;
+  // What a crash left is removed at the next start.
+  ASSERT_THAT(store_->Checkpoint(copy), IsOk());
+  store_.reset();
+  ASSERT_THAT(harness_.Open(), IsOk());
+  EXPECT_FALSE(harness_.disk().Exists(copy));
+}
+
 // A daemon that stopped on a full disk did not start again, and then nothing could be locked down.
 TEST_F(RocksStoreTest, OpensOnAFullDiskByGivingUpTheReserve) {
   store_.reset();

@@ -1,0 +1,99 @@
+#include "vault/backup/files.h"
+
+#include <filesystem>
+#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_directory.h"
+#include "vault/base/bytes.h"
+
+namespace televault::backup {
+namespace {
+
+using televault::testing::IsOk;
+using televault::testing::StatusIs;
+using ::testing::HasSubstr;
+
+absl::Status Always() { return absl::OkStatus(); }
+
+class BackupFilesTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::filesystem::create_directories(directory_.Path("backup/store/db"));
+    for (const char* const name : {"manifest", "files", "checkpoint", "store/db/CURRENT"}) {
+      std::ofstream(directory_.Path(std::string("backup/") + name)) << name;
+    }
+    files_ = {{"checkpoint", 10, {}}, {"store/db/CURRENT", 16, {}}};
+  }
+  absl::Status Check() { return CheckNames(fs_, directory_.Path("backup"), files_); }
+
+  FileSystem& fs_ = PosixFileSystem();
+  testing::TempDirectory directory_;
+  std::vector<FileEntry> files_;
+};
+
+TEST_F(BackupFilesTest, ACopyIsTheSameBytesUnderAnotherInode) {
+  std::string bytes;
+  for (int i = 0; i < 3'000'000; ++i) bytes.push_back(static_cast<char>(i * 31));
+  std::ofstream(directory_.Path("large"), std::ios::binary) << bytes;
+  std::filesystem::create_directory(directory_.Path("to"));
+  TV_ASSERT_OK_AND_ASSIGN(const FileEntry copied,
+                          CopyFile(fs_, directory_.path(), directory_.Path("to"), "large", Always));
+  EXPECT_EQ(copied.size, bytes.size());
+  EXPECT_EQ(copied.hash, crypto::PlainHash32(AsBytes(bytes)));
+  TV_ASSERT_OK_AND_ASSIGN(const FileEntry read,
+                          HashFile(fs_, directory_.Path("to"), "large", Always));
+  EXPECT_EQ(read, copied);
+  EXPECT_EQ(std::filesystem::hard_link_count(directory_.Path("large")), 1u);
+  EXPECT_THAT(CopyFile(fs_, directory_.path(), directory_.Path("to"), "large", Always),
+              StatusIs(absl::StatusCode::kAlreadyExists))
+      << "nothing is written over";
+}
+
+TEST_F(BackupFilesTest, ACopyEndsWhenItIsTold) {
+  std::ofstream(directory_.Path("large"), std::ios::binary) << std::string(5 << 20, 'x');
+  std::filesystem::create_directory(directory_.Path("to"));
+  int pieces = 0;
+  const auto until = [&]() -> absl::Status {
+    return ++pieces < 3 ? absl::OkStatus() : absl::CancelledError("enough");
+  };
+  EXPECT_THAT(CopyFile(fs_, directory_.path(), directory_.Path("to"), "large", until),
+              StatusIs(absl::StatusCode::kCancelled));
+}
+
+TEST_F(BackupFilesTest, EveryFileIsThereAndNoOther) {
+  ASSERT_THAT(Check(), IsOk());
+  std::ofstream(directory_.Path("backup/more")) << "x";
+  EXPECT_THAT(Check(), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("more does not belong")));
+  std::filesystem::remove(directory_.Path("backup/more"));
+  std::filesystem::remove(directory_.Path("backup/store/db/CURRENT"));
+  EXPECT_THAT(Check(), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("CURRENT is missing")));
+  std::filesystem::create_symlink("/etc/hostname", directory_.Path("backup/store/db/CURRENT"));
+  EXPECT_THAT(Check(), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("no plain file")));
+  std::filesystem::remove(directory_.Path("backup/store/db/CURRENT"));
+  std::ofstream(directory_.Path("backup/store/db/CURRENT")) << "longer than it was";
+  EXPECT_THAT(Check(), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("instead of 16")));
+}
+
+TEST_F(BackupFilesTest, ALinkedDirectoryIsNone) {
+  std::filesystem::rename(directory_.Path("backup/store"), directory_.Path("elsewhere"));
+  std::filesystem::create_directory_symlink(directory_.Path("elsewhere"),
+                                            directory_.Path("backup/store"));
+  EXPECT_THAT(Check(), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("no directory")));
+}
+
+TEST_F(BackupFilesTest, ATreeIsRemovedButNotWhatItLinksTo) {
+  std::filesystem::create_directory(directory_.Path("keep"));
+  std::ofstream(directory_.Path("keep/file")) << "x";
+  std::filesystem::create_directory_symlink(directory_.Path("keep"),
+                                            directory_.Path("backup/store/link"));
+  ASSERT_THAT(RemoveTree(fs_, directory_.Path("backup")), IsOk());
+  EXPECT_FALSE(std::filesystem::exists(directory_.Path("backup")));
+  EXPECT_TRUE(std::filesystem::exists(directory_.Path("keep/file")));
+  EXPECT_THAT(RemoveTree(fs_, directory_.Path("backup")), IsOk());
+}
+
+}  // namespace
+}  // namespace televault::backup

@@ -1,0 +1,73 @@
+#include "vault/backup/restore_order.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/seeded_random.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_directory.h"
+#include "vault/crypto/hash.h"
+
+namespace televault::backup {
+namespace {
+
+using televault::testing::IsOk;
+using televault::testing::StatusIs;
+
+class RestoreOrderTest : public ::testing::Test {
+ protected:
+  RestoreOrder TheOrder() const {
+    RestoreOrder order;
+    order.vault.bytes.fill(3);
+    order.made_at = {1'795'428'000'123'456};
+    order.head = {12, audit::LeafHash(AsBytes("a"))};
+    order.anchored = true;
+    order.anchor_commits = 40;
+    order.anchor = {44, audit::LeafHash(AsBytes("b"))};
+    order.store_epoch = StoreEpoch(9);
+    order.lock_epoch = LockEpoch(2);
+    order.keyring_generation = 17;
+    order.accepted = "the disk\nburnt – really";
+    order.by = "uid 0";
+    return order;
+  }
+  testing::SeededRandom random_{4};
+  const SecretBytes key_ = crypto::NewKey(random_);
+};
+
+TEST_F(RestoreOrderTest, IsReadAsItWasWritten) {
+  for (const bool plain : {true, false}) {
+    RestoreOrder order = TheOrder();
+    if (plain) order = {};
+    TV_ASSERT_OK_AND_ASSIGN(const RestoreOrder read, ParseOrder(FormatOrder(order, key_), key_));
+    EXPECT_EQ(read, order);
+  }
+}
+
+TEST_F(RestoreOrderTest, NoOtherKeyAndNoOtherByteIsTaken) {
+  const std::string text = FormatOrder(TheOrder(), key_);
+  EXPECT_THAT(ParseOrder(text, crypto::NewKey(random_)), StatusIs(absl::StatusCode::kDataLoss));
+  for (size_t i = 0; i < text.size(); ++i) {
+    std::string changed = text;
+    changed[i] = static_cast<char>(changed[i] ^ 1);
+    EXPECT_THAT(ParseOrder(changed, key_), StatusIs(absl::StatusCode::kDataLoss)) << i;
+    EXPECT_THAT(ParseOrder(text.substr(0, i), key_), StatusIs(absl::StatusCode::kDataLoss)) << i;
+  }
+}
+
+TEST_F(RestoreOrderTest, LiesInTheStoreUntilItIsRemoved) {
+  testing::TempDirectory directory;
+  FileSystem& fs = PosixFileSystem();
+  TV_ASSERT_OK_AND_ASSIGN(const auto none, ReadOrder(fs, directory.path(), key_));
+  EXPECT_FALSE(none.has_value());
+  ASSERT_THAT(WriteOrder(fs, directory.path(), TheOrder(), key_), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(const auto found, ReadOrder(fs, directory.path(), key_));
+  EXPECT_EQ(found, TheOrder());
+  ASSERT_THAT(RemoveOrder(fs, directory.path()), IsOk());
+  ASSERT_THAT(RemoveOrder(fs, directory.path()), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(const auto gone, ReadOrder(fs, directory.path(), key_));
+  EXPECT_FALSE(gone.has_value());
+}
+
+}  // namespace
+}  // namespace televault::backup

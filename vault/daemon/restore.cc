@@ -1,0 +1,175 @@
+#include "vault/daemon/restore.h"
+
+#include <algorithm>
+#include <array>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "vault/backup/files.h"
+#include "vault/control/audit_signer.h"
+#include "vault/control/control_keys.h"
+#include "vault/control/control_store.h"
+#include "vault/crypto/hash.h"
+#include "vault/crypto/key_slots.h"
+#include "vault/crypto/keyring.h"
+#include "vault/daemon/directory_lock.h"
+#include "vault/daemon/key_replicas.h"
+#include "vault/daemon/layout.h"
+#include "vault/daemon/open_key_slots.h"
+#include "vault/store/anchor.h"
+
+namespace televault::daemon {
+namespace {
+
+constexpr size_t kMaxStaticFileBytes = size_t{64} << 20;
+// What a data directory that is being made again may hold already.
+constexpr std::array kOwnNames = {"control", "keyring", "slots", "tls", "store", "store.restoring"};
+
+absl::Status CopyStatic(FileSystem& fs, const std::string& from, const std::string& to) {
+  TV_ASSIGN_OR_RETURN(const std::string content,
+                      backup::ReadPlainFile(fs, from, kMaxStaticFileBytes));
+  const bool is_public = to.ends_with(".crt") || to.ends_with("/identity");
+  return ReplaceFile(fs, to, AsBytes(content), is_public ? 0644 : 0600);
+}
+
+// Everything but `identity`, which makes a vault of the directory and comes last.
+absl::Status MakeDataDirectory(FileSystem& fs, const Layout& layout, const std::string& from) {
+  if (fs.Exists(layout.identity())) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        layout.data_dir, " is a vault: --static-files is for one that is lost altogether"));
+  }
+  if (fs.Exists(layout.data_dir)) {
+    TV_ASSIGN_OR_RETURN(const auto names, fs.List(layout.data_dir));
+    for (const std::string& name : names) {
+      if (std::find(kOwnNames.begin(), kOwnNames.end(), name) == kOwnNames.end()) {
+        return absl::AlreadyExistsError(absl::StrCat(
+            layout.data_dir, "/", name, " is there: give a data directory that does not exist"));
+      }
+    }
+  }
+  for (const std::string& directory : {layout.data_dir, layout.control_dir(), layout.keyring_dir(),
+                                       layout.slot_dir(), layout.tls_dir()}) {
+    TV_RETURN_IF_ERROR(fs.CreateDirectory(directory, 0700));
+  }
+  for (const char* const part : {"control", "tls"}) {
+    const std::string source = absl::StrCat(from, "/", part);
+    const auto names = fs.List(source);
+    if (!names.ok()) {
+      return absl::NotFoundError(absl::StrCat(
+          source, " is missing: --static-files holds copies of identity, control and tls"));
+    }
+    for (const std::string& name : *names) {
+      TV_RETURN_IF_ERROR(CopyStatic(fs, absl::StrCat(source, "/", name),
+                                    absl::StrCat(layout.data_dir, "/", part, "/", name)));
+    }
+  }
+  return fs.SyncDirectory(layout.data_dir);
+}
+
+// The newest keyring that there is, with the numbers it carries in the open. Writes nothing.
+absl::StatusOr<std::unique_ptr<crypto::Keyring>> NewestKeyring(FileSystem& fs, Random& random,
+                                                               const Config& config,
+                                                               const Identity& identity,
+                                                               crypto::KeySlots& slots,
+                                                               const KeyReplicas& replicas) {
+  std::vector<std::string> directories{Layout{config.data_dir}.keyring_dir()};
+  for (const KeyReplica& replica : replicas.present()) {
+    directories.push_back(replica.keyring_dir());
+  }
+  auto keyring = crypto::Keyring::Load({.fs = fs,
+                                        .slots = slots,
+                                        .random = random,
+                                        .vault = identity.vault,
+                                        .directories = std::move(directories),
+                                        .on_new_generation = nullptr});
+  if (keyring.ok()) return keyring;
+  std::string why(keyring.status().message());
+  for (const std::string& problem : replicas.problems()) absl::StrAppend(&why, "; ", problem);
+  return absl::FailedPreconditionError(absl::StrCat(
+      "no keyring opens, and without one nothing of a backup is ever read: name a key replica in ",
+      "keys.replicas of --config (", why, ")"));
+}
+
+// What somebody else writes there the daemon cannot open afterwards.
+absl::Status CheckOwner(const std::string& directory) {
+  struct stat info {};
+  if (::stat(directory.c_str(), &info) == 0 && info.st_uid != ::geteuid()) {
+    return absl::PermissionDeniedError(absl::StrCat(directory, " belongs to the user ", info.st_uid,
+                                                    ", and this is ", ::geteuid(),
+                                                    ": run it as the user of the daemon"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Identity> IdentityFor(FileSystem& fs, const RestoreOptions& options) {
+  const Layout layout{options.static_files.empty() ? options.config.data_dir
+                                                   : options.static_files};
+  return ReadIdentity(fs, layout);
+}
+
+}  // namespace
+
+absl::StatusOr<backup::StoreRestore::Report> RestoreVault(FileSystem& fs, const Clock& clock,
+                                                          Random& random,
+                                                          const RestoreOptions& options) {
+  const Layout layout{options.config.data_dir};
+  const bool rebuilds = !options.static_files.empty();
+  TV_ASSIGN_OR_RETURN(const Identity identity, IdentityFor(fs, options));
+  if (!rebuilds) TV_RETURN_IF_ERROR(CheckOwner(layout.data_dir));
+  if (rebuilds) TV_RETURN_IF_ERROR(MakeDataDirectory(fs, layout, options.static_files));
+  TV_ASSIGN_OR_RETURN(const DirectoryLock lock, DirectoryLock::Take(layout.data_dir));
+
+  TV_ASSIGN_OR_RETURN(const auto keys, control::ControlKeys::Load(fs, layout.control_key()));
+  TV_ASSIGN_OR_RETURN(const auto signer,
+                      control::AuditSigner::Load(fs, layout.signer_key(), identity.origin));
+  TV_ASSIGN_OR_RETURN(audit::VerifierKey log, audit::VerifierKey::Parse(signer->vkey()));
+  TV_ASSIGN_OR_RETURN(const auto control,
+                      control::ControlStore::Open({.fs = fs,
+                                                   .random = random,
+                                                   .key = keys->control(),
+                                                   .vault = identity.vault,
+                                                   .directory = layout.control_dir()}));
+  const std::string anchor_file =
+      options.config.anchor_file.empty() ? layout.default_anchor() : options.config.anchor_file;
+  TV_ASSIGN_OR_RETURN(const auto anchor,
+                      store::Anchor::Open({.path = anchor_file, .fs = fs, .key = keys->anchor()}));
+  const std::optional<store::AnchorState> anchored =
+      anchor->damage().ok() ? anchor->recovered() : std::nullopt;
+  if (anchored.has_value() && control->generation() < anchored->control_generation &&
+      options.accepted.empty()) {
+    return absl::DataLossError(absl::StrCat(
+        "the control file is of generation ", control->generation(), ", and the anchor saw ",
+        anchored->control_generation, ": persons, tokens and revocations since would be lost; ",
+        "where that is known, give --accept-lost-history REASON"));
+  }
+  const KeyReplicas replicas(fs, identity.vault, options.config.key_replicas);
+  TV_ASSIGN_OR_RETURN(const auto slots,
+                      OpenKeySlots(fs, random, options.config, identity, replicas));
+  TV_ASSIGN_OR_RETURN(const auto keyring,
+                      NewestKeyring(fs, random, options.config, identity, *slots, replicas));
+
+  const SecretBytes freshness = crypto::DeriveKey(keys->anchor(), "televault.fresh");
+  const SecretBytes order_key = backup::OrderKey(keys->anchor());
+  backup::StoreRestore restore({.fs = fs,
+                                .clock = clock,
+                                .vault = identity.vault,
+                                .log = std::move(log),
+                                .store_directory = layout.store_dir(),
+                                .freshness_key = freshness,
+                                .order_key = order_key,
+                                .anchor = anchored,
+                                .keyring_generation = keyring->generation(),
+                                .lock_epoch = keyring->lock_epoch(),
+                                .accepted = options.accepted,
+                                .by = options.by});
+  TV_ASSIGN_OR_RETURN(auto report, restore.Run(options.backup));
+  if (rebuilds) {
+    TV_RETURN_IF_ERROR(ReplaceFile(fs, layout.identity(), AsBytes(FormatIdentity(identity)), 0644));
+  }
+  return report;
+}
+
+}  // namespace televault::daemon
