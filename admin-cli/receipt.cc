@@ -1,5 +1,7 @@
 #include "admin-cli/receipt.h"
 
+#include <set>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
@@ -93,6 +95,40 @@ absl::Status VerifyDeletionReceipt(const v1::DeletionReceipt& receipt,
                                    const audit::VerifierKey& key) {
   return VerifySigned(receipt.signed_note(), SignedText(receipt), key,
                       absl::StrCat("deletion receipt ", Printable(receipt.id())));
+}
+
+bool IsUnsigned(const v1::DeletionReceipt& receipt) {
+  return receipt.signed_note().empty() && !receipt.has_purged_at();
+}
+
+absl::Status CompareWithPartitions(const Listed& listed) {
+  std::set<PartitionStates::key_type> days;
+  std::set<uint64_t> keys;
+  const auto text = [](const PartitionStates::key_type& place) {
+    return Printable(absl::StrCat(place.first, "/", place.second));
+  };
+  for (const v1::DeletionReceipt& receipt : listed.receipts) {
+    const PartitionStates::key_type place{receipt.dataset(), receipt.day()};
+    const auto found = listed.after.find(place);
+    const auto state =
+        found == listed.after.end() ? v1::PARTITION_STATE_UNSPECIFIED : found->second;
+    const bool is_signed = !IsUnsigned(receipt);
+    if (state != v1::PARTITION_STATE_PURGED &&
+        (is_signed || state != v1::PARTITION_STATE_SHREDDED)) {
+      return VerificationFailed(
+          absl::StrCat("there is a receipt for ", text(place), ", which is not destroyed"));
+    }
+    if (!is_signed) continue;
+    if (!days.insert(place).second || !keys.insert(receipt.key_id()).second) {
+      return VerificationFailed(
+          absl::StrCat("there are two receipts for ", text(place), " or its data key"));
+    }
+  }
+  for (const auto& [place, state] : listed.before) {
+    if (state != v1::PARTITION_STATE_PURGED || days.contains(place)) continue;
+    return VerificationFailed(absl::StrCat(text(place), " is purged and has no receipt"));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status VerifyErasureReceipt(const v1::Erasure& erasure, const audit::VerifierKey& key) {

@@ -1,6 +1,7 @@
 #include "audit/deletion_receipt.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 
 namespace televault::audit {
 namespace {
@@ -8,6 +9,10 @@ namespace {
 std::string HoldsText(const std::string& ids) { return ids.empty() ? "none" : ids; }
 
 }  // namespace
+
+std::string ReceiptTime(int64_t us) {
+  return absl::FormatTime("%Y-%m-%d%ET%H:%M:%E*SZ", absl::FromUnixMicros(us), absl::UTCTimeZone());
+}
 
 std::string DeletionReceiptText(const DeletionReceipt& receipt) {
   return absl::StrCat("televault deletion receipt v1\n", "dataset ", receipt.dataset, "\n", "day ",

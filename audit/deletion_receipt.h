@@ -5,6 +5,9 @@
 
 namespace televault::audit {
 
+// RFC 3339 in UTC as receipts spell it: up to six decimals, none at the end that is zero.
+std::string ReceiptTime(int64_t us);
+
 // What a deletion receipt states, docs/formats/receipt-v1.md. Times are RFC 3339 in UTC.
 struct DeletionReceipt {
   std::string dataset;  // pseudonym, 32 hex digits

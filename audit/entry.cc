@@ -1,5 +1,6 @@
 #include "audit/entry.h"
 
+#include <algorithm>
 #include <array>
 #include <google/protobuf/map.h>
 #include <map>
@@ -32,6 +33,9 @@ static_assert(kMaxEntryQueryBytes + kTextFields * (kMaxEntryTextBytes + kFieldOv
                       (kMaxEntryDetailNameBytes + kMaxEntryTextBytes + 3 * kFieldOverhead) +
                   kNumberBytes <=
               kMaxEntryBytes);
+// Two long details leave the query some room.
+static_assert(2 * (kMaxEntryLongDetailBytes - kMaxEntryTextBytes) + kMaxEntryTextBytes <=
+              kMaxEntryQueryBytes);
 // The rest is the envelope's: salt, commitment, tag, version bytes.
 static_assert(kMaxEntryBytes + 1'024 <= kMaxLeafBodyBytes);
 
@@ -72,6 +76,20 @@ bool CutLiterals(AuditEntry& entry) {
   return true;
 }
 
+size_t MaxDetailBytes(std::string_view name) {
+  const bool is_long = name == "receipt" || name == "holds";
+  return is_long ? kMaxEntryLongDetailBytes : kMaxEntryTextBytes;
+}
+
+// What the details have of the query's room.
+size_t BeyondText(const AuditEntry& entry) {
+  size_t bytes = 0;
+  for (const auto& [name, value] : entry.details()) {
+    bytes += value.size() - std::min(value.size(), kMaxEntryTextBytes);
+  }
+  return bytes;
+}
+
 bool CutDetails(AuditEntry& entry) {
   std::map<std::string, std::string> sorted(entry.details().begin(), entry.details().end());
   auto& details = *entry.mutable_details();
@@ -86,14 +104,15 @@ bool CutDetails(AuditEntry& entry) {
       continue;
     }
     kept += marker ? 0 : 1;
-    CutText(value, kMaxEntryTextBytes);
+    CutText(value, MaxDetailBytes(name));
     details[name] = value;
   }
   return cut;
 }
 
+// Once the details are cut.
 void CutTexts(AuditEntry& entry) {
-  CutText(*entry.mutable_normalized_query(), kMaxEntryQueryBytes);
+  CutText(*entry.mutable_normalized_query(), kMaxEntryQueryBytes - BeyondText(entry));
   const std::array<std::string*, kTextFields> texts = {entry.mutable_principal()->mutable_person(),
                                                        entry.mutable_principal()->mutable_token(),
                                                        entry.mutable_peer(),
@@ -273,7 +292,6 @@ std::string EscapedForTerminal(std::string_view text) {
 }
 
 void BoundEntry(AuditEntry& entry) {
-  CutTexts(entry);
   std::vector<std::string> cut;
   if (CutList(*entry.mutable_masks(), kMaxEntryMasksBytes)) cut.push_back("masks");
   if (CutList(*entry.mutable_principal()->mutable_roles(), kMaxEntryRolesBytes)) {
@@ -281,6 +299,7 @@ void BoundEntry(AuditEntry& entry) {
   }
   if (CutLiterals(entry)) cut.push_back("literal_hashes");
   if (CutDetails(entry)) cut.push_back("details");
+  CutTexts(entry);
   if (!cut.empty()) (*entry.mutable_details())[kTruncatedDetail] = absl::StrJoin(cut, ",");
 }
 

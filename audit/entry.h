@@ -21,6 +21,9 @@ using AuditEntry = record::v1::AuditEntry;
 inline constexpr size_t kMaxEntryBytes = 64'000;
 inline constexpr size_t kMaxEntryQueryBytes = 24 * 1024;
 inline constexpr size_t kMaxEntryTextBytes = 512;
+// Of details["receipt"] and details["holds"]: what is checked word by word must not be cut. They
+// take their room from the query, which entries that have them do not have.
+inline constexpr size_t kMaxEntryLongDetailBytes = 12 * 1024;
 inline constexpr size_t kMaxEntryDigestBytes = 48;  // 16 of salt, 32 of SHA-256
 inline constexpr size_t kMaxEntryLiteralBytes = 32;
 inline constexpr size_t kMaxEntryLiterals = 256;
@@ -32,9 +35,10 @@ inline constexpr size_t kMaxEntryDetailNameBytes = 64;
 inline constexpr std::string_view kTruncatedMarker = "…[truncated]";
 
 // Cuts what is too long, so that an entry is never too large to be recorded: the query to
-// kMaxEntryQueryBytes, other texts to kMaxEntryTextBytes, lists and details to the bounds above
-// (details in the order of their names). Cut texts end in kTruncatedMarker; details["truncated"]
-// names the lists that were cut. Bytes that are not UTF-8 become U+FFFD. Afterwards ByteSizeLong()
+// kMaxEntryQueryBytes (less where there are long details), other texts to kMaxEntryTextBytes, lists
+// and details to the bounds above (details in the order of their names). Cut texts end in
+// kTruncatedMarker; details["truncated"] names the lists that were cut. Bytes that are not UTF-8
+// become U+FFFD. Afterwards ByteSizeLong()
 // <= kMaxEntryBytes. Idempotent.
 void BoundEntry(AuditEntry& entry);
 

@@ -6,10 +6,10 @@
 
 #include "admin-cli/arguments.h"
 #include "admin-cli/commands/audit_entries.h"
+#include "admin-cli/exported_log.h"
 #include "admin-cli/log_export.h"
 #include "admin-cli/output/emit.h"
 #include "admin-cli/output/text.h"
-#include "admin-cli/pin_store.h"
 #include "admin-cli/pinning.h"
 #include "admin-cli/secret_file.h"
 #include "audit/encoding.h"
@@ -22,7 +22,6 @@
 #include "vault/base/random.h"
 #include "vault/base/time.h"
 #include "vault/crypto/audit_key_file.h"
-#include "vault/crypto/audit_sealer.h"
 
 namespace televault::cli {
 namespace {
@@ -111,47 +110,6 @@ absl::Status CheckWitnesses(std::string_view note, const audit::Policy& policy,
                    "left the history that they know"));
 }
 
-// The pinned head of the log `key`; absent only where this machine has seen nothing of that log.
-// VERIFICATION_FAILED where it has pinned another key for it.
-absl::StatusOr<std::optional<audit::Checkpoint>> PinnedHead(const audit::VerifierKey& key) {
-  const auto directory = PinDirectory();
-  if (absl::IsNotFound(directory.status())) return std::nullopt;
-  TV_RETURN_IF_ERROR(directory.status());
-  TV_ASSIGN_OR_RETURN(const auto kept, ReadPin(*directory, key.name()));
-  if (!kept.has_value()) return std::nullopt;
-  if (kept->vkey != key.Text()) {
-    return VerificationFailed(absl::StrCat("this machine has pinned another key for the log ",
-                                           key.name(), ": ", kept->vkey));
-  }
-  const auto pin = audit::LogPin::Parse(kept->checkpoint, key);
-  if (!pin.ok()) {
-    return Annotate(pin.status(), absl::StrCat("the pin of the log ", key.name()));
-  }
-  if (!pin->pinned().has_value() || pin->pinned()->size == 0) return std::nullopt;
-  return pin->pinned();
-}
-
-absl::StatusOr<audit::VerifierKey> OfflineKey(const Context& context, const VerifyArgs& args,
-                                              const std::string& note) {
-  if (!args.key.empty()) return audit::VerifierKey::Parse(args.key);
-  return KnownLogKey(context, OriginOf(note));
-}
-
-// `note` is the directory's checkpoint: what was decided by it must be what is verified.
-absl::StatusOr<audit::VerifyReport> Verify(const std::string& directory, const std::string& note,
-                                           const audit::VerifyOptions& options) {
-  audit::VerifyReport report = audit::VerifyLog(
-      [&](const std::string& path) -> absl::StatusOr<std::string> {
-        return path == audit::kCheckpointPath ? note : ReadLogFile(directory, path);
-      },
-      options);
-  if (report.status.ok()) return report;
-  const std::string where = report.first_bad_index.has_value()
-                                ? absl::StrCat(" (first at entry ", *report.first_bad_index, ")")
-                                : "";
-  return VerificationFailed(absl::StrCat(directory, ": ", report.status.message(), where));
-}
-
 absl::StatusOr<audit::ProofFile> ReadProof(const std::string& path) {
   constexpr size_t kMaxProofBytes = audit::kMaxNoteBytes + 128 * 1024;
   TV_ASSIGN_OR_RETURN(const std::string text, ReadText(path, kMaxProofBytes));
@@ -171,23 +129,14 @@ absl::StatusOr<ExitCode> ReportReceipt(Context& context, const audit::ProofFile&
 
 absl::StatusOr<ExitCode> VerifyDirectory(Context& context, const VerifyArgs& args) {
   TV_ASSIGN_OR_RETURN(const microseconds max_age, MaxAge(args, kNoLimit));
-  TV_ASSIGN_OR_RETURN(const Exported exported, OpenExported(args.directory));
-  const std::string& note = exported.note;
-  TV_ASSIGN_OR_RETURN(const audit::VerifierKey key, OfflineKey(context, args, note));
-  audit::VerifyOptions options{.key = key};
-  // A pin that is newer than the export says nothing about it; an older one must be a part of it.
-  const auto checkpoint = audit::OpenCheckpoint(note, key);
-  TV_ASSIGN_OR_RETURN(const auto pinned, PinnedHead(key));
-  if (pinned.has_value() && checkpoint.ok() && pinned->size <= checkpoint->size) {
-    options.pinned = pinned;
-  }
-  TV_ASSIGN_OR_RETURN(const audit::VerifyReport report, Verify(args.directory, note, options));
-  Json result{{"origin", key.name()},      {"verified", true},
-              {"entries", report.entries}, {"entry_bytes", report.entry_bytes},
-              {"tiles", report.tiles},     {"extends_pin", options.pinned.has_value()}};
+  TV_ASSIGN_OR_RETURN(const CheckedExport checked, CheckExport(context, args.directory, args.key));
+  const audit::VerifyReport& report = checked.report;
+  Json result{{"origin", checked.key.name()}, {"verified", true},
+              {"entries", report.entries},    {"entry_bytes", report.entry_bytes},
+              {"tiles", report.tiles},        {"extends_pin", checked.extends_pin}};
   if (!args.policy.empty()) {
     TV_ASSIGN_OR_RETURN(const audit::Policy policy, ReadPolicy(args.policy));
-    TV_RETURN_IF_ERROR(CheckWitnesses(note, policy, key, max_age, result));
+    TV_RETURN_IF_ERROR(CheckWitnesses(checked.exported.note, policy, checked.key, max_age, result));
   }
   EmitObject(context, result);
   return ExitCode::kOk;
@@ -265,7 +214,7 @@ absl::StatusOr<PinnedLog> AskForLog(Context& context) {
 // very tree the receipt was given for.
 absl::StatusOr<ExitCode> VerifyReceiptOffline(Context& context, const VerifyArgs& args) {
   TV_ASSIGN_OR_RETURN(const Exported directory, OpenExported(args.directory));
-  TV_ASSIGN_OR_RETURN(const audit::VerifierKey key, OfflineKey(context, args, directory.note));
+  TV_ASSIGN_OR_RETURN(const audit::VerifierKey key, OfflineKey(context, args.key, directory.note));
   TV_RETURN_IF_ERROR(PinnedHead(key).status());
   TV_ASSIGN_OR_RETURN(const audit::ProofFile proof, ReadProof(args.receipt));
   const auto exported = audit::OpenCheckpoint(directory.note, key);
@@ -284,7 +233,7 @@ absl::StatusOr<ExitCode> VerifyReceiptOffline(Context& context, const VerifyArgs
                                                    receipt->size, ": export again"));
   }
   TV_RETURN_IF_ERROR(
-      Verify(args.directory, directory.note, {.key = key, .pinned = *receipt}).status());
+      VerifyExported(args.directory, directory.note, {.key = key, .pinned = *receipt}).status());
   return ReportReceipt(context, proof, *receipt);
 }
 
@@ -491,66 +440,36 @@ void DeclareDecrypt(CLI::App& verb, DecryptArgs& args) {
   DeclareFilter(verb, args.filter);
 }
 
-absl::StatusOr<crypto::ExportedAuditKeys> ReadKeyFile(const std::string& path) {
-  WipedBuffer text(crypto::kMaxAuditKeyFileBytes);
-  TV_ASSIGN_OR_RETURN(const size_t size, PosixFileSystem().ReadInto(path, 0, text));
-  text.resize(size);
-  auto keys = crypto::ExportedAuditKeys::Parse(televault::AsText(text));
-  if (keys.ok()) return keys;
-  return absl::InvalidArgumentError(absl::StrCat(path, ": ", keys.status().message()));
-}
-
 // Reads what it is given: whether the log is whole is for `audit verify` to say.
 // VERIFICATION_FAILED, after all that can be read, where an entry has lost the leaf of its key.
 absl::StatusOr<ExitCode> RunDecrypt(Context& context, const DecryptArgs& args) {
   TV_ASSIGN_OR_RETURN(const v1::EntryFilter filter, ToFilter(args.filter));
   TV_RETURN_IF_ERROR(audit::CheckFilter(filter));
-  TV_ASSIGN_OR_RETURN(const crypto::ExportedAuditKeys keys, ReadKeyFile(args.key_file));
+  TV_ASSIGN_OR_RETURN(const crypto::ExportedAuditKeys keys, ReadAuditKeyFile(args.key_file));
   // Not locked: whoever reads page by page would hold up the next export.
   TV_ASSIGN_OR_RETURN(const std::string note,
                       ReadLogFile(args.directory, std::string(audit::kCheckpointPath)));
   TV_ASSIGN_OR_RETURN(const audit::Checkpoint checkpoint, audit::ReadUnverified(note));
-  crypto::AuditOpener opener(keys.vault(), keys);
   uint64_t unreadable = 0;
   uint64_t keyless = 0;
   uint64_t first_keyless = 0;
-  for (uint64_t first = 0; first < checkpoint.size; first += audit::kTileWidth) {
-    TV_ASSIGN_OR_RETURN(const std::vector<std::string> leaves,
-                        ReadExportedLeaves(args.directory, first, checkpoint.size));
-    for (size_t i = 0; i < leaves.size(); ++i) {
-      const auto opened = opener.OpenLeaf(televault::AsBytes(leaves[i]));
-      if (ReasonOf(opened.status()) == reason::kExpired) {
-        ++unreadable;
-        continue;
-      }
-      if (absl::IsFailedPrecondition(opened.status())) {
-        if (keyless++ == 0) first_keyless = first + i;
-        continue;
-      }
-      if (!opened.ok()) {
-        return VerificationFailed(
-            absl::StrCat("entry ", first + i, " does not open: ", opened.status().message()));
-      }
-      v1::IndexedEntry entry;
-      entry.set_index(first + i);
-      if (opened->kind == crypto::AuditOpener::LeafKind::kKey) continue;
-      if (!entry.mutable_entry()->ParseFromString(opened->entry)) {
-        return VerificationFailed(absl::StrCat("entry ", first + i, " opened but cannot be read"));
-      }
-      if (audit::Matches(filter, entry.entry())) PrintEntry(context, entry);
-      if (!context.out()) return ExitCode::kOk;
-    }
-  }
+  const auto visit = [&](const ExportedLeaf& leaf) -> absl::StatusOr<bool> {
+    if (leaf.kind == ExportedLeaf::Kind::kUnreadable) ++unreadable;
+    if (leaf.kind == ExportedLeaf::Kind::kKeyless && keyless++ == 0) first_keyless = leaf.index;
+    if (leaf.entry == nullptr || !audit::Matches(filter, *leaf.entry)) return true;
+    v1::IndexedEntry entry;
+    entry.set_index(leaf.index);
+    *entry.mutable_entry() = *leaf.entry;
+    PrintEntry(context, entry);
+    return static_cast<bool>(context.out());
+  };
+  TV_RETURN_IF_ERROR(ReadExportedEntries(args.directory, checkpoint.size, keys, visit));
+  if (!context.out()) return ExitCode::kOk;
   if (unreadable > 0) {
     context.Note(absl::StrCat(unreadable, " leaves are sealed to audit epochs without a key here"));
   }
   // The vault commits the leaf with a key before any entry under it.
-  if (keyless > 0) {
-    return VerificationFailed(absl::StrCat(
-        keyless, " entries cannot be read, the first of them ", first_keyless,
-        ": its key leaf is not before it. Verify the export: `televault audit verify --dir ",
-        args.directory, "`"));
-  }
+  if (keyless > 0) return KeylessEntries(args.directory, keyless, first_keyless);
   return ExitCode::kOk;
 }
 

@@ -49,6 +49,7 @@ inline constexpr size_t kJournalSecurityQueueBytes = 1 * MiB;
 inline constexpr size_t kCommitOverheadBytes = 256 * KiB;
 inline constexpr size_t kMaxUnitBytes = kMaxCommitBytes - kCommitOverheadBytes;
 inline constexpr size_t kMaxLeavesPerCommit = 4'096;
+inline constexpr size_t kMaxOpeningsPerCommit = 1'024;  // partitions; each is an entry of its own
 inline constexpr size_t kMaxLeafReadBytes = 8 * MiB;
 inline constexpr size_t kMaxAuditLeafBytes = 65'535;  // tlog-tiles entry bound
 
@@ -134,6 +135,7 @@ static_assert(kBackupPieceBytes <= kBackupUnsyncedBytes);
 inline constexpr int kMinApprovals = 2;
 
 static_assert(kMaxCommitBytes < kMaxJournalQueueBytes);
+static_assert(kMaxOpeningsPerCommit + 2 < kMaxLeavesPerCommit);
 // A full tile is 8 KiB; 256 leaves fill one of the lowest level.
 static_assert(kMaxLeavesPerCommit / 256 * 8 * KiB + kMaxLeavesPerCommit * 9 < kCommitOverheadBytes);
 static_assert(kMaxResultBatchBytes < kMaxMessageBytes);

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -41,6 +42,10 @@ struct DataKeyInfo {
 // Keeps days of a dataset from being destroyed; here, because shredding works while sealed. What it
 // says can be read with the slot secret alone.
 struct LegalHold {
+  // As bounds: every day before, or after.
+  static constexpr Day kFirst{std::numeric_limits<int32_t>::min()};
+  static constexpr Day kLast{std::numeric_limits<int32_t>::max()};
+
   std::array<uint8_t, 16> id{};
   DatasetId dataset;
   Day first_day;  // both included
@@ -54,6 +59,9 @@ struct LegalHold {
   bool Covers(PartitionId partition) const {
     return partition.dataset == dataset && first_day <= partition.day && partition.day <= last_day;
   }
+  // "" where there is no bound.
+  std::string FirstDayText() const { return first_day == kFirst ? "" : FormatDay(first_day); }
+  std::string LastDayText() const { return last_day == kLast ? "" : FormatDay(last_day); }
   bool InForce(WallTime now) const { return ended_at.micros == 0 && now < until; }
 };
 

@@ -32,6 +32,12 @@ bool HasDay(const Record& record, Day day) {
                      [&](const auto& one) { return one.day() == day.value(); });
 }
 
+uint64_t EventsOf(const Record& record) {
+  uint64_t events = 0;
+  for (const auto& day : record.days()) events += day.events();
+  return events;
+}
+
 std::string Join(const google::protobuf::RepeatedPtrField<std::string>& texts) {
   std::string joined;
   for (const std::string& text : texts) absl::StrAppend(&joined, joined.empty() ? "" : ",", text);
@@ -57,15 +63,13 @@ struct Eraser::Found {
 };
 
 std::string ReceiptText(const Record& record, std::string_view pseudonym) {
-  uint64_t events = 0;
-  for (const auto& day : record.days()) events += day.events();
   return audit::ErasureReceiptText({.dataset = std::string(pseudonym),
                                     .id = record.id(),
                                     .requested_at = FormatRfc3339({record.requested_at_us()}),
                                     .deadline = FormatRfc3339({record.deadline_us()}),
                                     .settled_at = FormatRfc3339({record.settled_at_us()}),
                                     .partitions = static_cast<uint32_t>(record.days_size()),
-                                    .events = events,
+                                    .events = EventsOf(record),
                                     .destruction = record.destruction(),
                                     .holds = Join(record.holds())});
 }
@@ -359,6 +363,7 @@ absl::Status Eraser::CommitSettled(Run& run, const PartitionInfo& info, KeyId ke
   details["day"] = FormatDay(info.id.day);
   details["rewritten"] = rewritten ? "yes" : "no";
   details["key_id"] = absl::StrCat(key.value());
+  details["erased_up_to"] = absl::StrCat(record.erased_up_to());
   std::vector<store::Mutation> mutations;
   mutations.push_back(std::move(mutation));
   TV_RETURN_IF_ERROR(Commit(std::move(entry), std::move(mutations)).status());
@@ -406,7 +411,10 @@ absl::Status Eraser::SettleErasure(Record record) {
   details["erasure"] = record.id();
   details["deadline"] = FormatRfc3339({record.deadline_us()});
   details["partitions"] = absl::StrCat(record.days_size());
+  details["settled_at"] = FormatRfc3339({record.settled_at_us()});
+  details["events"] = absl::StrCat(EventsOf(record));
   details["destruction"] = record.destruction();
+  if (record.holds_size() > 0) details["holds"] = Join(record.holds());
   details["receipt"] = note;
   std::vector<store::Mutation> mutations;
   mutations.push_back(std::move(mutation));

@@ -36,7 +36,7 @@ inline constexpr microseconds kBatchIdLife = std::chrono::hours(24 * 7);
 struct PreparedAppend {
   std::vector<store::Mutation> mutations;  // empty: a re-send, nothing to store
   // Make the records of the partitions that it opens: see partition::PreparedBatch::open.
-  std::vector<std::function<absl::StatusOr<store::Mutation>()>> openings;
+  std::vector<std::function<absl::StatusOr<partition::Opening>()>> openings;
   v1::AppendResponse response;  // without receipt; absent where accepted is 0
   DatasetPtr dataset;
   bool duplicate = false;

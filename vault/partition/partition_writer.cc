@@ -90,9 +90,9 @@ PartitionWriter::PartitionWriter(PartitionCatalog& catalog, crypto::Keyring& key
 
 // The record lock is held: whoever opened the partition first has reported it, and nobody changes
 // it now.
-absl::StatusOr<store::Mutation> PartitionWriter::OpeningRecord(
-    const PartitionInfo& prepared) const {
+absl::StatusOr<Opening> PartitionWriter::OpeningRecord(const PartitionInfo& prepared) const {
   PartitionInfo info = prepared;
+  Opening opening{.change = Opening::Change::kOpens};
   if (const auto known = catalog_.Find(prepared.id); known.has_value()) {
     if (!CheckWritable(*known, gate_.ReadTime()).ok()) {
       return WithReason(absl::UnavailableError(
@@ -102,8 +102,15 @@ absl::StatusOr<store::Mutation> PartitionWriter::OpeningRecord(
     }
     info = *known;
     info.deadline = std::min(info.deadline, prepared.deadline);
+    opening.change =
+        info.deadline < known->deadline ? Opening::Change::kShortens : Opening::Change::kNone;
   }
-  return meta_.Put(store::RecordKind::kPartition, store::RecordId(info.id), RecordOf(info));
+  opening.id = info.id;
+  opening.key = info.key;
+  opening.deadline = info.deadline;
+  TV_ASSIGN_OR_RETURN(opening.record, meta_.Put(store::RecordKind::kPartition,
+                                                store::RecordId(info.id), RecordOf(info)));
+  return opening;
 }
 
 void PartitionWriter::Committed(const PartitionInfo& info, bool opened, uint64_t rows,

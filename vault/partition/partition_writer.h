@@ -21,6 +21,15 @@ class MetaStore;
 
 namespace televault::partition {
 
+// The record of a partition that a batch prepared to open, and what it changes for the trail.
+struct Opening {
+  store::Mutation record;
+  PartitionId id;
+  KeyId key;
+  WallTime deadline;
+  enum class Change { kNone, kOpens, kShortens } change = Change::kNone;
+};
+
 // One batch ready to be committed.
 struct PreparedBatch {
   std::vector<store::Mutation> mutations;  // the sealed micro-batch and its record
@@ -28,7 +37,7 @@ struct PreparedBatch {
   // has to carry. Call it with the catalog's record lock held, and hold that until on_committed was
   // called or the batch is given up. UNAVAILABLE/OVERLOADED: the partition was opened by another
   // commit and has ended since. Borrows the writer.
-  std::function<absl::StatusOr<store::Mutation>()> open;
+  std::function<absl::StatusOr<Opening>()> open;
   // Call once, after the commit was durable; borrows the writer. While it lives, a partition that
   // the batch opens is listed to readers.
   std::function<void()> on_committed;
@@ -57,7 +66,7 @@ class PartitionWriter {
                                         const block::ColumnBatch& batch, WallTime deadline);
 
  private:
-  absl::StatusOr<store::Mutation> OpeningRecord(const PartitionInfo& prepared) const;
+  absl::StatusOr<Opening> OpeningRecord(const PartitionInfo& prepared) const;
   void Committed(const PartitionInfo& info, bool opened, uint64_t rows, uint64_t bytes,
                  WallTime at);
 

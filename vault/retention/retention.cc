@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 
 #include "audit/deletion_receipt.h"
+#include "audit/entry.h"
 #include "vault/base/bytes.h"
 #include "vault/base/crash_point.h"
 #include "vault/base/limits.h"
@@ -24,9 +25,14 @@ constexpr char kShortened[] = "retention.shorten";
 constexpr char kShredded[] = "retention.shred";
 constexpr char kPurging[] = "retention.purge.begin";
 constexpr char kPurged[] = "retention.purge";
+constexpr char kPurgedAgain[] = "retention.purge.late";
 constexpr char kHoldLapsed[] = "retention.hold_lapsed";
 // Leaves room for the leaf and the record beside the deletes.
 constexpr size_t kDeletesPerCommit = limits::kMaxCommitBytes / 2;
+
+// The receipt stands in the trail as it was signed: ids of 32 digits and a comma, and the rest of
+// it.
+static_assert(limits::kMaxLegalHolds * 33 + 1'024 <= audit::kMaxEntryLongDetailBytes);
 
 std::string DayText(PartitionId id) { return FormatDay(id.day); }
 
@@ -187,9 +193,16 @@ record::v1::AuditEntry RetentionManager::EventOf(const record::v1::PartitionReco
   details["deadline"] = FormatRfc3339({record.deadline_us()});
   details["key_id"] = absl::StrCat(record.key_id());
   details["events"] = absl::StrCat(record.events());
+  details["pseudonym"] = parts_.pseudonym_of(DatasetId(record.dataset_id()));
   details["destruction"] = record.destruction();
+  if (record.shredded_at_us() != 0) {
+    details["shredded_at"] = FormatRfc3339({record.shredded_at_us()});
+  }
   if (record.holds_size() > 0) details["holds"] = absl::StrJoin(record.holds(), ",");
-  if (!record.receipt_note().empty()) details["receipt"] = record.receipt_note();
+  if (record.receipt_note().empty()) return entry;
+  details["purged_at"] = FormatRfc3339({record.purged_at_us()});
+  details["shredded_leaf"] = absl::StrCat(record.shredded_leaf());
+  details["receipt"] = record.receipt_note();
   return entry;
 }
 
@@ -235,7 +248,8 @@ absl::Status RetentionManager::Purge(const partition::PartitionInfo& info, WallT
   TV_ASSIGN_OR_RETURN(record::v1::PartitionRecord record, ReadRecord(info.id));
   // The run that recorded the shred ended before the purge, and where its entry stands went with
   // it: one more entry, for the receipt to name.
-  if (!shredded_leaves_.contains(info.id)) {
+  const bool again = info.state == partition::State::kPurged;
+  if (!again && !shredded_leaves_.contains(info.id)) {
     TV_ASSIGN_OR_RETURN(shredded_leaves_[info.id], Commit(record, kShredded, {}));
   }
   TV_ASSIGN_OR_RETURN(partition::PurgePlan plan,
@@ -251,6 +265,12 @@ absl::Status RetentionManager::Purge(const partition::PartitionInfo& info, WallT
   const auto records = parts_.catalog.LockRecords();
   // Erasing took its time: what others wrote into the record meanwhile stays.
   TV_ASSIGN_OR_RETURN(record, ReadRecord(info.id));
+  // Rows that came late were never readable: the key was gone. The receipt speaks of those before.
+  if (again) {
+    TV_RETURN_IF_ERROR(Commit(record, kPurgedAgain, {}).status());
+    parts_.catalog.OnState(info.id, partition::State::kPurged);
+    return absl::OkStatus();
+  }
   record.set_shredded_leaf(shredded_leaves_.at(info.id).value());
   record.set_state(record::v1::PARTITION_STATE_PURGED);
   record.set_purged_at_us(now.micros);
@@ -325,7 +345,11 @@ absl::Status RetentionManager::EndLapsedHolds(WallTime now) {
     entry.set_verdict(record::v1::VERDICT_ALLOW);
     entry.set_reason("OK");
     entry.set_rule("hold");
-    (*entry.mutable_details())["hold"] = ToHex(hold.id);
+    auto& details = *entry.mutable_details();
+    details["hold"] = ToHex(hold.id);
+    details["first_day"] = hold.FirstDayText();
+    details["last_day"] = hold.LastDayText();
+    details["until"] = FormatRfc3339(hold.until);
     store::CommitUnit unit;
     TV_ASSIGN_OR_RETURN(store::AuditLeaf leaf, parts_.make_leaf(std::move(entry)));
     unit.leaves.push_back(std::move(leaf));

@@ -38,6 +38,9 @@ struct Call {
   // What will be recorded and committed. Handlers add facts to `entry`.
   record::v1::AuditEntry entry;
   std::vector<store::Mutation> mutations;
+  // What the mutations bring about beside the call itself: entries of their own behind it, in the
+  // same commit. Left out where the call fails.
+  std::vector<record::v1::AuditEntry> events;
   std::function<void()> on_committed;  // once, after the commit
   std::function<void()> on_abandoned;  // once, where nothing was committed
   // What is kept outside the journal (control file, lift of a lockdown) is changed here, after the

@@ -162,6 +162,9 @@ absl::Status CatalogServiceImpl::Apply(Call& call, const v1::ApplyDatasetRequest
       TV_ASSIGN_OR_RETURN(store::Mutation mutation, WithDeadline(*data, partition, deadline));
       call.mutations.push_back(std::move(mutation));
     }
+    // Enough to say which deadlines move, and whereto: all that are later than end of day + ttl.
+    if (prepared.ttl.has_value()) details["ttl"] = FormatDuration(*prepared.ttl);
+    details["deadlines_moved"] = std::to_string(earlier.size());
     call.on_committed = [data, records, earlier, publish = std::move(prepared.on_committed)] {
       publish();
       for (const auto& [partition, deadline] : earlier) {

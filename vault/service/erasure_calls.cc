@@ -100,6 +100,10 @@ absl::Status EraseSubject(DataPlaneSource& source, const Clock& clock, Call& cal
   auto& details = *call.entry.mutable_details();
   details["erasure"] = asked->record.id();
   details["known"] = asked->known ? "yes" : "no";
+  details["number"] = std::to_string(asked->record.number());
+  details["pseudonym"] = data->retention->PseudonymOf(dataset->id);
+  details["requested_at"] = FormatRfc3339({asked->record.requested_at_us()});
+  details["deadline"] = FormatRfc3339({asked->record.deadline_us()});
   *response.mutable_erasure() = ToWire(*data, asked->record, call.now);
   if (asked->known) return absl::OkStatus();
   call.mutations.push_back(*std::move(asked->mutation));

@@ -364,8 +364,12 @@ absl::StatusOr<v1::AuditReceipt> Front::Conclude(Call& call, const absl::Status&
     call.discloses = false;
     call.urgency = UrgencyOfRefusal(entry);
   }
-  const absl::StatusOr<Recorder::Recorded> recorded = RecordStep(
-      call, entry, outcome.ok() ? std::move(call.mutations) : decltype(call.mutations)());
+  Recording with;
+  if (outcome.ok()) {
+    with.mutations = std::move(call.mutations);
+    with.events = std::move(call.events);
+  }
+  const absl::StatusOr<Recorder::Recorded> recorded = RecordStep(call, entry, with);
   if (!recorded.ok()) {
     if (NothingWasWritten(recorded.status())) RecordWithheld(call, outcome, recorded.status());
     return recorded.status();
@@ -410,15 +414,14 @@ void Front::RecordWithheld(Call& call, const absl::Status& outcome, const absl::
   RecordWhenPossible(call, answered);
 }
 
-absl::StatusOr<Recorder::Recorded> Front::RecordStep(
-    Call& call, const record::v1::AuditEntry& entry,
-    const std::vector<store::Mutation>& mutations) {
+absl::StatusOr<Recorder::Recorded> Front::RecordStep(Call& call,
+                                                     const record::v1::AuditEntry& entry,
+                                                     const Recording& with) {
   // A lockdown elsewhere moves the epoch without concerning this call: ask again, a few times.
   constexpr int kAttempts = 5;
   for (int attempt = 1;; ++attempt) {
     record::v1::AuditEntry current = entry;
-    Recording recording;
-    recording.mutations = mutations;
+    Recording recording = with;
     recording.urgency = call.urgency;
     if (call.discloses) {
       current.set_lock_epoch(call.decision.lock_epoch);

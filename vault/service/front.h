@@ -84,10 +84,11 @@ class Front {
   // recorded.
   absl::Status Refuse(Call& call, const absl::Status& why);
 
-  // Records one step of the call: what is in `entry`, with `mutations`. For a call that discloses
+  // Records one step of the call: what is in `entry`. For a call that discloses
   // the entry is refused under a stale lock epoch, after the gate was asked again.
+  // `with`: mutations and events.
   absl::StatusOr<Recorder::Recorded> RecordStep(Call& call, const record::v1::AuditEntry& entry,
-                                                const std::vector<store::Mutation>& mutations);
+                                                const Recording& with);
 
   // Counts a call that found no room to be run, so that it was refused unseen. Waits for nothing.
   void CountOverload(std::string_view method, std::string_view peer);

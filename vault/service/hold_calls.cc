@@ -1,7 +1,6 @@
 #include "vault/service/hold_calls.h"
 
 #include <algorithm>
-#include <limits>
 #include <memory>
 #include <optional>
 
@@ -16,9 +15,6 @@
 namespace televault::service {
 namespace {
 
-constexpr Day kFirstDay(std::numeric_limits<int32_t>::min());
-constexpr Day kLastDay(std::numeric_limits<int32_t>::max());
-
 absl::Status CheckReason(const std::string& reason) {
   if (!reason.empty() && reason.size() <= limits::kMaxReasonBytes) return absl::OkStatus();
   return absl::InvalidArgumentError("reason: say why in 1 to 1024 bytes");
@@ -31,14 +27,12 @@ absl::StatusOr<Day> DayOr(const char* field, const std::string& text, Day otherw
   return *day;
 }
 
-std::string DayText(Day day, Day otherwise) { return day == otherwise ? "" : FormatDay(day); }
-
 v1::Hold ToWire(const DataPlane& data, const crypto::LegalHold& hold, WallTime now) {
   v1::Hold wire;
   wire.set_id(ToHex(hold.id));
   wire.set_dataset(NameOf(*data.catalog, hold.dataset));
-  wire.set_first_day(DayText(hold.first_day, kFirstDay));
-  wire.set_last_day(DayText(hold.last_day, kLastDay));
+  wire.set_first_day(hold.FirstDayText());
+  wire.set_last_day(hold.LastDayText());
   *wire.mutable_until() = ToWireTime(hold.until);
   wire.set_reason(hold.reason);
   wire.set_placed_by(hold.placed_by);
@@ -56,9 +50,10 @@ v1::Hold ToWire(const DataPlane& data, const crypto::LegalHold& hold, WallTime n
 void Note(Call& call, const crypto::LegalHold& hold, const std::string& reason) {
   auto& details = *call.entry.mutable_details();
   details["hold"] = ToHex(hold.id);
-  details["first_day"] = DayText(hold.first_day, kFirstDay);
-  details["last_day"] = DayText(hold.last_day, kLastDay);
+  details["first_day"] = hold.FirstDayText();
+  details["last_day"] = hold.LastDayText();
   details["until"] = FormatRfc3339(hold.until);
+  if (hold.ended_at.micros != 0) details["ended_at"] = FormatRfc3339(hold.ended_at);
   details["why"] = reason;
 }
 
@@ -68,8 +63,10 @@ absl::StatusOr<crypto::LegalHold> HoldOf(const DataPlane& data, const Call& call
   TV_ASSIGN_OR_RETURN(const auto dataset, FindBound(data, call, request.dataset()));
   crypto::LegalHold hold;
   hold.dataset = dataset->id;
-  TV_ASSIGN_OR_RETURN(hold.first_day, DayOr("first_day", request.first_day(), kFirstDay));
-  TV_ASSIGN_OR_RETURN(hold.last_day, DayOr("last_day", request.last_day(), kLastDay));
+  TV_ASSIGN_OR_RETURN(hold.first_day,
+                      DayOr("first_day", request.first_day(), crypto::LegalHold::kFirst));
+  TV_ASSIGN_OR_RETURN(hold.last_day,
+                      DayOr("last_day", request.last_day(), crypto::LegalHold::kLast));
   if (hold.last_day < hold.first_day) {
     return absl::InvalidArgumentError("last_day is before first_day");
   }
@@ -119,8 +116,8 @@ absl::Status ReleaseHold(DataPlaneSource& source, Call& call, const v1::ReleaseH
     return absl::FailedPreconditionError("the legal hold has ended already");
   }
   call.entry.set_dataset(NameOf(*data->catalog, hold->dataset));
-  Note(call, *hold, request.reason());
   hold->ended_at = call.now;
+  Note(call, *hold, request.reason());
   *response.mutable_hold() = ToWire(*data, *hold, call.now);
   call.after_recording = [data, id = hold->id, now = call.now] {
     return data->retention->EndHold(id, now);

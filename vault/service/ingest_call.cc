@@ -5,6 +5,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+
+#include "vault/base/limits.h"
+
 namespace televault::service {
 namespace {
 
@@ -40,14 +44,36 @@ void Abandon(Held& held) {
   held.records.reset();
 }
 
+// Whoever reads the trail finds in it every partition there ever was, and until when.
+void NoteOpening(Call& call, const Held& held, const std::string& dataset,
+                 const partition::Opening& opening) {
+  if (opening.change == partition::Opening::Change::kNone) return;
+  const bool opens = opening.change == partition::Opening::Change::kOpens;
+  record::v1::AuditEntry event = EventEntry(opens ? "partition.open" : "retention.shorten");
+  event.set_dataset(dataset);
+  event.set_rule("deadline");
+  auto& details = *event.mutable_details();
+  details["day"] = FormatDay(opening.id.day);
+  details["deadline"] = FormatRfc3339(opening.deadline);
+  details["key_id"] = std::to_string(opening.key.value());
+  details["pseudonym"] = held.data->retention->PseudonymOf(opening.id.dataset);
+  call.events.push_back(std::move(event));
+}
+
 // Adds the records of the partitions that open. From here to the commit nobody else writes one; it
 // comes after every batch was prepared, so that no keyring write is waited for meanwhile.
 absl::Status OpenPartitions(Call& call, Held& held) {
   for (const auto& prepared : held.batches) {
     for (const auto& open : prepared->openings) {
       if (!held.records.has_value()) held.records.emplace(held.data->partitions->LockRecords());
-      TV_ASSIGN_OR_RETURN(store::Mutation record, open());
-      call.mutations.push_back(std::move(record));
+      TV_ASSIGN_OR_RETURN(partition::Opening opening, open());
+      NoteOpening(call, held, prepared->dataset->name, opening);
+      if (call.events.size() > limits::kMaxOpeningsPerCommit) {
+        return absl::ResourceExhaustedError(
+            absl::StrCat("events of more than ", limits::kMaxOpeningsPerCommit,
+                         " days that have none yet; send fewer days at once"));
+      }
+      call.mutations.push_back(std::move(opening.record));
     }
   }
   return absl::OkStatus();

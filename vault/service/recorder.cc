@@ -57,7 +57,7 @@ absl::StatusOr<Recorder::Recorded> Recorder::Record(record::v1::AuditEntry entry
   unit.disclosure_epoch = recording.disclosure_epoch;
   unit.urgency = recording.urgency;
   const uint64_t announced = opens ? open_intents_.Announce() : 0;
-  auto receipt = Commit(std::move(entry), unit);
+  auto receipt = Commit(std::move(entry), recording.events, unit);
   if (!receipt.ok()) {
     if (opens) open_intents_.Withdraw(announced);
     return receipt.status();
@@ -68,13 +68,18 @@ absl::StatusOr<Recorder::Recorded> Recorder::Record(record::v1::AuditEntry entry
   return Recorded{index, *std::move(receipt)};
 }
 
-absl::StatusOr<store::CommitReceipt> Recorder::Commit(record::v1::AuditEntry entry,
-                                                      store::CommitUnit& unit) {
+absl::StatusOr<store::CommitReceipt> Recorder::Commit(
+    record::v1::AuditEntry entry, const std::vector<record::v1::AuditEntry>& events,
+    store::CommitUnit& unit) {
   for (;;) {
     TV_ASSIGN_OR_RETURN(store::AuditLeaf leaf, Seal(entry));
     const WallTime stamped = leaf.stamped;
     unit.leaves.clear();
     unit.leaves.push_back(std::move(leaf));
+    for (const record::v1::AuditEntry& event : events) {
+      TV_ASSIGN_OR_RETURN(store::AuditLeaf behind, Seal(event));
+      unit.leaves.push_back(std::move(behind));
+    }
     auto receipt = journal_.Commit(unit);
     if (ReasonOf(receipt.status()) != reason::kStaleEntryTime) return receipt;
     // Each time round was a long wait for the disk; the first says since when.

@@ -21,6 +21,8 @@ namespace televault::service {
 // What becomes durable together with an entry.
 struct Recording {
   std::vector<store::Mutation> mutations;
+  // Entries that stand directly behind it.
+  std::vector<record::v1::AuditEntry> events;
   std::optional<LockEpoch> disclosure_epoch;  // see store::CommitUnit
   store::Urgency urgency = store::Urgency::kOrdinary;
 };
@@ -67,9 +69,10 @@ class Recorder {
   absl::StatusOr<v1::AuditReceipt> ReceiptFor(const Recorded& recorded) const;
 
  private:
-  // Seals `entry` into `unit` and commits it, again where that waited so long that its time would
-  // stand too far behind those of others.
+  // Seals `entry` and the events into `unit` and commits it, again where that waited so long that
+  // its time would stand too far behind those of others.
   absl::StatusOr<store::CommitReceipt> Commit(record::v1::AuditEntry entry,
+                                              const std::vector<record::v1::AuditEntry>& events,
                                               store::CommitUnit& unit);
 
   crypto::AuditSealer& sealer_;

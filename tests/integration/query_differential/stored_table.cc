@@ -116,8 +116,8 @@ absl::Status StoredTable::Append(ingest::Ingestor& ingestor, const SentBatch& ba
     }
     const auto records = data_->partitions->LockRecords();
     for (const auto& open : prepared.openings) {
-      TV_ASSIGN_OR_RETURN(store::Mutation opened, open());
-      prepared.mutations.push_back(std::move(opened));
+      TV_ASSIGN_OR_RETURN(partition::Opening opening, open());
+      prepared.mutations.push_back(std::move(opening.record));
     }
     TV_RETURN_IF_ERROR(Record("/televault.v1.IngestService/Append", std::move(prepared.mutations)));
     ingestor.Committed(prepared);

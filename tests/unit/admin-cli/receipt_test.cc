@@ -104,6 +104,39 @@ TEST(DeletionReceiptTest, IsWhatWasSignedOrNotVerified) {
   EXPECT_TRUE(refused([](auto& one) { one.mutable_purged_at()->set_nanos(0); }));
   EXPECT_TRUE(refused([](auto& one) { one.set_shredded_leaf(0); }));
   EXPECT_TRUE(refused([](auto& one) { one.set_destruction("hardware"); }));
+  EXPECT_TRUE(refused([](auto& one) { one.add_holds("ab"); }));
+}
+
+TEST(DeletionReceiptTest, EachPurgedDayHasOneAndNoLiveDayHasOne) {
+  const FakeLog log(1);
+  const auto compare = [&](v1::PartitionState before, v1::PartitionState after, int receipts,
+                           bool is_signed = true) {
+    std::vector<v1::DeletionReceipt> list(static_cast<size_t>(receipts), Deletion(log));
+    for (v1::DeletionReceipt& receipt : list) {
+      if (is_signed) continue;
+      receipt.clear_signed_note();
+      receipt.clear_purged_at();
+    }
+    const PartitionStates first{{{"cli_usage", "2026-08-20"}, before}};
+    const PartitionStates then{{{"cli_usage", "2026-08-20"}, after}};
+    return ExitCodeOf(CompareWithPartitions({list, first, then}));
+  };
+  constexpr auto kLive = v1::PARTITION_STATE_LIVE;
+  constexpr auto kExpired = v1::PARTITION_STATE_EXPIRED;
+  constexpr auto kShredded = v1::PARTITION_STATE_SHREDDED;
+  constexpr auto kPurged = v1::PARTITION_STATE_PURGED;
+  EXPECT_EQ(compare(kPurged, kPurged, 1), ExitCode::kOk);
+  EXPECT_EQ(compare(kLive, kLive, 0), ExitCode::kOk);
+  EXPECT_EQ(compare(kExpired, kPurged, 1), ExitCode::kOk) << "purged meanwhile";
+  EXPECT_EQ(compare(kExpired, kPurged, 0), ExitCode::kOk) << "purged after the receipts";
+  EXPECT_EQ(compare(kShredded, kShredded, 1, false), ExitCode::kOk);
+  EXPECT_EQ(compare(kPurged, kPurged, 0), ExitCode::kVerification);
+  EXPECT_EQ(compare(kPurged, kPurged, 1, false), ExitCode::kVerification);
+  EXPECT_EQ(compare(kPurged, kPurged, 2), ExitCode::kVerification);
+  EXPECT_EQ(compare(kShredded, kShredded, 1), ExitCode::kVerification);
+  EXPECT_EQ(compare(kLive, kLive, 1), ExitCode::kVerification);
+  EXPECT_EQ(compare(kExpired, kExpired, 1, false), ExitCode::kVerification);
+  EXPECT_EQ(ExitCodeOf(CompareWithPartitions({{Deletion(log)}, {}, {}})), ExitCode::kVerification);
 }
 
 }  // namespace

@@ -113,8 +113,10 @@ TEST(EntryBounds, TheLargestEntryFitsALeafAndSaysWhatWasCut) {
     entry.add_masks(huge);
     entry.mutable_principal()->add_roles("role" + std::to_string(i));
     entry.add_literal_hashes(huge);
-    (*entry.mutable_details())["detail" + std::to_string(i)] = huge;
+    (*entry.mutable_details())["z" + std::to_string(i)] = huge;
   }
+  (*entry.mutable_details())["holds"] = huge;
+  (*entry.mutable_details())["receipt"] = huge;
   (*entry.mutable_details())[huge] = "x";
   entry.set_time_us(INT64_MAX);
   entry.set_rows_scanned(UINT64_MAX);
@@ -129,6 +131,22 @@ TEST(EntryBounds, TheLargestEntryFitsALeafAndSaysWhatWasCut) {
   AuditEntry again = entry;
   BoundEntry(again);
   EXPECT_EQ(again.DebugString(), entry.DebugString());
+}
+
+// A receipt that waited for many holds was cut, and could not be verified out of the trail.
+TEST(EntryBounds, ReceiptsAndHoldsAreKeptWhole) {
+  AuditEntry entry;
+  const std::string long_text(kMaxEntryLongDetailBytes, 'x');
+  for (const char* name : {"receipt", "holds", "other"}) {
+    (*entry.mutable_details())[name] = long_text;
+  }
+  BoundEntry(entry);
+  EXPECT_EQ(entry.details().at("receipt"), long_text);
+  EXPECT_EQ(entry.details().at("holds"), long_text);
+  EXPECT_EQ(entry.details().at("other").size(), kMaxEntryTextBytes);
+  (*entry.mutable_details())["receipt"] = long_text + "x";
+  BoundEntry(entry);
+  EXPECT_TRUE(entry.details().at("receipt").ends_with(kTruncatedMarker));
 }
 
 TEST(EntryBounds, TextIsCutBetweenCharacters) {

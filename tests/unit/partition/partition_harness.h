@@ -280,8 +280,8 @@ struct Process {
     unit.mutations = std::move(prepared.mutations);
     if (prepared.open) {
       records.emplace(catalog->LockRecords());
-      TV_ASSIGN_OR_RETURN(store::Mutation record, prepared.open());
-      unit.mutations.push_back(std::move(record));
+      TV_ASSIGN_OR_RETURN(Opening opening, prepared.open());
+      unit.mutations.push_back(std::move(opening.record));
     }
     TV_RETURN_IF_ERROR(journal.Commit(unit).status());
     return records;

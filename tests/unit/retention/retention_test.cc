@@ -1,6 +1,8 @@
 #include "vault/retention/retention.h"
 
+#include <algorithm>
 #include <atomic>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <thread>
 #include <vector>
@@ -43,6 +45,7 @@ class RetentionTest : public ::testing::Test {
   PartitionId today_ = machine_.Today();
   std::optional<microseconds> ttl_;
   std::vector<std::string> methods_;
+  std::vector<record::v1::AuditEntry> entries_;
   std::function<void(const std::string& method)> on_leaf_;
   RetentionManager::Parts WithGate(const Gate& gate) {
     return RetentionManager::Parts{
@@ -55,6 +58,7 @@ class RetentionTest : public ::testing::Test {
         .gate = gate,
         .make_leaf = [this](record::v1::AuditEntry entry) -> absl::StatusOr<store::AuditLeaf> {
           methods_.push_back(entry.method());
+          entries_.push_back(entry);
           if (on_leaf_) on_leaf_(entry.method());
           return store::AuditLeaf();
         },
@@ -76,6 +80,18 @@ TEST_F(RetentionTest, APartitionIsShreddedThenPurgedAtItsDeadline) {
   EXPECT_EQ(report.purged, 1u) << (report.pending.empty() ? "" : report.pending.front());
   EXPECT_EQ(process_.catalog->Find(today_)->state, State::kPurged);
   EXPECT_NE(Record().receipt_note(), "");
+  // What an auditor writes the receipt anew from.
+  ASSERT_EQ(entries_.back().method(), "retention.purge");
+  const auto& details = entries_.back().details();
+  EXPECT_EQ(details.at("receipt"), Record().receipt_note());
+  EXPECT_EQ(details.at("day"), FormatDay(today_.day));
+  EXPECT_EQ(details.at("events"), "10");
+  EXPECT_EQ(details.at("pseudonym"), "00");
+  for (const char* name :
+       {"deadline", "key_id", "shredded_at", "purged_at", "shredded_leaf", "destruction"}) {
+    EXPECT_THAT(Record().receipt_note(),
+                ::testing::HasSubstr(std::string(name) + " " + details.at(name) + "\n"));
+  }
 }
 
 // Each purge listed the blocks of every partition and looked through all files of the store for
@@ -140,6 +156,11 @@ TEST_F(RetentionTest, ABatchThatIsCommittedAfterThePurgeIsPurgedToo) {
                                            }),
         IsOk());
     EXPECT_EQ(values, 0u) << "restarted " << restarted;
+    // A partition has one receipt, and the shred is on record once.
+    EXPECT_EQ(methods_.back(), "retention.purge.late");
+    EXPECT_EQ(std::count(methods_.begin(), methods_.end(), "retention.purge"), 1);
+    EXPECT_EQ(std::count(methods_.begin(), methods_.end(), "retention.shred"), 1);
+    methods_.clear();
     today_ = machine_.Today();
   }
 }
@@ -173,6 +194,33 @@ TEST_F(RetentionTest, ALateOpeningUndoesNothingThatTheRecordSays) {
   EXPECT_EQ(Record().state(), record::v1::PARTITION_STATE_PURGED);
   EXPECT_EQ(Record().events(), 20u);
   EXPECT_NE(Record().receipt_note(), "");
+}
+
+// The trail has one entry for each opening, and one for each deadline that a later batch moves.
+TEST_F(RetentionTest, AnOpeningSaysWhatItChanges) {
+  const auto prepare = [&](int64_t first, int days) {
+    return process_.writer.Prepare(today_, catalog::Schema(), Process::Rows(today_, first, 10),
+                                   EndOf(today_.day) + std::chrono::hours(24 * days));
+  };
+  TV_ASSERT_OK_AND_ASSIGN(partition::PreparedBatch longer, prepare(0, 9));
+  TV_ASSERT_OK_AND_ASSIGN(partition::PreparedBatch same, prepare(10, 9));
+  TV_ASSERT_OK_AND_ASSIGN(partition::PreparedBatch shorter, prepare(20, 3));
+  const auto opening = [](const partition::PreparedBatch& prepared) {
+    return prepared.open().value();
+  };
+  const partition::Opening first = opening(longer);
+  EXPECT_EQ(first.change, partition::Opening::Change::kOpens);
+  EXPECT_EQ(first.id, today_);
+  EXPECT_EQ(first.key, machine_.keyring->DataKeys(today_).at(0).id);
+  ASSERT_THAT(process_.Commit(longer), IsOk());
+  EXPECT_EQ(opening(same).change, partition::Opening::Change::kNone);
+  const partition::Opening moved = opening(shorter);
+  EXPECT_EQ(moved.change, partition::Opening::Change::kShortens);
+  EXPECT_EQ(moved.deadline, EndOf(today_.day) + std::chrono::hours(24 * 3));
+  ASSERT_THAT(process_.Commit(shorter), IsOk());
+  EXPECT_EQ(opening(same).change, partition::Opening::Change::kNone);
+  ASSERT_THAT(process_.Commit(same), IsOk());
+  EXPECT_EQ(process_.catalog->Find(today_)->deadline, moved.deadline);
 }
 
 TEST_F(RetentionTest, RunsBesideWritersMergesAndReaders) {

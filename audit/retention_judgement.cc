@@ -1,0 +1,157 @@
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+#include "audit/deletion_receipt.h"
+#include "audit/retention_ledger.h"
+
+// What the ledger says at the end of the trail.
+namespace televault::audit {
+
+std::string_view DeletionStateName(DeletionState state) {
+  switch (state) {
+    case DeletionState::kLive:
+      return "live";
+    case DeletionState::kExpired:
+      return "expired";
+    case DeletionState::kShredded:
+      return "shredded";
+    case DeletionState::kPurged:
+      return "purged";
+  }
+  return "";
+}
+
+std::string_view ReceiptStateName(ReceiptState state) {
+  switch (state) {
+    case ReceiptState::kNone:
+      return "none";
+    case ReceiptState::kOk:
+      return "ok";
+    case ReceiptState::kMissing:
+      return "missing";
+    case ReceiptState::kWrong:
+      return "wrong";
+    case ReceiptState::kUnknown:
+      return "unknown";
+  }
+  return "";
+}
+
+std::string_view LedgerVerdictName(LedgerVerdict verdict) {
+  switch (verdict) {
+    case LedgerVerdict::kHolds:
+      return "holds";
+    case LedgerVerdict::kIncomplete:
+      return "incomplete";
+    case LedgerVerdict::kBroken:
+      return "broken";
+  }
+  return "";
+}
+
+void RetentionLedger::Broken(LedgerFinding finding) {
+  report_.verdict = LedgerVerdict::kBroken;
+  if (report_.findings.size() < kMaxLedgerFindings) {
+    report_.findings.push_back(std::move(finding));
+  } else {
+    ++report_.left_out;
+  }
+}
+
+void RetentionLedger::Undecided(LedgerFinding finding) {
+  if (report_.undecided.size() < kMaxLedgerFindings) {
+    report_.undecided.push_back(std::move(finding));
+  } else {
+    ++report_.left_out;
+  }
+}
+
+void RetentionLedger::NotDone(uint64_t since, LedgerFinding finding) {
+  const bool may_explain = report_.unreadable > 0 && last_unreadable_ > since;
+  may_explain ? Undecided(std::move(finding)) : Broken(std::move(finding));
+}
+
+int64_t RetentionLedger::HeldUntil(const Place& place) const {
+  int64_t until = INT64_MIN;
+  for (const auto& [id, hold] : holds_) {
+    if (hold.Covers(place)) until = std::max(until, hold.end_us());
+  }
+  return until;
+}
+
+std::vector<const RetentionLedger::Partition*> RetentionLedger::WaitingFor(
+    const Erasure& erasure) const {
+  std::vector<const Partition*> waiting;
+  const std::string& dataset = erasure.fate.dataset;
+  for (auto at = partitions_.lower_bound({dataset, ""});
+       at != partitions_.end() && at->first.first == dataset; ++at) {
+    const Partition& partition = at->second;
+    if (partition.shredded() || partition.since > erasure.since) continue;
+    if (partition.erased_up_to < erasure.number) waiting.push_back(&partition);
+  }
+  return waiting;
+}
+
+void RetentionLedger::JudgePartition(const Place& place, Partition& partition) {
+  PartitionFate& fate = partition.fate;
+  fate.deadline = ReceiptTime(partition.deadline_us);
+  const int64_t due = std::max(partition.deadline_us, HeldUntil(place));
+  if (!partition.shredded()) {
+    fate.state = last_us_ < partition.deadline_us ? DeletionState::kLive : DeletionState::kExpired;
+    for (const auto& [id, hold] : holds_) {
+      if (hold.Covers(place) && last_us_ < hold.end_us()) fate.holds.push_back(id);
+    }
+    if (last_us_ - due <= kShredWithinUs + kPurgeWithinUs) return;
+    return NotDone(partition.since, {"overdue", std::nullopt, fate.dataset, fate.day,
+                                     absl::StrCat("due since ", ReceiptTime(due),
+                                                  " and not shredded by ", ReceiptTime(last_us_))});
+  }
+  fate.state = fate.purged_at.empty() ? DeletionState::kShredded : DeletionState::kPurged;
+  if (fate.state == DeletionState::kPurged) return;
+  const int64_t from = std::max(due, partition.shredded_us);
+  if (last_us_ - from <= kShredWithinUs + kPurgeWithinUs) return;
+  fate.receipt = ReceiptState::kMissing;
+  NotDone(*partition.shreds.rbegin(), {"not_purged", std::nullopt, fate.dataset, fate.day,
+                                       absl::StrCat("shredded at ", fate.shredded_at,
+                                                    " and not purged by ", ReceiptTime(last_us_))});
+}
+
+// A legal hold on a day that is still to be rewritten puts it off.
+void RetentionLedger::JudgeErasure(Erasure& erasure) {
+  ErasureFate& fate = erasure.fate;
+  if (!fate.settled_at.empty()) return;
+  const std::vector<const Partition*> waiting = WaitingFor(erasure);
+  bool held = !waiting.empty();
+  for (const Partition* const partition : waiting) {
+    const int64_t until = HeldUntil({partition->fate.dataset, partition->fate.day});
+    held = held && until > INT64_MIN && last_us_ - until <= kShredWithinUs + kPurgeWithinUs;
+  }
+  for (const auto& [id, hold] : holds_) {
+    if (hold.dataset == fate.dataset && last_us_ < hold.end_us()) fate.holds.push_back(id);
+  }
+  if (last_us_ <= erasure.deadline_us || held) return;
+  fate.receipt = ReceiptState::kMissing;
+  NotDone(erasure.since, {"erasure_overdue", std::nullopt, fate.dataset, fate.id,
+                          absl::StrCat("to be settled by ", fate.deadline, " and not settled by ",
+                                       ReceiptTime(last_us_))});
+}
+
+LedgerReport RetentionLedger::Finish() && {
+  for (Erasure& erasure : erasures_) {
+    JudgeErasure(erasure);
+    report_.erasures.push_back(std::move(erasure.fate));
+  }
+  for (auto& [place, partition] : partitions_) {
+    JudgePartition(place, partition);
+    report_.partitions.push_back(std::move(partition.fate));
+  }
+  if (report_.entries > 0 && last_us_ != INT64_MIN) report_.last_time = ReceiptTime(last_us_);
+  const bool incomplete = report_.unreadable > 0 || !report_.undecided.empty();
+  if (report_.verdict == LedgerVerdict::kHolds && incomplete) {
+    report_.verdict = LedgerVerdict::kIncomplete;
+  }
+  return std::move(report_);
+}
+
+}  // namespace televault::audit

@@ -1,0 +1,178 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "audit/entry.h"
+#include "audit/note.h"
+
+// What the trail says about expiry and erasure, and whether it was kept.
+namespace televault::audit {
+
+// How long after a deadline, or the end of the last legal hold, a data key may be left, and the
+// bytes after that.
+inline constexpr int64_t kShredWithinUs = 60'000'000;
+inline constexpr int64_t kPurgeWithinUs = 15 * 60'000'000;
+inline constexpr size_t kMaxLedgerFindings = 1'000;
+
+enum class DeletionState { kLive, kExpired, kShredded, kPurged };
+std::string_view DeletionStateName(DeletionState state);
+// kUnknown: entries that cannot be read may say what is missing to check it.
+enum class ReceiptState { kNone, kOk, kMissing, kWrong, kUnknown };
+std::string_view ReceiptStateName(ReceiptState state);
+
+// A partition as the trail has it at its end. Times are RFC 3339, "" = did not happen.
+struct PartitionFate {
+  std::string dataset;
+  std::string day;
+  uint64_t key_id = 0;
+  DeletionState state = DeletionState::kLive;
+  std::string deadline;
+  std::string shredded_at;
+  std::string purged_at;
+  ReceiptState receipt = ReceiptState::kNone;
+  std::vector<std::string> holds;  // of the receipt, or what keeps it now
+};
+
+struct ErasureFate {
+  std::string dataset;
+  std::string id;
+  std::string requested_at;
+  std::string deadline;
+  std::string settled_at;
+  ReceiptState receipt = ReceiptState::kNone;
+  std::vector<std::string> holds;
+};
+
+struct LedgerFinding {
+  std::string kind;               // stable, e.g. "overdue"
+  std::optional<uint64_t> index;  // of the entry that shows it
+  std::string dataset;
+  std::string what;  // day, or id of an erasure or hold
+  std::string text;
+};
+
+enum class LedgerVerdict { kHolds, kIncomplete, kBroken };
+std::string_view LedgerVerdictName(LedgerVerdict verdict);
+
+struct LedgerReport {
+  uint64_t entries = 0;
+  uint64_t unreadable = 0;                // leaves
+  std::string last_time;                  // of the newest entry; everything is judged at it
+  std::vector<PartitionFate> partitions;  // by dataset and day
+  std::vector<ErasureFate> erasures;      // as they were asked for
+  std::vector<LedgerFinding> findings;    // what was not kept
+  std::vector<LedgerFinding> undecided;   // what entries that cannot be read may explain
+  uint64_t left_out = 0;                  // of both, beyond kMaxLedgerFindings each
+  LedgerVerdict verdict = LedgerVerdict::kHolds;
+};
+
+// Replays the entries of a trail, in the order of the log: every partition that was opened, its
+// deadline, the holds on it, its shred, purge and receipt; every erasure and its receipt.
+// Refuses to believe a receipt: each is written anew from the trail and compared with what `key`
+// signed. Refuses to take for kept what entries that cannot be read may hide, and for broken, too.
+// Threads: one at a time. Borrows: nothing.
+// Invariants: (1) a deadline only moves to earlier times. (2) A finding is never taken back.
+// (3) Without a finding the verdict is kHolds only where every leaf could be read.
+class RetentionLedger {
+ public:
+  explicit RetentionLedger(VerifierKey key);
+
+  void Add(uint64_t index, const AuditEntry& entry);
+  void AddUnreadable(uint64_t index);
+  LedgerReport Finish() &&;
+
+ private:
+  using Place = std::pair<std::string, std::string>;  // dataset and day
+  struct Partition {
+    PartitionFate fate;
+    int64_t end_of_day_us = 0;
+    int64_t deadline_us = 0;
+    int64_t due_since_us = 0;  // deadline, or when it was moved to before that moment
+    uint64_t since = 0;        // index of the first entry about it
+    int64_t shredded_us = 0;
+    std::set<uint64_t> shreds;  // indices
+    uint64_t events = 0;        // when it was shredded
+    std::string destruction;
+    uint64_t erased_up_to = 0;  // number of the newest erasure it was looked through for
+    bool shredded() const { return !shreds.empty(); }
+  };
+  struct Hold {
+    std::string dataset;
+    std::string first_day;  // "" = from the first
+    std::string last_day;   // "" = to the last
+    int64_t placed_us = 0;
+    int64_t until_us = 0;
+    std::optional<int64_t> ended_us;
+    int64_t end_us() const { return ended_us.value_or(until_us); }
+    bool Covers(const Place& place) const;
+  };
+  struct Erasure {
+    ErasureFate fate;
+    uint64_t since = 0;
+    uint64_t number = 0;
+    int64_t deadline_us = 0;
+    int64_t requested_us = 0;
+  };
+  // What an entry says, each read once and strictly.
+  struct Facts;
+
+  void Event(const Facts& facts);
+  void Outcome(const Facts& facts);
+  void Open(const Facts& facts);
+  void Shorten(const Facts& facts);
+  void Shred(const Facts& facts);
+  void Purge(const Facts& facts);
+  void Apply(const Facts& facts);
+  void PlaceHold(const Facts& facts);
+  void EndHold(const Facts& facts, std::optional<int64_t> at_us);
+  void Ask(const Facts& facts);
+  void Rewritten(const Facts& facts);
+  void Settled(const Facts& facts);
+
+  // The partition that the entry speaks of, as it says where its opening is not known; null where
+  // the entry is malformed.
+  Partition* Find(const Facts& facts);
+  void CheckNames(const Facts& facts);
+  void CheckShredTime(const Facts& facts, const Partition& partition);
+  void CheckHolds(const Facts& facts, const Partition& partition);
+  void TakeKey(const Facts& facts, uint64_t key);
+  void MoveDeadline(Partition& partition, int64_t deadline_us, int64_t moved_us);
+  bool CheckNote(const Facts& facts, const std::string& says, const std::string& what);
+
+  void JudgePartition(const Place& place, Partition& partition);
+  void JudgeErasure(Erasure& erasure);
+  // When the last hold on it ended, or ends; INT64_MIN without one.
+  int64_t HeldUntil(const Place& place) const;
+  std::vector<const Partition*> WaitingFor(const Erasure& erasure) const;
+
+  void Broken(LedgerFinding finding);
+  void Undecided(LedgerFinding finding);
+  // For what the entry should find before it: undecided where leaves there cannot be read.
+  void Missing(const Facts& facts, std::string kind, std::string what, std::string text);
+  bool UnreadableBefore(const Facts& facts) const;
+  // For what should have followed the entry `since`: undecided where leaves there cannot be read.
+  void NotDone(uint64_t since, LedgerFinding finding);
+  void Malformed(const Facts& facts, std::string_view detail);
+
+  const VerifierKey key_;
+  LedgerReport report_;
+  std::map<Place, Partition> partitions_;
+  std::map<std::string, Hold> holds_;              // by id
+  std::vector<Erasure> erasures_;                  // as they were asked for
+  std::map<std::string, size_t> erasure_of_;       // by id
+  std::map<std::string, std::string> pseudonyms_;  // by dataset
+  std::map<std::string, std::string> datasets_;    // by pseudonym
+  std::set<uint64_t> keys_;                        // every data key there was
+  std::optional<uint64_t> first_unreadable_;
+  uint64_t last_unreadable_ = 0;
+  int64_t last_us_ = INT64_MIN;
+};
+
+}  // namespace televault::audit
