@@ -190,15 +190,31 @@ absl::StatusOr<v1::ChangeRootRequest> StartOf(const ChangeArgs& args) {
   return request;
 }
 
-absl::StatusOr<v1::RootChange> Begin(ChangeRun& change) {
-  if (change.args.go_on) {
-    client::Call call = change.context.NewCall();
-    TV_ASSIGN_OR_RETURN(const auto keys, change.vault.GetKeys({}, call));
-    if (keys.root_change().phase() == v1::ROOT_CHANGE_PHASE_NONE) {
-      return absl::FailedPreconditionError("no change of the root key is under way");
-    }
-    return keys.root_change();
+// Whoever gives something for a change of another's knows what for.
+absl::StatusOr<v1::RootChange> GoOn(ChangeRun& change) {
+  client::Call call = change.context.NewCall();
+  TV_ASSIGN_OR_RETURN(const auto keys, change.vault.GetKeys({}, call));
+  const v1::RootChange& under_way = keys.root_change();
+  if (under_way.phase() == v1::ROOT_CHANGE_PHASE_NONE) {
+    return absl::FailedPreconditionError("no change of the root key is under way");
   }
+  const std::string target = CellText(ToJson(under_way)["target"]);
+  if (!change.args.target.empty() && change.args.target != target) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("a change to another target is under way: to ", target, ", started by ",
+                     Printable(under_way.started_by())));
+  }
+  TV_RETURN_IF_ERROR(change.context.Confirm(
+      absl::StrCat("This goes on with a change of the root key, ", Describe(under_way),
+                   ". The present root key opens nothing any more then. Go on?")));
+  return under_way;
+}
+
+absl::StatusOr<v1::RootChange> Begin(ChangeRun& change) {
+  if (!change.args.shares_out.empty()) {
+    TV_ASSIGN_OR_RETURN(change.out, SecretFile::Create(change.args.shares_out));
+  }
+  if (change.args.go_on) return GoOn(change);
   TV_ASSIGN_OR_RETURN(const v1::ChangeRootRequest request, StartOf(change.args));
   TV_RETURN_IF_ERROR(
       change.context.Confirm("This puts a new root key in place of the present one, which opens "
@@ -211,10 +227,22 @@ absl::StatusOr<v1::RootChange> Begin(ChangeRun& change) {
       TV_ASSIGN_OR_RETURN(passphrase, client::ReadSecretFile(change.args.new_passphrase_file));
     }
   }
-  if (!change.args.shares_out.empty()) {
-    TV_ASSIGN_OR_RETURN(change.out, SecretFile::Create(change.args.shares_out));
-  }
   return Send(change, request, {}, passphrase);
+}
+
+absl::StatusOr<bool> NeedsAWord(ChangeRun& change, const v1::RootChange& state) {
+  if (state.phase() != v1::ROOT_CHANGE_PHASE_AUTHORIZE) return false;
+  client::Call call = change.context.NewCall();
+  TV_ASSIGN_OR_RETURN(const auto keys, change.vault.GetKeys({}, call));
+  return keys.root().source() == v1::ROOT_SOURCE_KEYFILE;
+}
+
+ExitCode Pending(Context& context, const v1::RootChange& state) {
+  EmitObject(context, ToJson(state));
+  context.Note(absl::StrCat("Pending: ", state.needed() - state.given(),
+                            " more to be given, with --continue; out of a keyfile, another "
+                            "operator's --continue."));
+  return ExitCode::kPending;
 }
 
 absl::StatusOr<ExitCode> RunChange(Context& context, const ChangeArgs& args) {
@@ -232,8 +260,23 @@ absl::StatusOr<ExitCode> RunChange(Context& context, const ChangeArgs& args) {
   if (!args.passphrase_file.empty()) files.push_back(args.passphrase_file);
   TV_ASSIGN_OR_RETURN(change.present, SecretSource::Open(context, files));
   TV_ASSIGN_OR_RETURN(v1::RootChange state, Begin(change));
+  const v1::RootChangePhase first = state.phase();
+  give.set_target(state.target());
+  give.set_shares(state.shares());
+  give.set_threshold(state.threshold());
+  // Out of a keyfile: another operator's word, and no secret.
+  TV_ASSIGN_OR_RETURN(const bool by_word, NeedsAWord(change, state));
+  if (by_word) {
+    if (!args.go_on) return Pending(context, state);
+    TV_ASSIGN_OR_RETURN(state, Send(change, give, {}, {}));
+  }
   while (state.phase() != v1::ROOT_CHANGE_PHASE_DONE) {
     const bool confirming = state.phase() == v1::ROOT_CHANGE_PHASE_CONFIRM;
+    // Files of the command line are for the phase that it began in.
+    if (confirming && !change.fresh.has_value() && state.phase() != first) {
+      TV_ASSIGN_OR_RETURN(change.fresh, SecretSource::Open(context, {}));
+      if (!context.terminal().in_is_terminal) break;
+    }
     SecretSource& source = confirming && change.fresh.has_value() ? *change.fresh : *change.present;
     TV_ASSIGN_OR_RETURN(
         const std::optional<client::SecretText> secret,
@@ -251,11 +294,9 @@ absl::StatusOr<ExitCode> RunChange(Context& context, const ChangeArgs& args) {
     TV_RETURN_IF_ERROR(next.status());
     state = *std::move(next);
   }
+  if (state.phase() != v1::ROOT_CHANGE_PHASE_DONE) return Pending(context, state);
   EmitObject(context, ToJson(state));
-  if (state.phase() == v1::ROOT_CHANGE_PHASE_DONE) return ExitCode::kOk;
-  context.Note(absl::StrCat("Pending: ", state.needed() - state.given(),
-                            " more to be given, with --continue."));
-  return ExitCode::kPending;
+  return ExitCode::kOk;
 }
 
 // --- rotate ---
@@ -291,6 +332,11 @@ absl::StatusOr<ExitCode> RunRotate(Context& context, const RotateArgs& args) {
   request.set_key(args.key == "meta"   ? v1::ROTATED_KEY_META
                   : args.key == "slot" ? v1::ROTATED_KEY_SLOT
                                        : v1::ROTATED_KEY_AUDIT_EPOCH);
+  if (args.key == "meta") {
+    TV_RETURN_IF_ERROR(context.Confirm(
+        "Backups that were made before records are sealed again do not open any more then: make a "
+        "new one afterwards. Rotate?"));
+  }
   TV_ASSIGN_OR_RETURN(client::Vault* const vault, context.Connect());
   client::Call call = context.NewCall(kChangeTimeout);
   TV_ASSIGN_OR_RETURN(const auto response, vault->RotateKey(request, call));
@@ -298,7 +344,8 @@ absl::StatusOr<ExitCode> RunRotate(Context& context, const RotateArgs& args) {
   EmitObject(context, ToJson(response));
   if (args.key == "meta") {
     context.Note(
-        "Records are sealed again in the background; `televault keys status` says how far.");
+        "Records are sealed again in the background; `televault keys status` says how far. "
+        "Then make a new backup: older ones do not open any more.");
   }
   return ExitCode::kOk;
 }

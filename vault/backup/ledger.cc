@@ -82,6 +82,7 @@ absl::Status ShredLedger::EndGrants(LedgerReport& report) {
   Batch batch;
   std::string cursor;
   do {
+    TV_RETURN_IF_ERROR(parts_.may_go_on());
     std::vector<record::v1::AccessRequestRecord> page;
     TV_RETURN_IF_ERROR(parts_.meta.ScanSome<record::v1::AccessRequestRecord>(
         *view, store::RecordKind::kAccessRequest, kRecordsPerPage, cursor, [&](const auto& record) {
@@ -141,6 +142,7 @@ absl::StatusOr<ShredLedger::Rows> ShredLedger::SortUnits(LedgerReport& report) {
   };
   std::string cursor;
   do {
+    TV_RETURN_IF_ERROR(parts_.may_go_on());
     std::vector<record::v1::BlockRecord> page;
     TV_RETURN_IF_ERROR(parts_.meta.ScanSome<record::v1::BlockRecord>(
         *view, store::RecordKind::kBlock, kRecordsPerPage, cursor,
@@ -151,6 +153,7 @@ absl::StatusOr<ShredLedger::Rows> ShredLedger::SortUnits(LedgerReport& report) {
     }
   } while (!cursor.empty());
   do {
+    TV_RETURN_IF_ERROR(parts_.may_go_on());
     std::vector<record::v1::MicroBatchRecord> page;
     TV_RETURN_IF_ERROR(parts_.meta.ScanSome<record::v1::MicroBatchRecord>(
         *view, store::RecordKind::kMicroBatch, kRecordsPerPage, cursor,
@@ -208,6 +211,7 @@ absl::Status ShredLedger::SettlePartitions(const Rows& rows, LedgerReport& repor
   Batch batch;
   std::string cursor;
   do {
+    TV_RETURN_IF_ERROR(parts_.may_go_on());
     std::vector<record::v1::PartitionRecord> page;
     TV_RETURN_IF_ERROR(parts_.meta.ScanSome<record::v1::PartitionRecord>(
         *view, store::RecordKind::kPartition, kRecordsPerPage, cursor, [&](const auto& record) {

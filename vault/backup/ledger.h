@@ -50,6 +50,8 @@ class ShredLedger {
     std::function<std::string(DatasetId)> name_of;
     // Durable together when OK.
     std::function<absl::Status(Entries entries, std::vector<store::Mutation> mutations)> commit;
+    // Asked again and again: an error ends it. A seal waits for the unseal that this is part of.
+    std::function<absl::Status()> may_go_on;
   };
   explicit ShredLedger(Parts parts) : parts_(std::move(parts)) {}
 

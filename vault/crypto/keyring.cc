@@ -329,7 +329,8 @@ absl::Status Keyring::ChangeRoot(const RootDescription& description, const Secre
   for (auto& [id, key] : content.data_keys) rewrap(DataKeyIdentity(id.first, id.second), key.key);
   TV_RETURN_IF_ERROR(failure);
   TV_RETURN_IF_ERROR(Commit(std::move(content), /*new_slot=*/true, new_kek));
-  return FinishDestruction();
+  FinishDestruction().IgnoreError();
+  return absl::OkStatus();
 }
 
 // --- data keys ---

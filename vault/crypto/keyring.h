@@ -80,6 +80,8 @@ struct ShredRequest {
   std::vector<DatasetId> datasets;                   // erasure hash key and all salts
   std::vector<uint32_t> audit_epochs;                // private halves, never the current one
   std::vector<uint32_t> meta_keys;                   // never the current one
+  // Set: data keys of days under a legal hold then are passed over.
+  std::optional<WallTime> unless_held_at;
 };
 
 struct ShredReport {
@@ -155,7 +157,9 @@ class Keyring : public AuditEpochKeys {
   void Seal();
   bool sealed() const;
   WallTime root_created_at() const;
-  // Puts a new root key in place of the old: every key is wrapped anew and the slot changes.
+  // Puts a new root key in place of the old: every key is wrapped anew and the slot changes. OK
+  // once the new one is durable: what cannot be destroyed of before is tried again by Shred. After
+  // an error either may be in force at the next start.
   absl::Status ChangeRoot(const RootDescription& description, const SecretBytes& new_root,
                           WallTime now);
 
@@ -173,7 +177,8 @@ class Keyring : public AuditEpochKeys {
 
   // --- expiry and shredding; all of it works while sealed
   // ------------------------------------------ Keys whose deadline is at or before `now`, oldest
-  // deadline first; without those that a legal hold keeps.
+  // deadline first; without those that a legal hold keeps, and those that are out of the keyring
+  // while an old slot may still open them: every shred goes on with these.
   std::vector<DataKeyInfo> Due(WallTime now) const;
   std::vector<DataKeyInfo> DataKeys(PartitionId partition) const;
   std::vector<DataKeyInfo> AllDataKeys() const;
@@ -186,6 +191,9 @@ class Keyring : public AuditEpochKeys {
   // an earlier process, left: a key that is in no keyring any more is not destroyed before that.
   absl::StatusOr<ShredReport> Shred(const ShredRequest& request);
   absl::StatusOr<ShredReport> Shred(std::span<const PartitionId> partitions);
+  // The same for what is Due(now), looked up when nobody else writes: no other key of its
+  // partitions, and none that a hold keeps which was placed meanwhile.
+  absl::StatusOr<ShredReport> ShredDue(WallTime now);
 
   // --- legal holds; they work while sealed, too ---
   // By id. Ended ones stay until they are forgotten.
@@ -231,7 +239,9 @@ class Keyring : public AuditEpochKeys {
   uint64_t generation() const;  // grows with every write; for the anchor
   uint64_t slot() const;        // number of the live slot secret
   SlotKind slot_kind() const;
-  size_t replicas() const;    // the smaller number of keyring and slot replicas
+  size_t replicas() const;  // the smaller number of keyring and slot replicas
+  // A write failed, and what it left on disk is not superseded yet: a start may find it in force.
+  bool write_is_open() const;
   size_t file_bytes() const;  // of the keyring's file as it is now, or a little more
   // A new slot secret in place of the live one, which is destroyed. UNAVAILABLE: not complete, call
   // again, or Shred.
@@ -248,6 +258,7 @@ class Keyring : public AuditEpochKeys {
   // `new_kek`: what the content is wrapped under from now on, null where that does not change.
   absl::Status Commit(KeyringContent content, bool new_slot, const SecretRef& new_kek = nullptr);
   absl::Status FinishDestruction();
+  absl::StatusOr<ShredReport> ShredNamed(const ShredRequest& request);
   absl::Status CheckReplicas(std::span<const ReplicaId> known) const;
   KeyringContent Copy() const;
   // Opens or returns a cached key; UNAVAILABLE/SEALED. mu_ is held since `wrapped` was found, so

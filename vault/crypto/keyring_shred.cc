@@ -17,7 +17,7 @@ using internal::Ratchet;
 
 std::vector<DataKeyInfo> Keyring::Due(WallTime now) const {
   const std::lock_guard lock(mu_);
-  std::vector<DataKeyInfo> due = state_->unfinished;
+  std::vector<DataKeyInfo> due;
   std::vector<const LegalHold*> in_force;
   for (const LegalHold& hold : state_->content.holds) {
     if (hold.InForce(now)) in_force.push_back(&hold);
@@ -74,9 +74,15 @@ bool Names(const ShredRequest& request) {
 bool TakeOut(const ShredRequest& request, KeyringContent& content,
              std::vector<DataKeyInfo>& removed) {
   bool changed = false;
+  const auto held = [&](PartitionId partition) {
+    return request.unless_held_at.has_value() &&
+           std::any_of(content.holds.begin(), content.holds.end(), [&](const LegalHold& hold) {
+             return hold.InForce(*request.unless_held_at) && hold.Covers(partition);
+           });
+  };
   const auto remove_key = [&](const DataKeyName& name) {
     const auto found = content.data_keys.find(name);
-    if (found == content.data_keys.end()) return;
+    if (found == content.data_keys.end() || held(name.first)) return;
     removed.push_back(InfoOf(name, found->second));
     content.data_keys.erase(found);
     changed = true;
@@ -114,6 +120,17 @@ bool TakeOut(const ShredRequest& request, KeyringContent& content,
 
 absl::StatusOr<ShredReport> Keyring::Shred(const ShredRequest& request) {
   const std::lock_guard write_lock(write_mu_);
+  return ShredNamed(request);
+}
+
+absl::StatusOr<ShredReport> Keyring::ShredDue(WallTime now) {
+  const std::lock_guard write_lock(write_mu_);
+  ShredRequest request;
+  for (const DataKeyInfo& key : Due(now)) request.keys.emplace_back(key.partition, key.id);
+  return ShredNamed(request);
+}
+
+absl::StatusOr<ShredReport> Keyring::ShredNamed(const ShredRequest& request) {
   bool write = false;
   {
     const std::lock_guard lock(mu_);
@@ -204,13 +221,25 @@ absl::Status Keyring::EndHold(const std::array<uint8_t, 16>& id, WallTime at) {
 }
 
 absl::Status Keyring::ForgetHolds(const std::function<bool(const LegalHold&)>& done) {
+  std::vector<std::array<uint8_t, 16>> gone;
+  for (const LegalHold& hold : Holds()) {
+    if (done(hold)) gone.push_back(hold.id);
+  }
+  if (gone.empty()) return absl::OkStatus();
   const std::lock_guard write_lock(write_mu_);
   KeyringContent content = Copy();
-  if (std::erase_if(content.holds, done) == 0) return absl::OkStatus();
+  std::erase_if(content.holds, [&](const LegalHold& hold) {
+    return std::find(gone.begin(), gone.end(), hold.id) != gone.end();
+  });
   return Commit(std::move(content), /*new_slot=*/false);
 }
 
 // --- state ---
+
+bool Keyring::write_is_open() const {
+  const std::lock_guard lock(mu_);
+  return state_->must_rotate;
+}
 
 size_t Keyring::file_bytes() const {
   const std::lock_guard lock(mu_);

@@ -227,8 +227,9 @@ absl::Status Pkcs11Replica::MakeIn(Pkcs11Session& session, uint64_t slot, const 
   TV_ASSIGN_OR_RETURN(sealed.sealed,
                       session.Encrypt(key, sealed.cipher, sealed.iv, identity, secret));
   TV_RETURN_IF_ERROR(session.CreateData(label, EncodeTokenSecret(sealed)));
-  // What the token made of it opens: whoever asked is about to seal a keyring under it.
-  TV_ASSIGN_OR_RETURN(const SecretBytes back, GetFrom(session, slot));
+  // What the token made of it opens: whoever asked is about to seal a keyring under it, or to
+  // destroy what was there before.
+  TV_ASSIGN_OR_RETURN(const SecretBytes back, session.Decrypt(key, sealed, identity));
   if (!EqualSecrets(back, secret)) {
     return absl::DataLossError("a slot secret that was stored opens as another one");
   }
@@ -245,10 +246,21 @@ absl::Status Pkcs11Replica::PutNew(uint64_t slot, const SecretBytes& secret, Ran
 }
 
 absl::Status Pkcs11Replica::Put(uint64_t slot, const SecretBytes& secret, Random& random) {
-  // As a whole, also the second time: what a lost session left is taken away first.
   return Run([&](Pkcs11Session& session) -> absl::Status {
-    TV_RETURN_IF_ERROR(EraseFrom(session, slot));
-    return MakeIn(session, slot, secret, random);
+    // What is there already, also by a session that was lost, goes when the new one is there: a
+    // token that only fails to open it now may hold the one good copy.
+    const std::string label = LabelOf(slot);
+    std::vector<CK_OBJECT_HANDLE> before;
+    for (const TokenObject kind : {TokenObject::kKey, TokenObject::kData}) {
+      TV_ASSIGN_OR_RETURN(const auto objects, session.Find(kind, label));
+      before.insert(before.end(), objects.begin(), objects.end());
+    }
+    TV_RETURN_IF_ERROR(MakeIn(session, slot, secret, random));
+    for (const CK_OBJECT_HANDLE object : before) TV_RETURN_IF_ERROR(session.Destroy(object));
+    TV_ASSIGN_OR_RETURN(const SecretBytes back, GetFrom(session, slot));
+    return EqualSecrets(back, secret)
+               ? CheckMark(session)
+               : absl::DataLossError("a slot secret that was stored opens as another one");
   });
 }
 

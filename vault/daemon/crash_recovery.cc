@@ -147,12 +147,8 @@ absl::Status CrashRecovery::RecordMark(record::v1::AuditEntry entry, const Momen
 }
 
 absl::Status ShredWhileSealed(crypto::Keyring& keyring, const incident::LockdownManager& lockdown) {
-  std::set<PartitionId> due;
-  for (const crypto::DataKeyInfo& key : keyring.Due(lockdown.SteadyTime()))
-    due.insert(key.partition);
   // Also where nothing is due: what an earlier run took out may still open with an old slot secret.
-  const std::vector<PartitionId> partitions(due.begin(), due.end());
-  return keyring.Shred(partitions).status();
+  return keyring.ShredDue(lockdown.SteadyTime()).status();
 }
 
 absl::StatusOr<std::vector<store::AuditLeaf>> SealMerge(service::Recorder& recorder,

@@ -86,6 +86,7 @@ std::jthread Vault::Repeat(microseconds period, std::function<bool(const std::st
 
 void Vault::Housekeep(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
+    root_key_->ForgetLapsed();
     if (const absl::Status status = lockdown_->Maintain(); !status.ok()) {
       Log(LogLevel::kError, "lock state or clock not on disk", {{"why", MessageOf(status)}});
     }

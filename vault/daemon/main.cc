@@ -345,7 +345,9 @@ void AddInitOptions(CLI::App* init, InitFlags& flags) {
   init->add_option("--keyfile", flags.keyfile, "Where to put the root key");
   init->add_option("--passphrase-file", flags.passphrase_file,
                    "Read the passphrase from this file instead of asking");
-  init->add_option("--shares", flags.shares, "How many shares; 2 to 32")->capture_default_str();
+  init->add_option("--shares", flags.shares, "How many shares; 2 to 32")
+      ->check(CLI::Range(2, 32))
+      ->capture_default_str();
   init->add_option("--threshold", flags.threshold, "How many of them unseal; at least 2")
       ->capture_default_str();
   init->add_option("--shares-out", flags.shares_file,

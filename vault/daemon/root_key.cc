@@ -8,6 +8,7 @@
 #include "vault/base/check.h"
 #include "vault/base/crash_point.h"
 #include "vault/crypto/hash.h"
+#include "vault/service/log.h"
 #include "vault/service/wire_time.h"
 
 namespace televault::daemon {
@@ -64,22 +65,42 @@ v1::RootSource ToWire(RootSource source) {
 
 // --- unseal ---
 
-// A crash in a change leaves two files, of which one opens the keyring.
+// A change that ended half-way leaves two files, of which one opens the keyring. Which of the two
+// another one opens that a failed write left on disk, a start finds out: until then both stay.
 absl::StatusOr<SecretBytes> RootKey::ReadKeyfile() {
   auto root = crypto::ReadRootKeyFile(parts_.fs, parts_.keyfile);
   const absl::Status fits = root.ok() ? parts_.keyring.CheckRoot(*root) : root.status();
   if (fits.ok()) {
-    // Of a change that did not come to its end, or whose file is in force under both names.
-    if (!parts_.is_credential && parts_.fs.Exists(next_keyfile())) {
-      (void)parts_.fs.Shred(next_keyfile());
+    if (!parts_.is_credential && !parts_.keyring.write_is_open()) {
+      (void)parts_.fs.Shred(next_keyfile());  // of a change that did not come to its end
     }
     return root;
   }
   if (parts_.is_credential || !parts_.fs.Exists(next_keyfile())) return fits;
   TV_ASSIGN_OR_RETURN(SecretBytes next, crypto::ReadRootKeyFile(parts_.fs, next_keyfile()));
   TV_RETURN_IF_ERROR(parts_.keyring.CheckRoot(next));
-  TV_RETURN_IF_ERROR(InstallKeyfile());
+  // It opens the vault under either name.
+  if (const absl::Status named = InstallKeyfile(); !named.ok()) {
+    service::Log(service::LogLevel::kWarning, "new root key not under its name yet",
+                 {{"file", next_keyfile()}, {"why", std::string(named.message())}});
+  }
   return next;
+}
+
+// Before another change: the file of the last one goes to its place if it is in force, and away if
+// it is not.
+absl::Status RootKey::SettleKeyfile() {
+  if (parts_.keyring.write_is_open()) {
+    return absl::FailedPreconditionError(
+        "the last write of the keyring did not end well, and either root key may be in force after "
+        "a restart: mend what keeps it from being written (see `televault status`), restart, and "
+        "try again");
+  }
+  if (!parts_.fs.Exists(next_keyfile())) return absl::OkStatus();
+  const auto next = crypto::ReadRootKeyFile(parts_.fs, next_keyfile());
+  if (next.ok() && parts_.keyring.CheckRoot(*next).ok()) return InstallKeyfile();
+  const absl::Status gone = parts_.fs.Shred(next_keyfile());
+  return absl::IsNotFound(gone) ? absl::OkStatus() : gone;
 }
 
 absl::StatusOr<RootKey::Found> RootKey::GiveForUnseal(std::string_view secret) {
@@ -123,6 +144,16 @@ RootKey::Progress RootKey::UnsealProgress() const {
   DropLapsed();
   return {unsealing_.has_value() ? static_cast<uint32_t>(unsealing_->given()) : 0,
           description.shares.threshold};
+}
+
+void RootKey::ForgetShares() {
+  const std::lock_guard lock(mu_);
+  unsealing_.reset();
+}
+
+void RootKey::ForgetLapsed() {
+  const std::lock_guard lock(mu_);
+  DropLapsed();
 }
 
 void RootKey::Forget() {
@@ -202,6 +233,7 @@ absl::StatusOr<RootKey::Step> RootKey::Start(const v1::ChangeRootRequest& reques
                        ", is under way: go on with it, or cancel it first (--cancel)"));
     }
   }
+  TV_RETURN_IF_ERROR(SettleKeyfile());
   TV_ASSIGN_OR_RETURN(Pending pending, MakePending(request, new_passphrase));
   pending.change.set_started_by(by);
   *pending.change.mutable_lapses_at() = service::ToWireTime(now + kChangeLapses);
@@ -210,8 +242,10 @@ absl::StatusOr<RootKey::Step> RootKey::Start(const v1::ChangeRootRequest& reques
   const std::lock_guard lock(mu_);
   pending_ = std::move(pending);
   const crypto::RootDescription present = parts_.keyring.root_description();
-  // The daemon itself holds what unseals the vault: nobody has anything more to show.
-  if (present.source == RootSource::kKeyFile) return Advance();
+  // From one file of the daemon's own to another nothing changes hands.
+  if (present.source == RootSource::kKeyFile && request.target() == v1::ROOT_SOURCE_KEYFILE) {
+    return Advance();
+  }
   pending_->change.set_phase(v1::ROOT_CHANGE_PHASE_AUTHORIZE);
   pending_->change.set_needed(1);
   if (present.source == RootSource::kShares) {
@@ -224,69 +258,106 @@ absl::StatusOr<RootKey::Step> RootKey::Start(const v1::ChangeRootRequest& reques
 // The present root key was shown. Called with mu_ held.
 RootKey::Step RootKey::Advance() {
   Pending& pending = *pending_;
-  pending.change.set_given(0);
-  if (pending.description.source != RootSource::kShares) {
-    pending.complete = true;
-    pending.collector.reset();
-    pending.change.set_phase(v1::ROOT_CHANGE_PHASE_DONE);
-    pending.change.set_needed(0);
-    return Step{.change = pending.change, .complete = true};
-  }
+  if (pending.description.source != RootSource::kShares) return Complete();
   pending.collector.emplace(pending.description.shares);
+  pending.change.set_given(0);
   pending.change.set_phase(v1::ROOT_CHANGE_PHASE_CONFIRM);
   pending.change.set_needed(pending.description.shares.threshold);
   return Step{.change = pending.change, .shares = std::exchange(pending.texts, {})};
 }
 
-absl::Status RootKey::Authorize(std::string_view secret) {
-  const crypto::RootDescription present = parts_.keyring.root_description();
-  if (present.source == RootSource::kPassphrase) {
-    TV_ASSIGN_OR_RETURN(const SecretBytes root,
-                        crypto::RootFromPassphrase(SecretOf(secret), present));
-    TV_RETURN_IF_ERROR(parts_.keyring.CheckRoot(root));
+// Only the answer says that it is done: until the step is recorded and carried out it is not.
+RootKey::Step RootKey::Complete() {
+  pending_->complete = true;
+  pending_->collector.reset();
+  Step step{.change = pending_->change, .shares = {}, .complete = true};
+  step.change.set_phase(v1::ROOT_CHANGE_PHASE_DONE);
+  step.change.set_given(0);
+  step.change.set_needed(0);
+  return step;
+}
+
+absl::Status RootKey::CheckPassphrase(std::string_view secret) const {
+  TV_ASSIGN_OR_RETURN(
+      const SecretBytes root,
+      crypto::RootFromPassphrase(SecretOf(secret), parts_.keyring.root_description()));
+  return parts_.keyring.CheckRoot(root);
+}
+
+// But for a passphrase, which takes its time and is checked before mu_ is held.
+absl::Status RootKey::Authorize(std::string_view secret, const std::string& by) {
+  const RootSource present = parts_.keyring.root_description().source;
+  if (present == RootSource::kKeyFile && by == pending_->change.started_by()) {
+    return WithReason(absl::PermissionDeniedError(
+                          "the root key leaves the daemon's keyfile: another operator than the one "
+                          "who started this goes on with it"),
+                      reason::kDenied);
+  }
+  if (present != RootSource::kShares) {
     pending_->change.set_given(1);
     return absl::OkStatus();
   }
+  return Collect(secret).status();
+}
+
+// The joined key once there are enough shares; empty before.
+absl::StatusOr<SecretBytes> RootKey::Collect(std::string_view secret) {
   crypto::ShareCollector& collector = *pending_->collector;
   TV_RETURN_IF_ERROR(collector.Add(secret));
   pending_->change.set_given(static_cast<uint32_t>(collector.given()));
-  if (!collector.complete()) return absl::OkStatus();
-  const auto root = collector.Combine();
+  if (!collector.complete()) return SecretBytes();
+  auto root = collector.Combine();
   collector.Forget();
   TV_RETURN_IF_ERROR(root.status());
-  return parts_.keyring.CheckRoot(*root);
+  if (pending_->change.phase() == v1::ROOT_CHANGE_PHASE_AUTHORIZE) {
+    TV_RETURN_IF_ERROR(parts_.keyring.CheckRoot(*root));
+  } else {
+    // Each share was checked by its digest: what they make is what was split.
+    TV_CHECK(crypto::EqualSecrets(*root, pending_->root));
+  }
+  return root;
 }
 
-absl::Status RootKey::Confirm(std::string_view secret) {
-  crypto::ShareCollector& collector = *pending_->collector;
-  TV_RETURN_IF_ERROR(collector.Add(secret));
-  pending_->change.set_given(static_cast<uint32_t>(collector.given()));
-  if (!collector.complete()) return absl::OkStatus();
-  const auto root = collector.Combine();
-  collector.Forget();
-  TV_RETURN_IF_ERROR(root.status());
-  // Each share was checked by its digest: what they make is what was split.
-  TV_CHECK(crypto::EqualSecrets(*root, pending_->root));
-  return absl::OkStatus();
-}
-
-absl::StatusOr<RootKey::Step> RootKey::Give(std::string_view secret) {
-  const std::lock_guard lock(mu_);
-  DropLapsed();
-  if (!pending_.has_value() || pending_->complete) return NoChange();
-  if (secret.empty()) {
+absl::StatusOr<RootKey::Step> RootKey::Give(const v1::ChangeRootRequest& expected,
+                                            std::string_view secret, const std::string& by) {
+  const RootSource present = parts_.keyring.root_description().source;
+  std::string started;
+  {
+    const std::lock_guard lock(mu_);
+    DropLapsed();
+    if (!pending_.has_value() || pending_->complete) return NoChange();
+    const v1::RootChange& change = pending_->change;
+    if (expected.target() != change.target() || expected.shares() != change.shares() ||
+        expected.threshold() != change.threshold()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("another change than that is under way, started by ", change.started_by(),
+                       ": look at `televault keys status` before anything is given for it"));
+    }
+    started = change.SerializeAsString();
+  }
+  const bool confirming = Change().phase() == v1::ROOT_CHANGE_PHASE_CONFIRM;
+  if (secret.empty() && (confirming || present != RootSource::kKeyFile)) {
     return absl::InvalidArgumentError("nothing was given: send the passphrase or one share");
   }
-  v1::RootChange& change = pending_->change;
-  if (change.phase() == v1::ROOT_CHANGE_PHASE_AUTHORIZE) {
-    TV_RETURN_IF_ERROR(Authorize(secret));
-    return change.given() < change.needed() ? Step{.change = change} : Advance();
+  if (!confirming && present == RootSource::kPassphrase) {
+    TV_RETURN_IF_ERROR(CheckPassphrase(secret));
   }
-  TV_RETURN_IF_ERROR(Confirm(secret));
+  const std::lock_guard lock(mu_);
+  // Calls come one at a time; a seal or the hour may have ended it.
+  if (!pending_.has_value() || pending_->change.SerializeAsString() != started) return NoChange();
+  v1::RootChange& change = pending_->change;
+  if (confirming) {
+    TV_RETURN_IF_ERROR(Collect(secret).status());
+  } else {
+    TV_RETURN_IF_ERROR(Authorize(secret, by));
+  }
   if (change.given() < change.needed()) return Step{.change = change};
-  pending_->complete = true;
-  change.set_phase(v1::ROOT_CHANGE_PHASE_DONE);
-  return Step{.change = change, .complete = true};
+  return confirming ? Complete() : Advance();
+}
+
+void RootKey::Abandon() {
+  const std::lock_guard lock(mu_);
+  if (pending_.has_value() && pending_->complete) pending_.reset();
 }
 
 absl::Status RootKey::Cancel() {
@@ -325,20 +396,29 @@ absl::Status RootKey::CarryOut(WallTime now) {
   const Pending& pending = *taken;
   const bool was_keyfile = parts_.keyring.root_description().source == RootSource::kKeyFile;
   const bool is_keyfile = pending.description.source == RootSource::kKeyFile;
+  TV_RETURN_IF_ERROR(SettleKeyfile());
   if (is_keyfile) {
-    // Of an earlier change that ended in a crash.
-    const absl::Status old = parts_.fs.Shred(next_keyfile());
-    if (!absl::IsNotFound(old)) TV_RETURN_IF_ERROR(old);
     TV_RETURN_IF_ERROR(crypto::CreateRootKeyFile(parts_.fs, next_keyfile(), pending.root));
     TV_CRASH_POINT("root.new_keyfile");
   }
-  TV_RETURN_IF_ERROR(parts_.keyring.ChangeRoot(pending.description, pending.root, now));
+  TV_RETURN_IF_ERROR(
+      Annotate(parts_.keyring.ChangeRoot(pending.description, pending.root, now),
+               "the old root key or the new one may be in force after a restart, keep both"));
   TV_CRASH_POINT("root.changed");
-  if (is_keyfile) return InstallKeyfile();
-  if (!was_keyfile || parts_.is_credential) return absl::OkStatus();
-  // It opens nothing any more, but copies of old keyrings.
-  const absl::Status gone = parts_.fs.Shred(parts_.keyfile);
-  return absl::IsNotFound(gone) ? absl::OkStatus() : gone;
+  // It is in force. What is left to do with files is no failure of the change.
+  absl::Status files;
+  if (is_keyfile) {
+    files = InstallKeyfile();
+  } else if (was_keyfile && !parts_.is_credential) {
+    // It opens nothing any more, but copies of old keyrings.
+    files = parts_.fs.Shred(parts_.keyfile);
+    if (absl::IsNotFound(files)) files = absl::OkStatus();
+  }
+  if (!files.ok()) {
+    service::Log(service::LogLevel::kWarning, "root key changed, its file is not in order",
+                 {{"file", parts_.keyfile}, {"why", std::string(files.message())}});
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace televault::daemon

@@ -51,8 +51,9 @@ class RootKey {
   // `secret`: the passphrase or one share; "" for a keyfile. The root key is the keyring's.
   absl::StatusOr<Found> GiveForUnseal(std::string_view secret);
   Progress UnsealProgress() const;
-  // Shares given, and a change that is under way.
-  void Forget();
+  void ForgetShares();  // given for an unseal
+  void ForgetLapsed();  // of both, what nobody went on with in time
+  void Forget();        // both
 
   // --- change of the root key -------------------------------------------------------------------
   struct Step {
@@ -62,9 +63,15 @@ class RootKey {
   };
   absl::StatusOr<Step> Start(const v1::ChangeRootRequest& request, std::string_view new_passphrase,
                              const std::string& by, WallTime now);
-  absl::StatusOr<Step> Give(std::string_view secret);
+  // `secret`: what is waited for. `by`: a keyfile has no secret to show, so that another operator
+  // than the one who started gives their word instead. What `expected` says of the target must be
+  // what is under way: whoever gives a share knows what for.
+  absl::StatusOr<Step> Give(const v1::ChangeRootRequest& expected, std::string_view secret,
+                            const std::string& by);
   // FAILED_PRECONDITION: none is under way.
   absl::Status Cancel();
+  // A step that was complete could not be recorded: the change is forgotten.
+  void Abandon();
   v1::RootChange Change() const;
   absl::Status CarryOut(WallTime now);
 
@@ -81,11 +88,14 @@ class RootKey {
 
   absl::StatusOr<SecretBytes> ReadKeyfile();
   absl::Status InstallKeyfile();
+  absl::Status SettleKeyfile();
   absl::StatusOr<Pending> MakePending(const v1::ChangeRootRequest& request,
                                       std::string_view new_passphrase);
-  absl::Status Authorize(std::string_view secret);
-  absl::Status Confirm(std::string_view secret);
+  absl::Status Authorize(std::string_view secret, const std::string& by);
+  absl::Status CheckPassphrase(std::string_view secret) const;
+  absl::StatusOr<SecretBytes> Collect(std::string_view secret);
   Step Advance();
+  Step Complete();
   void DropLapsed() const;
   std::string next_keyfile() const { return parts_.keyfile + ".next"; }
 

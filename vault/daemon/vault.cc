@@ -582,8 +582,8 @@ absl::Status Vault::Seal() {
     const std::lock_guard lock(mu_);
     last = std::exchange(data_, nullptr);
   }
-  root_key_->Forget();
   keyring_->Seal();
+  root_key_->Forget();
   opener_->Forget();
   Log(LogLevel::kInfo, "sealed");
   return absl::OkStatus();

@@ -80,7 +80,8 @@ class Vault final : public service::DataPlaneSource,
   absl::StatusOr<std::shared_ptr<service::DataPlane>> Data() override;
   v1::GetStatusResponse Status() override;
   absl::StatusOr<service::UnsealAttempt> CheckUnseal(std::string_view secret) override;
-  void ForgetShares() override { root_key_->Forget(); }
+  void ForgetShares() override { root_key_->ForgetShares(); }
+  void AbandonRootChange() override { root_key_->Abandon(); }
   absl::Status Unseal(const SecretBytes& root) override;
   absl::Status Seal() override;
   absl::StatusOr<v1::GetKeysResponse> Keys() override;

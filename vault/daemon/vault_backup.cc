@@ -204,7 +204,8 @@ absl::Status Vault::FollowKeyring() {
                                     return dataset.ok() ? (*dataset)->name
                                                         : absl::StrCat("#", id.value());
                                   },
-                              .commit = commit});
+                              .commit = commit,
+                              .may_go_on = [this] { return MayUnseal(); }});
   TV_ASSIGN_OR_RETURN(const backup::LedgerReport report, ledger.Apply());
   TV_CRASH_POINT("restore.followed");
   record::v1::AuditEntry entry = service::EventEntry("backup.restore.ledger");

@@ -115,7 +115,7 @@ absl::StatusOr<service::RootChangeStep> Vault::ChangeRoot(const v1::ChangeRootRe
       break;
     }
     case v1::ROOT_CHANGE_STEP_GIVE: {
-      TV_ASSIGN_OR_RETURN(taken, root_key_->Give(secret));
+      TV_ASSIGN_OR_RETURN(taken, root_key_->Give(request, secret, by));
       break;
     }
     case v1::ROOT_CHANGE_STEP_CANCEL: {
@@ -198,6 +198,9 @@ absl::Status Vault::ResealRecords(service::DataPlane& data, const std::stop_toke
     TV_CRASH_POINT("meta.resealed");
   } while (!cursor.empty());
   if (found) return absl::OkStatus();
+  // A copy that is being looked at, and is given its name after that, has to open until then.
+  const std::unique_lock no_backup(backup_mu_, std::try_to_lock);
+  if (!no_backup.owns_lock()) return absl::OkStatus();
   TV_RETURN_IF_ERROR(keyring_->Shred(old).status());
   TV_CRASH_POINT("meta.key_destroyed");
   Log(LogLevel::kInfo, "old meta keys destroyed", {{"keys", keys.size()}});

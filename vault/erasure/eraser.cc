@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -9,6 +10,7 @@
 #include "vault/base/bytes.h"
 #include "vault/base/check.h"
 #include "vault/base/crash_point.h"
+#include "vault/base/limits.h"
 #include "vault/crypto/hash.h"
 #include "vault/crypto/keyring.h"
 #include "vault/store/meta.h"
@@ -26,6 +28,9 @@ constexpr char kHeld[] = "erasure.held";
 constexpr char kSettled[] = "erasure.settled";
 // Old keys destroyed in one new generation of the keyring.
 constexpr size_t kKeysPerShred = 64;
+// Of records in one commit; an erasure's may have an entry for each day.
+constexpr size_t kBytesPerCommit = limits::kMaxUnitBytes / 4;
+constexpr char kKeptByHold[] = "a legal hold keeps it from being rewritten";
 
 bool HasDay(const Record& record, Day day) {
   return std::any_of(record.days().begin(), record.days().end(),
@@ -60,6 +65,7 @@ struct Eraser::Run {
 // Rows of erased subjects in one partition, by pseudonym.
 struct Eraser::Found {
   std::map<crypto::Hash16, uint64_t> rows;
+  KeyId newest_key;  // of those under which there are some
 };
 
 std::string ReceiptText(const Record& record, std::string_view pseudonym) {
@@ -119,7 +125,9 @@ absl::Status Eraser::RunDataset(Run& run, DatasetId dataset) {
     if (info.erased_up_to >= run.newest && !rekeyed) continue;
     if (parts_.gate.ReadTime() >= info.deadline) {
       // Nobody reads it, and its key is going, unless a hold keeps that.
-      TV_RETURN_IF_ERROR(NoteHeld(run, info.id));
+      if (const absl::Status held = NoteHeld(run, info.id); !held.ok()) {
+        run.report.pending.push_back(std::string(held.message()));
+      }
       continue;
     }
     if (run.enough()) return absl::UnavailableError("put off to the next run");
@@ -131,12 +139,18 @@ absl::Status Eraser::RunDataset(Run& run, DatasetId dataset) {
     if (run.old_keys.size() >= kKeysPerShred) TV_RETURN_IF_ERROR(DestroyOldKeys(run));
   }
   TV_RETURN_IF_ERROR(DestroyOldKeys(run));
-  for (const Record& record : parts_.erasures.WorkOn(dataset).unsettled) {
-    if (!IsDone(run, record)) continue;
+  const std::vector<Record> unsettled = parts_.erasures.WorkOn(dataset).unsettled;
+  const uint64_t done = unsettled.empty() ? 0 : DoneUpTo(run);
+  for (const Record& record : unsettled) {
+    if (record.number() > done) break;
     TV_RETURN_IF_ERROR(SettleErasure(record));
     ++run.report.settled;
   }
   return absl::OkStatus();
+}
+
+bool Eraser::IsHeld(PartitionId partition) const {
+  return !parts_.keyring.HoldsOn(partition, parts_.gate.SteadyTime()).empty();
 }
 
 absl::Status Eraser::Settle(Run& run, const PartitionInfo& info) {
@@ -153,9 +167,9 @@ absl::Status Eraser::Settle(Run& run, const PartitionInfo& info) {
     ++run.report.partitions;
     return absl::OkStatus();
   }
-  if (!parts_.keyring.HoldsOn(info.id, parts_.gate.SteadyTime()).empty()) {
+  if (IsHeld(info.id)) {
     TV_RETURN_IF_ERROR(NoteHeld(run, info.id));
-    return absl::FailedPreconditionError("a legal hold keeps it from being rewritten");
+    return absl::FailedPreconditionError(kKeptByHold);
   }
   TV_RETURN_IF_ERROR(Rewrite(run, info, found, *lock));
   ++run.report.partitions;
@@ -185,6 +199,7 @@ absl::StatusOr<Eraser::Found> Eraser::Look(const Run& run, PartitionId partition
       crypto::Hash16 hash{};
       std::copy(subject.begin(), subject.end(), hash.begin());
       ++found.rows[hash];
+      found.newest_key = std::max(found.newest_key, KeyOf(unit));
     }
   }
   return found;
@@ -222,7 +237,7 @@ absl::Status Eraser::NoteFound(Run& run, PartitionId partition, const Found& fou
   details["day"] = FormatDay(partition.day);
   details["events"] = absl::StrCat(events);
   details["key_id"] = absl::StrCat(old_key.value());
-  TV_RETURN_IF_ERROR(Commit(std::move(entry), std::move(mutations)).status());
+  TV_RETURN_IF_ERROR(CommitInParts(entry, std::move(mutations)));
   for (const Record& record : run.erasures) parts_.erasures.OnChanged(record);
   return absl::OkStatus();
 }
@@ -249,7 +264,7 @@ absl::Status Eraser::NoteHeld(Run& run, PartitionId partition) {
   record::v1::AuditEntry entry = EventOf(partition.dataset, kHeld);
   (*entry.mutable_details())["day"] = FormatDay(partition.day);
   (*entry.mutable_details())["holds"] = absl::StrCat(ids.size());
-  TV_RETURN_IF_ERROR(Commit(std::move(entry), std::move(mutations)).status());
+  TV_RETURN_IF_ERROR(CommitInParts(entry, std::move(mutations)));
   for (const Record& record : run.erasures) parts_.erasures.OnChanged(record);
   return absl::OkStatus();
 }
@@ -261,7 +276,9 @@ absl::Status Eraser::Rewrite(Run& run, const PartitionInfo& info, const Found& f
   const std::vector<crypto::DataKeyInfo> keys = parts_.keyring.DataKeys(info.id);
   if (keys.empty()) return absl::UnavailableError("its key is being destroyed");
   KeyId key = keys.back().id;
-  if (keys.size() == 1) {
+  // An interrupted rewrite goes on under its own key, unless there are rows under that, too: of
+  // somebody who was asked for since.
+  if (keys.size() == 1 || found.newest_key == key) {
     TV_ASSIGN_OR_RETURN(const crypto::DataKeyRef fresh, parts_.keyring.RotateDataKey(info.id));
     key = fresh->id;
   }
@@ -270,10 +287,13 @@ absl::Status Eraser::Rewrite(Run& run, const PartitionInfo& info, const Found& f
   // What was sealed under the old key before is committed, or given up, after this.
   if (!parts_.await_batches(run.enough)) return absl::UnavailableError("put off to the next run");
   while (true) {
+    if (IsHeld(info.id)) return absl::FailedPreconditionError(kKeptByHold);
     TV_ASSIGN_OR_RETURN(const bool more, parts_.merger.Rewrite(lock, info.id, key, *run.hidden));
     if (!more) break;
     if (run.enough()) return absl::UnavailableError("put off to the next run");
   }
+  TV_ASSIGN_OR_RETURN(const Found left, Look(run, info.id));
+  if (!left.rows.empty()) return absl::UnavailableError("rows are left; next run");
   TV_ASSIGN_OR_RETURN(SubjectListRef left_out, ChooseLeftOut(run, info));
   TV_RETURN_IF_ERROR(CommitSettled(run, info, key, std::move(left_out)));
   TV_CRASH_POINT("erasure.rewritten");
@@ -283,12 +303,31 @@ absl::Status Eraser::Rewrite(Run& run, const PartitionInfo& info, const Found& f
   return absl::OkStatus();
 }
 
+absl::StatusOr<SubjectList> Eraser::EverLeftOut(PartitionId partition) const {
+  TV_ASSIGN_OR_RETURN(const auto view, parts_.store.Pin());
+  TV_ASSIGN_OR_RETURN(const auto record,
+                      parts_.meta.Get<record::v1::PartitionRecord>(
+                          *view, store::RecordKind::kPartition, store::RecordId(partition)));
+  std::vector<crypto::Hash16> subjects;
+  for (const auto* list : {&record.left_out(), &record.left_out_before()}) {
+    for (const std::string& subject : *list) {
+      crypto::Hash16 hash{};
+      std::copy_n(subject.begin(), std::min(subject.size(), hash.size()), hash.begin());
+      subjects.push_back(hash);
+    }
+  }
+  return SubjectList(std::move(subjects));
+}
+
 // Whoever holds an answer from before and one from after sees what all those changed together who
 // were in the first alone: the erased whom it showed, and those that are left out from now on. Who
 // was left out until now comes back, so that no more are left out than k asks for.
 absl::StatusOr<SubjectListRef> Eraser::ChooseLeftOut(const Run& run, const PartitionInfo& info) {
   const SubjectList none;
   const SubjectList& before = info.left_out == nullptr ? none : *info.left_out;
+  // Whoever was left out at any time: with the same ones again, answers from far apart would differ
+  // by fewer.
+  TV_ASSIGN_OR_RETURN(const SubjectList ever, EverLeftOut(info.id));
   size_t shown = 0;  // erased subjects that aggregates had
   std::vector<crypto::Hash16> erased;
   for (const Record& record : run.erasures) {
@@ -327,7 +366,7 @@ absl::StatusOr<SubjectListRef> Eraser::ChooseLeftOut(const Run& run, const Parti
     for (size_t code = 0; code < subjects->dictionary.size(); ++code) {
       const std::string_view subject = subjects->dictionary.at(static_cast<uint32_t>(code));
       crypto::Hash16 hash{};
-      if (subject.size() != hash.size() || before.Contains(subject)) continue;
+      if (subject.size() != hash.size() || ever.Contains(subject)) continue;
       std::copy(subject.begin(), subject.end(), hash.begin());
       chosen.emplace(crypto::KeyedHash16(key, "tv.leftout", AsBytes(subject)), hash);
       if (chosen.size() > wanted) chosen.erase(std::prev(chosen.end()));
@@ -336,7 +375,9 @@ absl::StatusOr<SubjectListRef> Eraser::ChooseLeftOut(const Run& run, const Parti
   std::vector<crypto::Hash16> left_out;
   for (const auto& [rank, subject] : chosen) left_out.push_back(subject);
   // Too few others: then nobody is shown any more.
-  if (left_out.size() < wanted) left_out.insert(left_out.end(), kept.begin(), kept.end());
+  if (left_out.size() < wanted) {
+    left_out.insert(left_out.end(), ever.all().begin(), ever.all().end());
+  }
   return std::make_shared<const SubjectList>(std::move(left_out));
 }
 
@@ -350,6 +391,10 @@ absl::Status Eraser::CommitSettled(Run& run, const PartitionInfo& info, KeyId ke
   const bool rewritten = record.key_id() != key.value();
   record.set_key_id(key.value());
   record.set_erased_up_to(std::max(record.erased_up_to(), run.newest));
+  SubjectList now = left_out == nullptr ? SubjectList() : *left_out;
+  for (const std::string& subject : record.left_out()) {
+    if (!now.Contains(subject)) record.add_left_out_before(subject);
+  }
   record.clear_left_out();
   if (left_out != nullptr) {
     for (const crypto::Hash16& subject : left_out->all()) {
@@ -375,6 +420,7 @@ absl::Status Eraser::DestroyOldKeys(Run& run) {
   if (run.old_keys.empty()) return absl::OkStatus();
   crypto::ShredRequest request;
   request.keys = run.old_keys;
+  request.unless_held_at = parts_.gate.SteadyTime();
   TV_RETURN_IF_ERROR(parts_.keyring.Shred(request).status());
   TV_CRASH_POINT("erasure.keys_destroyed");
   for (const auto& [partition, key] : run.old_keys) parts_.reader.Forget(partition);
@@ -382,15 +428,25 @@ absl::Status Eraser::DestroyOldKeys(Run& run) {
   return parts_.merger.EraseReplaced();
 }
 
-// Every partition that may have held a row of it was looked through, and has one key.
-bool Eraser::IsDone(const Run& run, const Record& record) const {
+// The newest erasure that is carried out everywhere: each partition of the dataset was looked
+// through for it, and has one key.
+uint64_t Eraser::DoneUpTo(Run& run) const {
+  uint64_t done = run.newest;
   for (const PartitionInfo& info : parts_.catalog.All()) {
     if (info.id.dataset != run.dataset || info.state != partition::State::kLive) continue;
     const size_t keys = parts_.keyring.DataKeys(info.id).size();
     if (keys == 0) continue;
-    if (info.erased_up_to < record.number() || keys > 1) return false;
+    done = keys > 1 ? 0 : std::min(done, info.erased_up_to);
   }
-  return true;
+  // Of a day that a restored store does not know: rows under its key may lie in other copies.
+  for (const crypto::DataKeyInfo& key : parts_.keyring.AllDataKeys()) {
+    if (key.partition.dataset != run.dataset || parts_.catalog.Find(key.partition)) continue;
+    done = 0;
+    run.report.pending.push_back(absl::StrCat(
+        parts_.name_of(run.dataset), "/", FormatDay(key.partition.day),
+        ": there is a key of that day and no record of it; the key goes at its deadline"));
+  }
+  return done;
 }
 
 absl::Status Eraser::SettleErasure(Record record) {
@@ -433,6 +489,21 @@ record::v1::AuditEntry Eraser::EventOf(DatasetId dataset, const char* method) co
   entry.set_reason("OK");
   entry.set_rule("erasure");
   return entry;
+}
+
+// Each with the entry: the records have nothing to do with each other.
+absl::Status Eraser::CommitInParts(const record::v1::AuditEntry& entry,
+                                   std::vector<store::Mutation> mutations) {
+  std::vector<store::Mutation> part;
+  size_t bytes = 0;
+  for (store::Mutation& mutation : mutations) {
+    bytes += mutation.key.size() + (mutation.value ? mutation.value->size() : 0);
+    part.push_back(std::move(mutation));
+    if (bytes < kBytesPerCommit) continue;
+    TV_RETURN_IF_ERROR(Commit(entry, std::exchange(part, {})).status());
+    bytes = 0;
+  }
+  return part.empty() ? absl::OkStatus() : Commit(entry, std::move(part)).status();
 }
 
 absl::StatusOr<store::CommitReceipt> Eraser::Commit(record::v1::AuditEntry entry,

@@ -87,7 +87,11 @@ class Eraser {
   absl::Status CommitSettled(Run& run, const partition::PartitionInfo& info, KeyId key,
                              partition::SubjectListRef left_out);
   absl::Status DestroyOldKeys(Run& run);
-  bool IsDone(const Run& run, const Record& record) const;
+  uint64_t DoneUpTo(Run& run) const;
+  bool IsHeld(PartitionId partition) const;
+  absl::StatusOr<partition::SubjectList> EverLeftOut(PartitionId partition) const;
+  absl::Status CommitInParts(const record::v1::AuditEntry& entry,
+                             std::vector<store::Mutation> mutations);
   absl::Status SettleErasure(Record record);
   absl::StatusOr<store::CommitReceipt> Commit(record::v1::AuditEntry entry,
                                               std::vector<store::Mutation> mutations);

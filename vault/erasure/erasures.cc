@@ -42,7 +42,8 @@ absl::Status Erasures::Load(const store::View& view) {
   return absl::OkStatus();
 }
 
-void Erasures::RenewHidden(OfDataset& of) {
+void Erasures::RenewHidden(const OfDataset& of) {
+  of.hidden_is_stale = false;
   std::vector<crypto::Hash16> all;
   for (const auto& [number, record] : of.unsettled) {
     for (const std::string& pseudonym : record.pseudonyms()) all.push_back(HashOf(pseudonym));
@@ -80,7 +81,9 @@ uint64_t Erasures::Newest(DatasetId dataset) const {
 partition::SubjectListRef Erasures::Hidden(DatasetId dataset) const {
   const std::lock_guard lock(mu_);
   const auto of = datasets_.find(dataset);
-  return of == datasets_.end() ? nullptr : of->second.hidden;
+  if (of == datasets_.end()) return nullptr;
+  if (of->second.hidden_is_stale) RenewHidden(of->second);
+  return of->second.hidden;
 }
 
 // --- asking ---
@@ -162,7 +165,7 @@ absl::StatusOr<Erasures::Asked> Erasures::Ask(const Request& request, const stor
     of.blocked[hash] = made.number();
     of.unsettled[made.number()] = made;
     of.newest = std::max(of.newest, made.number());
-    RenewHidden(of);
+    of.hidden_is_stale = true;  // made anew by whoever looks next: many may be asked for in a row
     ++count_;
   };
   asked.on_abandoned = unblock;
@@ -212,7 +215,7 @@ void Erasures::OnChanged(const Record& record) {
     return;
   }
   of.unsettled.erase(record.number());
-  RenewHidden(of);
+  of.hidden_is_stale = true;
   TellCatalog(dataset, of);
 }
 

@@ -98,11 +98,12 @@ class Erasures final : public partition::PendingErasures {
   struct OfDataset {
     std::map<crypto::Hash16, uint64_t> blocked;  // number of the erasure; 0 = asked for just now
     std::map<uint64_t, Record> unsettled;
-    partition::SubjectListRef hidden;  // of all unsettled ones
+    mutable partition::SubjectListRef hidden;  // of all unsettled ones, as of the last look
+    mutable bool hidden_is_stale = false;
     uint64_t newest = 0;
   };
 
-  static void RenewHidden(OfDataset& of);
+  static void RenewHidden(const OfDataset& of);
   void TellCatalog(DatasetId dataset, const OfDataset& of);
   absl::StatusOr<Record> MakeRecord(const Request& request, const crypto::Hash16& blocked);
   void Unblock(DatasetId dataset, const crypto::Hash16& hash);

@@ -65,7 +65,15 @@ absl::StatusOr<Merger::Inputs> Merger::Gather(const Snapshot& snapshot,
   Inputs inputs;
   std::vector<Unit> small;
   bool room = true;
+  // Of one key, the newest: while a partition is rewritten, what an older one seals is the
+  // rewrite's alone, which leaves rows out.
+  KeyId newest;
+  for (const Unit& unit : units) newest = std::max(newest, KeyOf(unit));
+  for (const crypto::DataKeyInfo& key : parts_.keyring.DataKeys(partition)) {
+    newest = std::max(newest, key.id);
+  }
   for (const Unit& unit : units) {
+    if (KeyOf(unit) != newest) continue;
     if (unit.kind == Unit::Kind::kBlock) {
       if (unit.rows < kSmallBlockRows) small.push_back(unit);
     } else if (room) {

@@ -18,11 +18,6 @@ inline uint64_t SealedBytesOf(const Unit& unit) {
                                          : unit.manifest->micro_batch.sealed_bytes();
 }
 
-inline KeyId KeyOf(const Unit& unit) {
-  return KeyId(unit.kind == Unit::Kind::kBlock ? unit.manifest->block.key_id()
-                                               : unit.manifest->micro_batch.key_id());
-}
-
 inline uint32_t RevisionOf(const Unit& unit) {
   return unit.kind == Unit::Kind::kBlock ? unit.manifest->block.schema_revision()
                                          : unit.manifest->micro_batch.schema_revision();

@@ -61,12 +61,12 @@ Unit UnitOf(const record::v1::MicroBatchRecord& record) {
           .manifest = std::move(manifest)};
 }
 
+}  // namespace
+
 KeyId KeyOf(const Unit& unit) {
   return KeyId(unit.kind == Unit::Kind::kBlock ? unit.manifest->block.key_id()
                                                : unit.manifest->micro_batch.key_id());
 }
-
-}  // namespace
 
 class PartitionReader::PinnedSnapshot final : public Snapshot {
  public:

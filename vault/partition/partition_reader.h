@@ -45,6 +45,9 @@ struct Unit {
   std::shared_ptr<const UnitManifest> manifest;  // shared: units are copied
 };
 
+// The data key that it is sealed under.
+KeyId KeyOf(const Unit& unit);
+
 // A consistent point-in-time look at the data: every row committed before Pin() exactly once,
 // whatever is merged meanwhile.
 // Refuses partitions that are past their deadline (also one that passes while the snapshot is

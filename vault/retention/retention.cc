@@ -159,16 +159,14 @@ absl::Status RetentionManager::Shorten(PartitionId partition, WallTime deadline)
 
 absl::Status RetentionManager::Shred(RunReport& report) {
   const std::lock_guard lock(shred_mu_);
+  const WallTime now = parts_.gate.SteadyTime();
   std::set<PartitionId> due;
-  for (const crypto::DataKeyInfo& key : parts_.keyring.Due(parts_.gate.SteadyTime())) {
-    due.insert(key.partition);
-  }
+  for (const crypto::DataKeyInfo& key : parts_.keyring.Due(now)) due.insert(key.partition);
   report.expired = static_cast<uint32_t>(due.size());
   if (!due.empty()) TV_CRASH_POINT("retention.before_shred");
-  const std::vector<PartitionId> partitions(due.begin(), due.end());
-  TV_RETURN_IF_ERROR(parts_.keyring.Shred(partitions).status());
+  TV_ASSIGN_OR_RETURN(const crypto::ShredReport shredded, parts_.keyring.ShredDue(now));
   if (!due.empty()) TV_CRASH_POINT("retention.after_shred");
-  for (const PartitionId id : partitions) parts_.reader.Forget(id);
+  for (const crypto::DataKeyInfo& key : shredded.keys) parts_.reader.Forget(key.partition);
   return absl::OkStatus();
 }
 

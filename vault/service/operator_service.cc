@@ -1,5 +1,6 @@
 #include "vault/service/operator_service.h"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -7,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "vault/crypto/shares.h"
+#include "vault/service/retention_scope.h"
 
 namespace televault::service {
 namespace {
@@ -51,7 +53,10 @@ grpc::ServerUnaryReactor* OperatorServiceImpl::Unseal(grpc::CallbackServerContex
         // A failed attempt is recorded by the outcome, a good one before anything opens.
         call.answer_unaudited = false;
         call.urgency = store::Urgency::kSecurity;
-        if (in.forget_shares()) vault_.ForgetShares();
+        if (in.forget_shares()) {
+          vault_.ForgetShares();
+          (*call.entry.mutable_details())["forgot"] = "shares";
+        }
         const std::string_view secret = call.metadata(kSecretHeader);
         if (in.forget_shares() && secret.empty()) {
           const v1::GetStatusResponse status = vault_.Status();
@@ -93,8 +98,13 @@ grpc::ServerUnaryReactor* OperatorServiceImpl::GetKeys(grpc::CallbackServerConte
                                                        grpc::ByteBuffer* response) {
   return ServeUnary<v1::GetKeysRequest, v1::GetKeysResponse>(
       serving_, context, "/televault.v1.OperatorService/GetKeys", request, response,
-      [this](Call&, const v1::GetKeysRequest&, v1::GetKeysResponse& out) -> absl::Status {
+      [this](Call& call, const v1::GetKeysRequest&, v1::GetKeysResponse& out) -> absl::Status {
         TV_ASSIGN_OR_RETURN(out, vault_.Keys());
+        auto& datasets = *out.mutable_datasets();
+        datasets.erase(
+            std::remove_if(datasets.begin(), datasets.end(),
+                           [&](const auto& one) { return IsBound(call, one.dataset()); }),
+            datasets.end());
         return absl::OkStatus();
       });
 }
@@ -136,11 +146,17 @@ grpc::ServerUnaryReactor* OperatorServiceImpl::ChangeRoot(grpc::CallbackServerCo
         details["phase"] = NameOf(step.change.phase(), &v1::RootChangePhase_Name);
         details["target"] = NameOf(step.change.target(), &v1::RootSource_Name);
         NoteProgress(call, step.change.given(), step.change.needed());
-        for (const SecretBytes& share : step.shares) {
-          call.trailing.emplace(kShareTrailer, crypto::RevealShare(share));
-        }
         *out.mutable_change() = std::move(step.change);
-        call.after_recording = std::move(step.carry_out);
+        // Neither leaves a share nor takes anything effect without its entry.
+        call.on_abandoned = [this] { vault_.AbandonRootChange(); };
+        call.after_recording =
+            [&call, shares = std::make_shared<std::vector<SecretBytes>>(std::move(step.shares)),
+             carry_out = std::move(step.carry_out)] {
+              for (const SecretBytes& share : *shares) {
+                call.trailing.emplace(kShareTrailer, crypto::RevealShare(share));
+              }
+              return carry_out ? carry_out() : absl::OkStatus();
+            };
         return absl::OkStatus();
       });
 }

@@ -38,7 +38,7 @@ class VaultControl {
   // right; opens nothing yet: the attempt is recorded in between. PERMISSION_DENIED: a wrong one;
   // FAILED_PRECONDITION: the vault is not sealed.
   virtual absl::StatusOr<UnsealAttempt> CheckUnseal(std::string_view secret) = 0;
-  // Forgets the shares given so far.
+  // Forgets the shares given for an unseal so far.
   virtual void ForgetShares() = 0;
   // Opens keys and datasets with what CheckUnseal returned; after an error both are closed.
   virtual absl::Status Unseal(const SecretBytes& root) = 0;
@@ -50,6 +50,8 @@ class VaultControl {
                                                     std::string_view secret,
                                                     std::string_view new_passphrase,
                                                     const std::string& by) = 0;
+  // What ChangeRoot returned could not be recorded.
+  virtual void AbandonRootChange() = 0;
   // OK where RotateKey will do it: it is recorded in between. INVALID_ARGUMENT: no such key.
   virtual absl::Status MayRotate(v1::RotatedKey key) = 0;
   // Returns the number of the new key.

@@ -92,13 +92,24 @@ absl::Status QueryServiceImpl::RunQuery(Call& call, const v1::QueryRequest& requ
   };
   if (const absl::Status open = call.revalidate(); !open.ok()) return refuse(open);
   // The writer may look after this function returned: the lease lives as long as its check.
+  // Rows that wait to be sent may be of a subject that is erased meanwhile.
+  const DatasetId read = admitted->dataset->id;
+  const auto none_erased = [plane = *data, read, rows = access == GateAccess::kRows,
+                            newest = (*data)->erasures->Newest(read)]() -> absl::Status {
+    if (!rows || plane->erasures->Newest(read) == newest) return absl::OkStatus();
+    return WithReason(
+        absl::UnavailableError(
+            "a subject was erased while its dataset's rows were on the way; run the query again"),
+        reason::kOverloaded);
+  };
   const auto lease = std::make_shared<ReadLease>(
       ReadLease::Parts{.gate = gate,
                        .access = access,
                        .scope = scope,
                        .valid_until_us = call.decision.valid_until_us,
-                       .caller = [this, &call, plane = *data]() -> absl::Status {
+                       .caller = [this, &call, plane = *data, none_erased]() -> absl::Status {
                          TV_RETURN_IF_ERROR(serving_.front.StillValid(call));
+                         TV_RETURN_IF_ERROR(none_erased());
                          if (call.decision.grant_id.empty()) return absl::OkStatus();
                          return plane->access->StillGranted(call.decision.grant_id);
                        },

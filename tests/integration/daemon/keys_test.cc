@@ -73,7 +73,16 @@ class SharesTest : public KeysTest {
     KeysTest::SetUp();
     if (HasFatalFailure()) return;
     ASSERT_NO_FATAL_FAILURE(StoreSome());
-    shares_ = Reshare({"--shares", "5", "--threshold", "3"}, "first");
+    // Out of the daemon's keyfile it takes two operators.
+    const ProcessResult started = Alice({"keys", "reshare", "--yes", "--shares", "5"});
+    ASSERT_EQ(started.exit_code, 6) << started.err;
+    EXPECT_EQ(Alice({"keys", "reshare", "--yes", "--continue"}).exit_code, 4);
+    const ProcessResult done = RunCli(
+        daemon_, daemon_.bob(),
+        {"keys", "reshare", "--yes", "--continue", "--shares-out", daemon_.directory() + "/first"});
+    ASSERT_EQ(done.exit_code, 0) << done.err;
+    shares_ =
+        absl::StrSplit(ReadWholeFile(daemon_.directory() + "/first"), '\n', absl::SkipEmpty());
     ASSERT_THAT(shares_, SizeIs(5));
   }
   std::vector<std::string> Reshare(const std::vector<std::string>& arguments,
@@ -172,6 +181,12 @@ TEST_F(SharesTest, AChangeTakesEffectOnlyWithWhatUnsealsNow) {
   ASSERT_THAT(alice->ChangeRoot(start, {}, {}, call), IsOk());
   v1::ChangeRootRequest give;
   give.set_step(v1::ROOT_CHANGE_STEP_GIVE);
+  // For another target than the one under way nothing is taken.
+  EXPECT_THAT(alice->ChangeRoot(give, client::SecretText(shares_[0]), {}, call),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  give.set_target(v1::ROOT_SOURCE_SHARES);
+  give.set_shares(3);
+  give.set_threshold(2);
   for (int i = 0; i < 3; ++i) {
     const auto given = alice->ChangeRoot(give, client::SecretText(shares_[i]), {}, call);
     ASSERT_THAT(given, IsOk());
@@ -230,7 +245,7 @@ TEST_F(KeysTest, RecordsAreSealedAgainAndTheOldMetaKeyIsDestroyed) {
   ASSERT_NO_FATAL_FAILURE(StoreSome());
   ASSERT_EQ(Keys()["meta_keys"].size(), 1U);
   for (const uint32_t number : {2U, 3U}) {
-    const ProcessResult rotated = Alice({"keys", "rotate", "meta", "-o", "json"});
+    const ProcessResult rotated = Alice({"keys", "rotate", "meta", "--yes", "-o", "json"});
     ASSERT_EQ(rotated.exit_code, 0) << rotated.err;
     EXPECT_EQ(json::parse(rotated.out)["number"], number);
     ASSERT_TRUE(Await([&] { return Keys()["meta_keys"].size() == 1; }));
@@ -260,12 +275,32 @@ TEST_F(KeysTest, AKillAtAnyStepLeavesAVaultThatOpens) {
     const bool root = point.starts_with("root.");
     const ProcessResult changed =
         root ? Alice({"keys", "rotate", "root", "--to", "keyfile", "--yes"})
-             : Alice({"keys", "rotate", "meta"});
+             : Alice({"keys", "rotate", "meta", "--yes"});
     EXPECT_EQ(daemon_.WaitForEnd(), SIGKILL) << changed.err;
     ASSERT_THAT(daemon_.Start(), IsOk());
     ExpectReadable();
     EXPECT_TRUE(Await([&] { return Keys()["meta_keys"].size() == 1; }));
     EXPECT_FALSE(std::filesystem::exists(daemon_.data_dir() + ".keyfile.next"));
+  }
+}
+
+// What a change left half done is put in order before another one: the file of the root key in
+// force was shredded as a leftover.
+TEST_F(KeysTest, AChangeAfterOneThatEndedHalfWayKeepsTheKeyInForce) {
+  ASSERT_NO_FATAL_FAILURE(StoreSome());
+  const std::vector<std::string> rotate = {"keys", "rotate", "root", "--to", "keyfile", "--yes"};
+  for (const char* point : {"root.new_keyfile", "root.changed", "root.old_keyfile_gone"}) {
+    SCOPED_TRACE(point);
+    ASSERT_THAT(daemon_.Terminate(), IsOk());
+    ASSERT_THAT(daemon_.Start({{"TELEVAULT_CRASH_POINT", "root.changed"}}), IsOk());
+    (void)Alice(rotate);
+    ASSERT_EQ(daemon_.WaitForEnd(), SIGKILL);
+    ASSERT_THAT(daemon_.Start({{"TELEVAULT_CRASH_POINT", point}}), IsOk());
+    ExpectReadable();
+    (void)Alice(rotate);
+    ASSERT_EQ(daemon_.WaitForEnd(), SIGKILL);
+    ASSERT_THAT(daemon_.Start(), IsOk());
+    ExpectReadable();
   }
 }
 

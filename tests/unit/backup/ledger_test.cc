@@ -41,7 +41,8 @@ class ShredLedgerTest : public ::testing::Test {
                unit.leaves.resize(entries.size());
                unit.mutations = std::move(mutations);
                return process_->journal.Commit(unit).status();
-             }});
+             },
+         .may_go_on = [] { return absl::OkStatus(); }});
     const auto report = ledger.Apply();
     EXPECT_THAT(report, IsOk());
     Reopen();

@@ -52,6 +52,43 @@ TEST(Keyring, AHoldKeepsItsDaysFromBeingDueUntilItEnds) {
   EXPECT_THAT(keyring->Holds(), SizeIs(1));
 }
 
+// A key that was replaced is no reason to destroy the one in its place, whatever is still to be
+// destroyed of the first.
+TEST(Keyring, WhatIsUnfinishedOfAnOldKeyLeavesTheNewOneAlone) {
+  Fixture f;
+  auto keyring = f.Create();
+  TV_ASSERT_OK_AND_ASSIGN(const DataKeyRef old_key,
+                          keyring->EnsureDataKey(P(1, 1), kNow + microseconds(9)));
+  TV_ASSERT_OK_AND_ASSIGN(const DataKeyRef new_key, keyring->RotateDataKey(P(1, 1)));
+  f.hook_ = absl::UnavailableError("anchor device gone");
+  ShredRequest request;
+  request.keys.emplace_back(P(1, 1), old_key->id);
+  EXPECT_THAT(keyring->Shred(request), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(keyring->ShredDue(kNow), StatusIs(absl::StatusCode::kUnavailable));
+  f.hook_ = absl::OkStatus();
+  TV_ASSERT_OK_AND_ASSIGN(const ShredReport report, keyring->ShredDue(kNow));
+  ASSERT_THAT(report.keys, SizeIs(1));
+  EXPECT_EQ(report.keys[0].id, old_key->id);
+  EXPECT_THAT(keyring->DataKeyFor(P(1, 1), new_key->id), IsOk());
+}
+
+TEST(Keyring, AShredPassesOverWhatAHoldKeeps) {
+  Fixture f;
+  auto keyring = f.Create();
+  TV_ASSERT_OK_AND_ASSIGN(const DataKeyRef old_key, keyring->EnsureDataKey(P(1, 1), kNow));
+  ASSERT_THAT(keyring->RotateDataKey(P(1, 1)), IsOk());
+  ASSERT_THAT(keyring->PlaceHold(HoldOver(1, 1, 1)), IsOk());
+  ShredRequest request;
+  request.keys.emplace_back(P(1, 1), old_key->id);
+  request.unless_held_at = kNow;
+  TV_ASSERT_OK_AND_ASSIGN(const ShredReport kept, keyring->Shred(request));
+  EXPECT_THAT(kept.keys, IsEmpty());
+  EXPECT_THAT(keyring->DataKeys(P(1, 1)), SizeIs(2));
+  request.unless_held_at = kNow + microseconds(100);  // it has run out
+  TV_ASSERT_OK_AND_ASSIGN(const ShredReport gone, keyring->Shred(request));
+  EXPECT_THAT(gone.keys, SizeIs(1));
+}
+
 TEST(Keyring, RotatesTheMetaKeyAndKeepsTheOldOneUntilItIsShredded) {
   Fixture f;
   auto keyring = f.Create();
