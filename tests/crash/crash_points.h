@@ -46,7 +46,7 @@ inline constexpr const char* kErasureCrashPoints[] = {
 
 // While keys are changed: tests/integration/daemon/keys_test.cc.
 inline constexpr const char* kKeyChangeCrashPoints[] = {
-    "meta.key_destroyed", "meta.resealed", "root.changed",
+    "meta.key_destroyed", "meta.resealed",         "root.changed",
     "root.new_keyfile",   "root.old_keyfile_gone",
 };
 
