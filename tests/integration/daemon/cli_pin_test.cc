@@ -1,5 +1,6 @@
 // Whatever is asked of a vault that was rolled back or forked, the command line notices: exit code
 // 3, and nothing on standard output that could be taken for an answer.
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <set>
@@ -57,6 +58,8 @@ const std::map<std::string, std::pair<std::vector<std::string>, int>>& Offline()
       {"source lint", {{"deploy/samples/sources/gatsby.yaml"}, 0}},
       {"source try", {{"deploy/samples/sources/gatsby.yaml", "@DIR@/gatsby.json"}, 0}},
       {"audit decrypt", {{"--dir", "@DIR@/export", "--key-file", "@DIR@/keys"}, 0}},
+      // Runs the daemon's binary; its own tests are elsewhere.
+      {"backup restore", {{"/nowhere", "--data-dir", "/nowhere", "--yes"}, 1}},
       // It serves; its own tests are elsewhere.
       {"audit witness", {{"--state", "@DIR@/w", "--log", "@VKEY@", "--listen", "nowhere"}, 1}},
   };
@@ -73,6 +76,8 @@ class CliPinTest : public VaultTest {
                                           R"(,"subject":"m","command":"build"})", "\n");
     std::ofstream(Path("events.ndjson")) << line;
     std::ofstream(Path("gatsby.json")) << "[]";
+    std::ofstream(Path("subject")) << "m\n";
+    std::filesystem::permissions(Path("subject"), std::filesystem::perms::owner_read);
     std::ofstream(Path("query.sql")) << kRowQuery;
   }
   std::string Path(const std::string& name) const { return daemon_.directory() + "/" + name; }
@@ -132,6 +137,10 @@ class CliPinTest : public VaultTest {
     return {
         {"status", alice, {}, 5},
         {"keys status", alice, {}},
+        {"keys rotate", alice, {"slot"}},
+        {"keys reshare", alice, {"--cancel"}, 1},
+        {"backup verify", alice, {"/nowhere"}, 1},
+        {"backup create", alice, {"nowhere"}, 1},
         {"operator status", alice, {}},
         {"dataset apply", c.steward, {sample, "--yes"}},
         {"dataset list", c.steward, {}},
@@ -191,6 +200,15 @@ class CliPinTest : public VaultTest {
         {"retention run", c.steward, {"--yes"}},
         {"retention receipts", c.steward, {}},
         {"retention receipts", c.steward, {"--verify"}},
+        {"retention hold list", c.steward, {}},
+        {"retention hold place",
+         c.steward,
+         {"--dataset", "cli_usage", "--until", "1d", "--reason", "file 12", "--yes"}},
+        {"retention hold release", c.steward, {"none", "--reason", "closed", "--yes"}, 1},
+        {"retention erasures", c.steward, {}},
+        {"erase",
+         c.steward,
+         {"--dataset", "cli_usage", "--subject-file", "@DIR@/subject", "--yes"}},
         {"operator seal", alice, {"--yes"}},
         {"operator unseal", alice, {"--keyfile"}},
     };

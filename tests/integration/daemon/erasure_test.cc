@@ -237,7 +237,9 @@ TEST_F(ErasureTest, AggregatesIsolateNobody) {
   Erase(8);
   EXPECT_EQ(Count(), "nothing ERASURE_PENDING ERASURE_PENDING");
   RunEraser();
-  EXPECT_EQ(Count(), absl::StrCat(kSubjects - 2 - (kMin - 1) + 16 - kMin));
+  // Unless the next one was among those: then nothing changes in what aggregates see.
+  EXPECT_THAT(Count(), ::testing::AnyOf(absl::StrCat(kSubjects - 2 - (kMin - 1) + 16 - kMin),
+                                        absl::StrCat(kSubjects + 16 - 2 * kMin)));
   EXPECT_THAT(Rows(), SizeIs(kSubjects - 2 + 15)) << "whoever reads rows gets all that are left";
   // As many at once as a group needs: nobody else has to be left out for them.
   for (int subject = 10; subject < 10 + kMin; ++subject) Erase(subject);

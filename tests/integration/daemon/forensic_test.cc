@@ -66,10 +66,13 @@ class ForensicTest : public VaultTest {
     const WallTime noon = Yesterday(0);
     const WallTime end = EndOf(DayOf(noon));
     const auto since = (SystemClock().Wall() - end).count() / 1'000'000;
-    ASSERT_THAT(Apply(*As(cast_.steward),
-                      SampleManifest("cli_usage",
-                                     {{"ttl: 90d", absl::StrCat("ttl: ", since + seconds, "s")}})),
-                IsOk());
+    TV_ASSERT_OK_AND_ASSIGN(
+        const auto applied,
+        Apply(
+            *As(cast_.steward),
+            SampleManifest("cli_usage", {{"ttl: 90d", absl::StrCat("ttl: ", since + seconds, "s")},
+                                         {"revision: 1", "revision: 2"}})));
+    ASSERT_TRUE(applied.applied()) << applied.ShortDebugString();
     deadline_ = end + microseconds((since + seconds) * 1'000'000);
     std::vector<v1::Event> events;
     for (int i = 0; i < 30; ++i) {
