@@ -117,20 +117,36 @@ void RetentionLedger::JudgePartition(const Place& place, Partition& partition) {
                                                     " and not purged by ", ReceiptTime(last_us_))});
 }
 
-// A legal hold on a day that is still to be rewritten puts it off.
+// One that was placed while the day was being rewritten, or later, may keep the key of before.
+bool RetentionLedger::KeepsOldKey(const Place& place, const Partition& partition) const {
+  for (const auto& [id, hold] : holds_) {
+    if (!hold.Covers(place) || last_us_ - hold.end_us() > kShredWithinUs + kPurgeWithinUs) continue;
+    if (hold.placed_us + kShredWithinUs + kPurgeWithinUs >= partition.rewritten_us) return true;
+  }
+  return false;
+}
+
+bool RetentionLedger::IsKept(const Erasure& erasure) const {
+  const std::vector<const Partition*> waiting = WaitingFor(erasure);
+  for (const Partition* const partition : waiting) {
+    const int64_t until = HeldUntil({partition->fate.dataset, partition->fate.day});
+    if (until == INT64_MIN || last_us_ - until > kShredWithinUs + kPurgeWithinUs) return false;
+  }
+  if (!waiting.empty()) return true;
+  for (const auto& [place, partition] : partitions_) {
+    if (place.first != erasure.fate.dataset || partition.shredded()) continue;
+    if (partition.rewritten > erasure.since && KeepsOldKey(place, partition)) return true;
+  }
+  return false;
+}
+
 void RetentionLedger::JudgeErasure(Erasure& erasure) {
   ErasureFate& fate = erasure.fate;
   if (!fate.settled_at.empty()) return;
-  const std::vector<const Partition*> waiting = WaitingFor(erasure);
-  bool held = !waiting.empty();
-  for (const Partition* const partition : waiting) {
-    const int64_t until = HeldUntil({partition->fate.dataset, partition->fate.day});
-    held = held && until > INT64_MIN && last_us_ - until <= kShredWithinUs + kPurgeWithinUs;
-  }
   for (const auto& [id, hold] : holds_) {
     if (hold.dataset == fate.dataset && last_us_ < hold.end_us()) fate.holds.push_back(id);
   }
-  if (last_us_ <= erasure.deadline_us || held) return;
+  if (last_us_ <= erasure.deadline_us || IsKept(erasure)) return;
   fate.receipt = ReceiptState::kMissing;
   NotDone(erasure.since, {"erasure_overdue", std::nullopt, fate.dataset, fate.id,
                           absl::StrCat("to be settled by ", fate.deadline, " and not settled by ",

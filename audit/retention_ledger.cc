@@ -484,6 +484,8 @@ void RetentionLedger::Rewritten(const Facts& facts) {
     Missing(facts, "key", partition->fate.day, "it is not rewritten and has another data key");
   } else {
     TakeKey(facts, *key);
+    partition->rewritten = facts.index;
+    partition->rewritten_us = facts.entry.time_us();
   }
   partition->fate.key_id = *key;
 }

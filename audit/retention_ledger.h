@@ -101,6 +101,8 @@ class RetentionLedger {
     uint64_t events = 0;        // when it was shredded
     std::string destruction;
     uint64_t erased_up_to = 0;  // number of the newest erasure it was looked through for
+    uint64_t rewritten = 0;     // index of its last rewrite, 0 = none, and when
+    int64_t rewritten_us = 0;
     bool shredded() const { return !shreds.empty(); }
   };
   struct Hold {
@@ -151,6 +153,9 @@ class RetentionLedger {
   // When the last hold on it ended, or ends; INT64_MIN without one.
   int64_t HeldUntil(const Place& place) const;
   std::vector<const Partition*> WaitingFor(const Erasure& erasure) const;
+  // Whether a legal hold, in force until just now, keeps the erasure from being settled.
+  bool IsKept(const Erasure& erasure) const;
+  bool KeepsOldKey(const Place& place, const Partition& partition) const;
 
   void Broken(LedgerFinding finding);
   void Undecided(LedgerFinding finding);

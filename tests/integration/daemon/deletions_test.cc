@@ -83,7 +83,8 @@ class DeletionsTest : public InProcessTest {
   }
 
   // The command line, "" for no token.
-  Outcome Run(const std::string& token, std::vector<std::string> words) {
+  Outcome Run(const std::string& token, std::vector<std::string> words,
+              const std::string& output = "json") {
     if (!token.empty()) {
       const std::string file = directory_.Path("token");
       std::filesystem::remove(file);
@@ -91,7 +92,7 @@ class DeletionsTest : public InProcessTest {
       std::filesystem::permissions(file, std::filesystem::perms::owner_read);
       words.insert(words.begin(), {"--token-file", file});
     }
-    words.insert(words.begin(), {"televault", "--addr", config_.listen.front(), "-o", "json"});
+    words.insert(words.begin(), {"televault", "--addr", config_.listen.front(), "-o", output});
     std::vector<const char*> arguments;
     for (const std::string& word : words) arguments.push_back(word.c_str());
     std::istringstream in;
@@ -108,7 +109,7 @@ class DeletionsTest : public InProcessTest {
                                                       "--key-file", keys, "--reason", "test"});
     ASSERT_EQ(outcome.code, 0) << outcome.err;
   }
-  Outcome Verify(bool with_keys = true) {
+  Outcome Verify(bool with_keys = true, const std::string& output = "json") {
     std::vector<std::string> words{
         "retention", "receipts",    "--verify", "--dir", directory_.Path("log"),
         "--log-key", vault_->vkey()};
@@ -116,7 +117,7 @@ class DeletionsTest : public InProcessTest {
       words.push_back("--keys");
       words.push_back(directory_.Path("keys"));
     }
-    return Run("", words);
+    return Run("", words, output);
   }
   static std::vector<std::string> Members(const json& list, const char* member) {
     std::vector<std::string> values;
@@ -172,6 +173,12 @@ TEST_F(DeletionsTest, WhatIsOverdueIsFound) {
   const Outcome outcome = Verify();
   EXPECT_EQ(outcome.code, 3);
   EXPECT_THAT(outcome.err, HasSubstr("overdue"));
+  const Outcome table = Verify(/*with_keys=*/true, "table");
+  EXPECT_EQ(table.code, 3);
+  for (const char* word : {"dataset", "expired", "not kept", "due since"}) {
+    EXPECT_THAT(table.out, HasSubstr(word));
+  }
+  EXPECT_EQ(Verify(/*with_keys=*/true, "csv").code, 1) << "several tables are no CSV";
   const json report = outcome.Object();
   EXPECT_EQ(report["verdict"], "broken");
   EXPECT_THAT(Members(report["findings"], "kind"), ElementsAre("overdue", "overdue"));

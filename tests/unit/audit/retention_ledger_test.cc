@@ -349,6 +349,16 @@ TEST(RetentionLedger, AnErasureIsSettledByItsDeadline) {
   Trail elsewhere = held;
   Trail::Set(elsewhere.leaves()[1].entry, "last_day", "2025-12-31");
   EXPECT_THAT(Broken(elsewhere), ElementsAre("erasure_overdue"));
+  // Placed when the day was being rewritten it keeps the key of before.
+  Trail late;
+  late.Open();
+  late.Ask();
+  late.Place(kMidnight + kHour, kMidnight + 5 * kDays);
+  late.Rewrite(kMidnight + kHour + kSecond);
+  late.End(kMidnight + 4 * kDays);
+  EXPECT_THAT(Broken(late), IsEmpty());
+  late.End(kMidnight + 6 * kDays);
+  EXPECT_THAT(Broken(late), ElementsAre("erasure_overdue"));
   Trail rewritten = held;
   rewritten.Rewrite(kMidnight + 4 * kDays);
   EXPECT_THAT(Broken(rewritten), ElementsAre("erasure_overdue"));
