@@ -203,8 +203,13 @@ void MeasureExpiry(uint64_t events) {
       client::Call call;
       const auto stream = Need(analyst->Query(request, call), "query");
       v1::QueryResponse response;
-      while (Need(stream->Next(response), "query")) {
-        if (response.trailer().refusals_size() > 0) refused = SystemClock().Wall().micros;
+      absl::StatusOr<bool> more = true;
+      while (more.ok() && *more) {
+        more = stream->Next(response);
+        // One that was under way ends with an error.
+        if (!more.ok() || response.trailer().refusals_size() > 0) {
+          refused = SystemClock().Wall().micros;
+        }
       }
       Wait(20);
     } else {
