@@ -14,6 +14,7 @@
 #include "tests/support/loop_disk.h"
 #include "tests/support/opened_keyring.h"
 #include "vault/base/clock.h"
+#include "vault/block/column.h"
 #include "vault/crypto/aead_key.h"
 #include "vault/crypto/envelope.h"
 #include "vault/crypto/keyring_format.h"
@@ -150,8 +151,27 @@ class ForensicTest : public VaultTest {
                     }),
                 IsOk());
     ASSERT_GE(keys_.size(), 3U) << "no block was made of the batches";
+    // What is sealed of the day, too: a piece of each chunk and micro-batch.
+    TV_ASSERT_OK_AND_ASSIGN(const auto blocks, store->ListBlocks());
+    constexpr uint16_t kColumns[] = {block::kEventTimeColumn, block::kSubjectColumn};
+    for (const BlockId& id : blocks) {
+      TV_ASSERT_OK_AND_ASSIGN(const auto chunks, store->ReadBlock(id, kColumns));
+      for (const std::string& chunk : chunks) AddSealed(chunk);
+    }
+    ASSERT_THAT(view->Scan(store::Family::kHot, "", "",
+                           [&](std::string_view, std::string_view value) {
+                             AddSealed(value);
+                             return true;
+                           }),
+                IsOk());
+    ASSERT_GE(sealed_.size(), 2U);
   }
 
+  void AddSealed(std::string_view bytes) {
+    ASSERT_GE(bytes.size(), 64U);
+    sealed_.emplace_back(absl::StrCat("sealed ", sealed_.size()),
+                         bytes.substr(bytes.size() / 2, 24));
+  }
   std::vector<std::string> OnDisk(const std::vector<Needle>& needles) {
     ::sync();
     const auto found = disk_.image().empty() ? FindUnder(daemon_.data_dir(), needles)
@@ -205,6 +225,7 @@ class ForensicTest : public VaultTest {
   WallTime deadline_;
   int64_t ttl_ = 0;
   std::vector<Needle> keys_;
+  std::vector<Needle> sealed_;
   crypto::DataKeyRef data_key_;
   std::string old_keyring_;
   uint64_t old_slot_ = 0;
@@ -235,6 +256,8 @@ TEST_F(ForensicTest, NothingOfADayIsLeftAfterItsDeadline) {
   EXPECT_THAT(Ask(*As(cast_.analyst), "SELECT count(*) FROM cli_usage", "usage").rows,
               Not(IsEmpty()));
 
+  TV_ASSERT_OK_AND_ASSIGN(const auto sealed, FindUnder(daemon_.data_dir(), sealed_));
+  EXPECT_EQ(sealed.size(), sealed_.size()) << "in the files of the store, before the purge";
   ASSERT_THAT(ExpireIn(2), IsOk());
   AwaitDeadline();
   EXPECT_THAT(Ask(*As(cast_.analyst), "SELECT count(*) FROM cli_usage", "usage").rows, IsEmpty());
@@ -242,6 +265,8 @@ TEST_F(ForensicTest, NothingOfADayIsLeftAfterItsDeadline) {
   std::cout << "purged " << (SystemClock().Wall() - deadline_).count() / 1'000
             << " ms after the deadline\n";
   ExpectGone();
+  TV_ASSERT_OK_AND_ASSIGN(const auto left, FindUnder(daemon_.data_dir(), sealed_));
+  EXPECT_THAT(left, IsEmpty()) << "no file holds a byte of the day any more";
   // Keys are locked in memory, and of what is not nothing was swapped; no core can be had of it.
   std::ifstream status(absl::StrCat("/proc/", daemon_.pid(), "/status"));
   for (std::string line; std::getline(status, line);) {

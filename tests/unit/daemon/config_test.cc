@@ -112,5 +112,27 @@ TEST(Config, TheSampleFileIsValid) {
   EXPECT_THAT(CheckConfig(config), IsOk());
 }
 
+TEST(Config, TakesTheKeyfileFromACredentialOfSystemd) {
+  TV_ASSERT_OK_AND_ASSIGN(Config config, ParseConfig("[unseal]\ncredential = \"root\"\n", "f"));
+  ASSERT_THAT(UseCredential(config, "/run/credentials/televaultd.service"), IsOk());
+  EXPECT_EQ(config.keyfile, "/run/credentials/televaultd.service/root");
+  Config none;
+  ASSERT_THAT(UseCredential(none, "/run/credentials/televaultd.service"), IsOk());
+  EXPECT_EQ(none.keyfile, "");
+}
+
+TEST(Config, RefusesACredentialThatIsNotThereOrBesideAKeyfile) {
+  Config config;
+  config.credential = "root";
+  EXPECT_THAT(UseCredential(config, ""), StatusIs(absl::StatusCode::kFailedPrecondition));
+  for (const char* name : {"../root", "a/b", "."}) {
+    config.credential = name;
+    EXPECT_THAT(UseCredential(config, "/run/c"), StatusIs(absl::StatusCode::kInvalidArgument));
+  }
+  config.credential = "root";
+  config.keyfile = "/etc/key";
+  EXPECT_THAT(UseCredential(config, "/run/c"), StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
 }  // namespace
 }  // namespace televault::daemon
