@@ -303,6 +303,9 @@ void MeasureKeyring() {
   Print("keyring at the limit: memory",
         absl::StrFormat("%.0f MiB; file %.1f MiB", ResidentMiB() - empty,
                         static_cast<double>(keyring->file_bytes()) / (1 << 20)));
+  start = Steady::now();
+  Need(keyring->ChangeRoot({}, crypto::NewKey(SystemRandom()), WallTime{2}), "root");
+  Print("keyring at the limit: root key changed", absl::StrFormat("%.2f s", SecondsSince(start)));
   keyring.reset();
   start = Steady::now();
   keyring = Need(crypto::Keyring::Load(options), "load");

@@ -102,14 +102,21 @@ std::string SealSecret(const SecretBytes& key, Use use, Bytes identity, const Se
 
 absl::StatusOr<SecretBytes> OpenSecret(const SecretBytes& key, Use use, Bytes identity,
                                        Bytes envelope, const VaultId& vault) {
+  SecretBytes secret;
+  TV_RETURN_IF_ERROR(OpenSecretInto(key, use, identity, envelope, vault, secret));
+  return secret;
+}
+
+absl::Status OpenSecretInto(const SecretBytes& key, Use use, Bytes identity, Bytes envelope,
+                            const VaultId& vault, SecretBytes& secret) {
   // An empty secret has no meaning, and guarded memory of no bytes does not exist.
   if (envelope.size() <= kEnvelopeOverhead) return DoesNotOpen();
-  SecretBytes secret;
-  TV_RETURN_IF_ERROR(OpenInto(key, use, identity, envelope, vault, [&](size_t size) {
-    secret = SecretBytes(size);
+  const absl::Status opened = OpenInto(key, use, identity, envelope, vault, [&](size_t size) {
+    if (secret.size() != size) secret = SecretBytes(size);
     return secret.Write(MintSecretPass()).data();
-  }));
-  return secret;
+  });
+  if (!opened.ok()) secret = SecretBytes();
+  return opened;
 }
 
 bool LooksLikeEnvelope(Bytes bytes) {

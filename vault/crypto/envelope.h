@@ -57,6 +57,10 @@ std::string SealSecret(const SecretBytes& key, Use use, Bytes identity, const Se
                        const VaultId& vault, Random& random);
 absl::StatusOr<SecretBytes> OpenSecret(const SecretBytes& key, Use use, Bytes identity,
                                        Bytes envelope, const VaultId& vault);
+// Into memory that serves for many keys one after the other: new guarded pages cost ten times as
+// much as the opening. After an error `secret` holds no key.
+absl::Status OpenSecretInto(const SecretBytes& key, Use use, Bytes identity, Bytes envelope,
+                            const VaultId& vault, SecretBytes& secret);
 
 // Whether the bytes have the shape of an envelope of a known version: the check that nothing else
 // is ever stored. Says nothing about whether it opens.

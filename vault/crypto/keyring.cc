@@ -58,11 +58,15 @@ Keyring::Keyring(KeyringOptions options)
 }
 Keyring::~Keyring() = default;
 
-void Keyring::WrapNew(const SecretBytes& kek, const std::string& identity, std::span<uint8_t> out) {
-  const SecretBytes key = NewKey(options_.random);
+void Keyring::Wrap(const SecretBytes& kek, const std::string& identity, const SecretBytes& key,
+                   std::span<uint8_t> out) {
   MoveWrapped(
       SealSecret(kek, Use::kKeyringEntry, AsBytes(identity), key, options_.vault, options_.random),
       out);
+}
+
+void Keyring::WrapNew(const SecretBytes& kek, const std::string& identity, std::span<uint8_t> out) {
+  Wrap(kek, identity, NewKey(options_.random), out);
 }
 
 namespace {
@@ -309,24 +313,25 @@ absl::Status Keyring::ChangeRoot(const RootDescription& description, const Secre
   content.root = description;
   content.root_created_at = now;
   absl::Status failure;
+  SecretBytes key;  // one after the other
   const auto rewrap = [&](const std::string& identity, WrappedKey& wrapped) {
-    const auto key =
-        OpenSecret(*old_kek, Use::kKeyringEntry, AsBytes(identity), wrapped, options_.vault);
-    failure.Update(key.status());
-    if (!key.ok()) return;
-    MoveWrapped(SealSecret(*new_kek, Use::kKeyringEntry, AsBytes(identity), *key, options_.vault,
-                           options_.random),
-                wrapped);
+    if (!failure.ok()) return;
+    failure = OpenSecretInto(*old_kek, Use::kKeyringEntry, AsBytes(identity), wrapped,
+                             options_.vault, key);
+    if (failure.ok()) Wrap(*new_kek, identity, key, wrapped);
   };
   rewrap(RootCheckIdentity(), content.root_check);
   rewrap(NameKeyIdentity(), content.name_key);
-  for (auto& [number, key] : content.meta_keys) rewrap(MetaKeyIdentity(number), key.key);
-  for (auto& [epoch, key] : content.audit_epochs) {
-    if (!key.shredded) rewrap(AuditEpochIdentity(epoch), key.private_key);
+  for (auto& [number, entry] : content.meta_keys) rewrap(MetaKeyIdentity(number), entry.key);
+  for (auto& [epoch, entry] : content.audit_epochs) {
+    if (!entry.shredded) rewrap(AuditEpochIdentity(epoch), entry.private_key);
   }
-  for (auto& [dataset, key] : content.erasure_keys) rewrap(ErasureKeyIdentity(dataset), key);
-  for (auto& [id, key] : content.salts) rewrap(SaltIdentity(id.first, id.second), key);
-  for (auto& [id, key] : content.data_keys) rewrap(DataKeyIdentity(id.first, id.second), key.key);
+  for (auto& [dataset, wrapped] : content.erasure_keys)
+    rewrap(ErasureKeyIdentity(dataset), wrapped);
+  for (auto& [id, wrapped] : content.salts) rewrap(SaltIdentity(id.first, id.second), wrapped);
+  for (auto& [id, entry] : content.data_keys) {
+    rewrap(DataKeyIdentity(id.first, id.second), entry.key);
+  }
   TV_RETURN_IF_ERROR(failure);
   TV_RETURN_IF_ERROR(Commit(std::move(content), /*new_slot=*/true, new_kek));
   FinishDestruction().IgnoreError();
@@ -389,6 +394,7 @@ absl::Status Keyring::EnsureDataKeys(std::span<const std::pair<PartitionId, Wall
   TV_ASSIGN_OR_RETURN(const SecretRef kek, Kek());
   KeyringContent content = Copy();
   bool changed = false;
+  SecretBytes fresh(kKeyBytes);  // one after the other
   for (const auto& [partition, deadline] : partitions) {
     const auto [first, last] = KeysOf(content, partition);
     for (auto it = first; it != last; ++it) {
@@ -401,7 +407,8 @@ absl::Status Keyring::EnsureDataKeys(std::span<const std::pair<PartitionId, Wall
     }
     const KeyId id(content.next_key_id++);
     WrappedDataKey key{deadline, {}};
-    WrapNew(*kek, DataKeyIdentity(partition, id), key.key);
+    options_.random.Fill(fresh.Write(MintSecretPass()));
+    Wrap(*kek, DataKeyIdentity(partition, id), fresh, key.key);
     content.data_keys.emplace(DataKeyName(partition, id), key);
     changed = true;
   }

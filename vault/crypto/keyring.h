@@ -270,6 +270,8 @@ class Keyring : public AuditEpochKeys {
   absl::StatusOr<SecretRef> FindOrMake(Keys KeyringContent::*keys,
                                        const typename Keys::key_type& id,
                                        const std::string& identity, size_t limit, const char* full);
+  void Wrap(const SecretBytes& kek, const std::string& identity, const SecretBytes& key,
+            std::span<uint8_t> out);
   // A fresh key wrapped under `kek`.
   void WrapNew(const SecretBytes& kek, const std::string& identity, std::span<uint8_t> out);
   // PERMISSION_DENIED: not this keyring's.
