@@ -44,6 +44,10 @@ v1::GetStatusResponse Vault::Status() {
     if (data_ != nullptr) {
       status.set_datasets(static_cast<uint32_t>(data_->catalog->All().size()));
       status.set_live_partitions(static_cast<uint32_t>(data_->partitions->live_count()));
+      if (const size_t late = data_->erasures->Overdue(lockdown_->SteadyTime()); late > 0) {
+        status.add_warnings("erasures past their deadline: " + std::to_string(late) +
+                            "; see `televault retention erasures`");
+      }
     }
   }
   if (const auto bytes = engine_.store->DiskBytes(); bytes.ok()) status.set_disk_bytes(*bytes);

@@ -206,6 +206,15 @@ std::vector<Record> Erasures::UnsettledWithoutSubjects() const {
   return records;
 }
 
+size_t Erasures::Overdue(WallTime now) const {
+  const std::lock_guard lock(mu_);
+  size_t overdue = 0;
+  for (const auto& [dataset, of] : datasets_) {
+    for (const auto& [number, record] : of.unsettled) overdue += record.deadline_us() <= now.micros;
+  }
+  return overdue;
+}
+
 void Erasures::OnChanged(const Record& record) {
   const std::lock_guard lock(mu_);
   const DatasetId dataset(record.dataset_id());

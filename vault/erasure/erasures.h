@@ -91,6 +91,8 @@ class Erasures final : public partition::PendingErasures {
   Work WorkOn(DatasetId dataset) const;
   // Of all datasets, without pseudonyms, rising.
   std::vector<Record> UnsettledWithoutSubjects() const;
+  // How many are past their deadline and not settled.
+  size_t Overdue(WallTime now) const;
   // What of the record was committed; a settled one is forgotten but for its block.
   void OnChanged(const Record& record);
 

@@ -335,7 +335,7 @@ TEST_F(ErasureTest, ALegalHoldKeepsTheBytesAndNotTheAccess) {
   v1::PlaceHoldRequest place;
   place.set_dataset("cli_usage");
   place.set_reason("file 12");
-  place.mutable_until()->set_seconds(clock_.Wall().micros / 1'000'000 + 86'400);
+  place.mutable_until()->set_seconds(clock_.Wall().micros / 1'000'000 + 10 * 86'400);
   client::Call call;
   const auto placed = steward_->PlaceHold(place, call);
   ASSERT_THAT(placed, IsOk());
@@ -344,9 +344,18 @@ TEST_F(ErasureTest, ALegalHoldKeepsTheBytesAndNotTheAccess) {
   EXPECT_EQ(report.settled, 0U);
   EXPECT_THAT(report.pending, Contains(HasSubstr("legal hold")));
   EXPECT_EQ(Look(asked.id()).state(), v1::ERASURE_STATE_HELD);
+  const auto overdue = [this] {
+    const v1::GetStatusResponse status = vault_->Status();
+    return std::any_of(status.warnings().begin(), status.warnings().end(), [](const auto& one) {
+      return one.find("erasures past their deadline: 1") != std::string::npos;
+    });
+  };
+  EXPECT_FALSE(overdue());
   EXPECT_FALSE(Rows().contains(7));
   EXPECT_THAT(Count(), HasSubstr("ERASURE_PENDING"));
   EXPECT_THAT(Keys(0), SizeIs(1));
+  clock_.Advance(microseconds(4 * kMicrosPerDay));  // 72 hours are allowed
+  EXPECT_TRUE(overdue());
 
   v1::ReleaseHoldRequest release;
   release.set_id(placed->hold().id());
@@ -358,6 +367,7 @@ TEST_F(ErasureTest, ALegalHoldKeepsTheBytesAndNotTheAccess) {
   const v1::Erasure settled = Look(asked.id());
   EXPECT_EQ(settled.state(), v1::ERASURE_STATE_SETTLED);
   EXPECT_THAT(settled.holds(), ElementsAre(placed->hold().id()));
+  EXPECT_FALSE(overdue());
 }
 
 TEST_F(ErasureTest, AHoldSuspendsTheShredAndNotTheRefusal) {
