@@ -1,6 +1,7 @@
 #include "vault/erasure/eraser.h"
 
 #include <algorithm>
+#include <limits>
 #include <set>
 #include <utility>
 
@@ -12,7 +13,6 @@
 #include "vault/base/crash_point.h"
 #include "vault/base/limits.h"
 #include "vault/crypto/hash.h"
-#include "vault/crypto/keyring.h"
 #include "vault/store/meta.h"
 
 namespace televault::erasure {
@@ -26,6 +26,9 @@ constexpr char kBegun[] = "erasure.begin";
 constexpr char kRewritten[] = "erasure.rewrite";
 constexpr char kHeld[] = "erasure.held";
 constexpr char kSettled[] = "erasure.settled";
+constexpr char kUnrecorded[] = "erasure.unrecorded_key";
+// How long before the deadline of an erasure the keys go that nobody claimed until then.
+constexpr int64_t kUnclaimedMicros = 3'600'000'000;
 // Old keys destroyed in one new generation of the keyring.
 constexpr size_t kKeysPerShred = 64;
 // Of records in one commit; an erasure's may have an entry for each day.
@@ -139,6 +142,7 @@ absl::Status Eraser::RunDataset(Run& run, DatasetId dataset) {
     if (run.old_keys.size() >= kKeysPerShred) TV_RETURN_IF_ERROR(DestroyOldKeys(run));
   }
   TV_RETURN_IF_ERROR(DestroyOldKeys(run));
+  TV_RETURN_IF_ERROR(DestroyUnrecorded(run));
   const std::vector<Record> unsettled = parts_.erasures.WorkOn(dataset).unsettled;
   const uint64_t done = unsettled.empty() ? 0 : DoneUpTo(run);
   for (const Record& record : unsettled) {
@@ -428,6 +432,49 @@ absl::Status Eraser::DestroyOldKeys(Run& run) {
   return parts_.merger.EraseReplaced();
 }
 
+std::vector<crypto::DataKeyInfo> Eraser::Unrecorded(DatasetId dataset) const {
+  std::vector<crypto::DataKeyInfo> keys = parts_.keyring.AllDataKeys();
+  std::erase_if(keys, [&](const crypto::DataKeyInfo& key) {
+    return key.partition.dataset != dataset || parts_.catalog.Find(key.partition).has_value();
+  });
+  return keys;
+}
+
+// A key without a record of its day: of an opening that was given up, or of a day that a restored
+// store does not know. In other copies there may be rows of erased subjects under it, and whoever
+// puts such a copy back needs it: it stays until the earliest deadline is near, and then the
+// promise to the subject comes first.
+absl::Status Eraser::DestroyUnrecorded(Run& run) {
+  if (run.erasures.empty() || Unrecorded(run.dataset).empty()) return absl::OkStatus();
+  WallTime due{std::numeric_limits<int64_t>::max()};
+  for (const Record& record : run.erasures) {
+    due.micros = std::min(due.micros, record.deadline_us() - kUnclaimedMicros);
+  }
+  const WallTime now = parts_.gate.SteadyTime();
+  // Nobody opens a day meanwhile; who has prepared to finds no key any more.
+  const auto records = parts_.catalog.LockRecords();
+  for (const crypto::DataKeyInfo& key : Unrecorded(run.dataset)) {
+    const std::string day =
+        absl::StrCat(parts_.name_of(run.dataset), "/", FormatDay(key.partition.day));
+    if (now < due) {
+      run.report.pending.push_back(
+          absl::StrCat(day, ": there is a key of that day and no record of it; it is destroyed at ",
+                       FormatRfc3339(due)));
+      continue;
+    }
+    if (IsHeld(key.partition)) {
+      run.report.pending.push_back(absl::StrCat(day, ": ", kKeptByHold));
+      continue;
+    }
+    record::v1::AuditEntry entry = EventOf(run.dataset, kUnrecorded);
+    (*entry.mutable_details())["day"] = FormatDay(key.partition.day);
+    (*entry.mutable_details())["key_id"] = absl::StrCat(key.id.value());
+    TV_RETURN_IF_ERROR(Commit(std::move(entry), {}).status());
+    run.old_keys.emplace_back(key.partition, key.id);
+  }
+  return DestroyOldKeys(run);
+}
+
 // The newest erasure that is carried out everywhere: each partition of the dataset was looked
 // through for it, and has one key.
 uint64_t Eraser::DoneUpTo(Run& run) const {
@@ -438,15 +485,7 @@ uint64_t Eraser::DoneUpTo(Run& run) const {
     if (keys == 0) continue;
     done = keys > 1 ? 0 : std::min(done, info.erased_up_to);
   }
-  // Of a day that a restored store does not know: rows under its key may lie in other copies.
-  for (const crypto::DataKeyInfo& key : parts_.keyring.AllDataKeys()) {
-    if (key.partition.dataset != run.dataset || parts_.catalog.Find(key.partition)) continue;
-    done = 0;
-    run.report.pending.push_back(absl::StrCat(
-        parts_.name_of(run.dataset), "/", FormatDay(key.partition.day),
-        ": there is a key of that day and no record of it; the key goes at its deadline"));
-  }
-  return done;
+  return Unrecorded(run.dataset).empty() ? done : 0;
 }
 
 absl::Status Eraser::SettleErasure(Record record) {

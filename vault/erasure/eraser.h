@@ -14,6 +14,7 @@
 #include "vault/base/ids.h"
 #include "vault/base/random.h"
 #include "vault/base/status.h"
+#include "vault/crypto/keyring.h"
 #include "vault/erasure/erasures.h"
 #include "vault/partition/merger.h"
 #include "vault/partition/partition_catalog.h"
@@ -87,6 +88,8 @@ class Eraser {
   absl::Status CommitSettled(Run& run, const partition::PartitionInfo& info, KeyId key,
                              partition::SubjectListRef left_out);
   absl::Status DestroyOldKeys(Run& run);
+  std::vector<crypto::DataKeyInfo> Unrecorded(DatasetId dataset) const;
+  absl::Status DestroyUnrecorded(Run& run);
   uint64_t DoneUpTo(Run& run) const;
   bool IsHeld(PartitionId partition) const;
   absl::StatusOr<partition::SubjectList> EverLeftOut(PartitionId partition) const;

@@ -57,6 +57,12 @@ absl::Status FollowKeys(const crypto::Keyring& keyring, WallTime now, PartitionI
       reason::kOverloaded);
 }
 
+bool HasKey(const crypto::Keyring& keyring, const PartitionInfo& info) {
+  const std::vector<crypto::DataKeyInfo> keys = keyring.DataKeys(info.id);
+  return std::any_of(keys.begin(), keys.end(),
+                     [&](const crypto::DataKeyInfo& key) { return key.id == info.key; });
+}
+
 record::v1::PartitionRecord RecordOf(const PartitionInfo& info) {
   record::v1::PartitionRecord record;
   record.set_dataset_id(info.id.dataset.value());
@@ -104,6 +110,12 @@ absl::StatusOr<Opening> PartitionWriter::OpeningRecord(const PartitionInfo& prep
     info.deadline = std::min(info.deadline, prepared.deadline);
     opening.change =
         info.deadline < known->deadline ? Opening::Change::kShortens : Opening::Change::kNone;
+  } else if (!HasKey(keyring_, info)) {
+    // An erasure came to its deadline and took the key of a day that was not on record.
+    return WithReason(
+        absl::UnavailableError(absl::StrCat("the key made for ", FormatDay(info.id.day),
+                                            " was destroyed meanwhile; send the batch again")),
+        reason::kOverloaded);
   }
   opening.id = info.id;
   opening.key = info.key;

@@ -331,6 +331,42 @@ TEST_F(ErasureTest, AnErasureOutlivesARestart) {
   EXPECT_THAT(Count(), Not(HasSubstr("PENDING")));
 }
 
+// The key of a day that nobody opened after all may open rows in a copy that is put back.
+TEST_F(ErasureTest, AKeyWithoutADayGoesWhenTheDeadlineIsNear) {
+  const auto data = vault_->Data();
+  ASSERT_THAT(data, IsOk());
+  const auto dataset = (*data)->catalog->Find("cli_usage");
+  ASSERT_THAT(dataset, IsOk());
+  const v1::AppendRequest request = televault::testing::RowsOf(
+      {televault::testing::Usage(clock_.Wall() - microseconds(3 * kMicrosPerDay), "s3", "build")});
+  std::function<absl::StatusOr<partition::Opening>()> open;
+  {
+    auto prepared = (*data)->ingestor->Prepare(request, *dataset, clock_.Wall());
+    ASSERT_THAT(prepared, IsOk());
+    ASSERT_THAT(prepared->openings, SizeIs(1));
+    open = prepared->openings.front();
+    (*data)->ingestor->Abandoned(*prepared);
+  }
+  ASSERT_THAT(keyring().AllDataKeys(), SizeIs(3));
+
+  const v1::Erasure asked = Erase(7);
+  EXPECT_THAT(RunEraser().pending, Contains(HasSubstr("no record of it")));
+  EXPECT_EQ(Look(asked.id()).state(), v1::ERASURE_STATE_PENDING);
+  EXPECT_THAT(open(), IsOk());
+  EXPECT_THAT(keyring().AllDataKeys(), SizeIs(3));
+
+  clock_.Advance(microseconds(3 * kMicrosPerDay - kMicrosPerDay / 48));  // half an hour is left
+  EXPECT_EQ(RunEraser().settled, 1U);
+  EXPECT_EQ(Look(asked.id()).state(), v1::ERASURE_STATE_SETTLED);
+  EXPECT_THAT(keyring().AllDataKeys(), SizeIs(2));
+  EXPECT_THAT(open(), StatusIs(absl::StatusCode::kUnavailable));
+  std::set<std::string> methods;
+  for (const record::v1::AuditEntry& entry : EntriesOf(*vault_)) methods.insert(entry.method());
+  EXPECT_THAT(methods, Contains("erasure.unrecorded_key"));
+  EXPECT_EQ(Append(3, 5, 5).rejected(), 0U);  // the same day
+  EXPECT_THAT(keyring().AllDataKeys(), SizeIs(3));
+}
+
 TEST_F(ErasureTest, ALegalHoldKeepsTheBytesAndNotTheAccess) {
   v1::PlaceHoldRequest place;
   place.set_dataset("cli_usage");
