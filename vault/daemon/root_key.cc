@@ -71,9 +71,7 @@ absl::StatusOr<SecretBytes> RootKey::ReadKeyfile() {
   auto root = crypto::ReadRootKeyFile(parts_.fs, parts_.keyfile);
   const absl::Status fits = root.ok() ? parts_.keyring.CheckRoot(*root) : root.status();
   if (fits.ok()) {
-    if (!parts_.is_credential && !parts_.keyring.write_is_open()) {
-      (void)parts_.fs.Shred(next_keyfile());  // of a change that did not come to its end
-    }
+    DropNextKeyfile();
     return root;
   }
   if (parts_.is_credential || !parts_.fs.Exists(next_keyfile())) return fits;
@@ -85,6 +83,13 @@ absl::StatusOr<SecretBytes> RootKey::ReadKeyfile() {
                  {{"file", next_keyfile()}, {"why", std::string(named.message())}});
   }
   return next;
+}
+
+// Another root key than that of the file opens the vault: the file is of a change that did not come
+// to its end, or that did and could not remove what it had put aside.
+void RootKey::DropNextKeyfile() {
+  if (parts_.keyfile.empty() || parts_.is_credential || parts_.keyring.write_is_open()) return;
+  (void)parts_.fs.Shred(next_keyfile());
 }
 
 // Before another change: the file of the last one goes to its place if it is in force, and away if
@@ -114,6 +119,7 @@ absl::StatusOr<RootKey::Found> RootKey::GiveForUnseal(std::string_view secret) {
     if (secret.empty()) return absl::InvalidArgumentError("this vault needs its passphrase");
     TV_ASSIGN_OR_RETURN(found.root, crypto::RootFromPassphrase(SecretOf(secret), description));
     TV_RETURN_IF_ERROR(parts_.keyring.CheckRoot(found.root));
+    DropNextKeyfile();
     return found;
   }
   if (secret.empty()) return absl::InvalidArgumentError("this vault needs a share of its root key");
@@ -133,6 +139,7 @@ absl::StatusOr<RootKey::Found> RootKey::GiveForUnseal(std::string_view secret) {
   // Each was one of the set: this keyring is another one than the set was made for.
   TV_RETURN_IF_ERROR(Annotate(parts_.keyring.CheckRoot(*root),
                               "the shares are whole and of one set; all were forgotten"));
+  DropNextKeyfile();
   found.root = *std::move(root);
   return found;
 }
@@ -396,11 +403,18 @@ absl::Status RootKey::CarryOut(WallTime now) {
   const Pending& pending = *taken;
   const bool was_keyfile = parts_.keyring.root_description().source == RootSource::kKeyFile;
   const bool is_keyfile = pending.description.source == RootSource::kKeyFile;
+  const bool leaves_keyfile = was_keyfile && !is_keyfile && !parts_.is_credential;
   TV_RETURN_IF_ERROR(SettleKeyfile());
   if (is_keyfile) {
     TV_RETURN_IF_ERROR(crypto::CreateRootKeyFile(parts_.fs, next_keyfile(), pending.root));
-    TV_CRASH_POINT("root.new_keyfile");
+  } else if (leaves_keyfile) {
+    // Where a start looks that finds the change undone, and removes it where it was done.
+    TV_RETURN_IF_ERROR(
+        Annotate(parts_.fs.Rename(parts_.keyfile, next_keyfile()),
+                 "the present keyfile has to be removed, so its directory must be writable"));
+    TV_RETURN_IF_ERROR(parts_.fs.SyncDirectory(ParentOf(parts_.keyfile)));
   }
+  TV_CRASH_POINT("root.new_keyfile");
   TV_RETURN_IF_ERROR(
       Annotate(parts_.keyring.ChangeRoot(pending.description, pending.root, now),
                "the old root key or the new one may be in force after a restart, keep both"));
@@ -409,10 +423,8 @@ absl::Status RootKey::CarryOut(WallTime now) {
   absl::Status files;
   if (is_keyfile) {
     files = InstallKeyfile();
-  } else if (was_keyfile && !parts_.is_credential) {
-    // It opens nothing any more, but copies of old keyrings.
-    files = parts_.fs.Shred(parts_.keyfile);
-    if (absl::IsNotFound(files)) files = absl::OkStatus();
+  } else if (leaves_keyfile) {
+    files = parts_.fs.Shred(next_keyfile());  // opens nothing any more, but copies of old keyrings
   }
   if (!files.ok()) {
     service::Log(service::LogLevel::kWarning, "root key changed, its file is not in order",

@@ -89,6 +89,7 @@ class RootKey {
   absl::StatusOr<SecretBytes> ReadKeyfile();
   absl::Status InstallKeyfile();
   absl::Status SettleKeyfile();
+  void DropNextKeyfile();
   absl::StatusOr<Pending> MakePending(const v1::ChangeRootRequest& request,
                                       std::string_view new_passphrase);
   absl::Status Authorize(std::string_view secret, const std::string& by);

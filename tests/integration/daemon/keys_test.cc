@@ -284,6 +284,33 @@ TEST_F(KeysTest, AKillAtAnyStepLeavesAVaultThatOpens) {
   }
 }
 
+// The file that held the root key is neither lost before the change nor left after it.
+TEST_F(KeysTest, AKillOnTheWayToSharesLeavesTheFileOrTheShares) {
+  ASSERT_NO_FATAL_FAILURE(StoreSome());
+  const std::string keyfile = daemon_.data_dir() + ".keyfile";
+  const std::string out = daemon_.directory() + "/shares";
+  for (const std::string point : {"root.new_keyfile", "root.changed"}) {
+    SCOPED_TRACE(point);
+    ASSERT_THAT(daemon_.Terminate(), IsOk());
+    ASSERT_THAT(daemon_.Start({{"TELEVAULT_CRASH_POINT", point}}), IsOk());
+    ASSERT_EQ(Alice({"keys", "reshare", "--yes", "--shares", "5"}).exit_code, 6);
+    std::filesystem::remove(out);
+    (void)RunCli(daemon_, daemon_.bob(),
+                 {"keys", "reshare", "--yes", "--continue", "--shares-out", out});
+    ASSERT_EQ(daemon_.WaitForEnd(), SIGKILL);
+    EXPECT_TRUE(std::filesystem::exists(keyfile + ".next"));
+    ASSERT_THAT(daemon_.Start(), IsOk());
+    const bool done = point == "root.changed";
+    if (done) {
+      const std::string file = PrivateFile("given", ReadWholeFile(out));
+      ASSERT_EQ(Alice({"operator", "unseal", "--share-file", file}).exit_code, 0);
+    }
+    ExpectReadable();
+    EXPECT_EQ(std::filesystem::exists(keyfile), !done);
+    EXPECT_FALSE(std::filesystem::exists(keyfile + ".next"));
+  }
+}
+
 // What a change left half done is put in order before another one: the file of the root key in
 // force was shredded as a leftover.
 TEST_F(KeysTest, AChangeAfterOneThatEndedHalfWayKeepsTheKeyInForce) {
