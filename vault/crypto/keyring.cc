@@ -435,6 +435,19 @@ absl::StatusOr<DataKeyRef> Keyring::RotateDataKey(PartitionId partition) {
   return DataKeyFor(partition, id);
 }
 
+KeyId Keyring::first_key_since_restore() const {
+  const std::lock_guard lock(mu_);
+  return KeyId(state_->content.first_key_since_restore);
+}
+
+absl::Status Keyring::NoteLostHistory() {
+  const std::lock_guard write_lock(write_mu_);
+  KeyringContent content = Copy();
+  if (content.first_key_since_restore == content.next_key_id) return absl::OkStatus();
+  content.first_key_since_restore = content.next_key_id;
+  return Commit(std::move(content), /*new_slot=*/false);
+}
+
 // --- other keys ---
 
 absl::StatusOr<SecretRef> Keyring::OpenKeyLocked(const std::string& identity, Bytes wrapped) const {

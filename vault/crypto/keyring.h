@@ -172,6 +172,11 @@ class Keyring : public AuditEpochKeys {
   absl::Status EnsureDataKeys(std::span<const std::pair<PartitionId, WallTime>> partitions);
   // A further key for a partition that is rewritten; the current one from now on.
   absl::StatusOr<DataKeyRef> RotateDataKey(PartitionId partition);
+  // Data keys with a smaller id may open events that the store does not know: their history was
+  // lost by a restore, and other copies have them. 0 where that never was.
+  KeyId first_key_since_restore() const;
+  // From now on that is every key that there is.
+  absl::Status NoteLostHistory();
   // NOT_FOUND with reason EXPIRED where the key does not exist (any more).
   absl::StatusOr<DataKeyRef> DataKeyFor(PartitionId partition, KeyId id);
 

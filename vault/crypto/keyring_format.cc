@@ -10,7 +10,7 @@
 namespace televault::crypto {
 namespace {
 
-constexpr uint8_t kVersion = 3;
+constexpr uint8_t kVersion = 4;
 
 template <class T>
 std::string Identity(std::string_view kind, T value) {
@@ -146,6 +146,10 @@ absl::Status ParseHead(ByteReader& reader, KeyringContent& content) {
   TV_RETURN_IF_ERROR(TakeInto(reader, content.slot));
   TV_RETURN_IF_ERROR(TakeInto(reader, content.generation));
   TV_RETURN_IF_ERROR(TakeInto(reader, content.next_key_id));
+  TV_RETURN_IF_ERROR(TakeInto(reader, content.first_key_since_restore));
+  if (content.first_key_since_restore > content.next_key_id) {
+    return absl::DataLossError("a key id of a restore that was never given out");
+  }
   TV_ASSIGN_OR_RETURN(const uint64_t lock_epoch, reader.LittleEndian<uint64_t>());
   content.lock_epoch = LockEpoch(lock_epoch);
   TV_RETURN_IF_ERROR(ParseReplicas(reader, content));
@@ -291,6 +295,7 @@ WipedBuffer EncodeKeyring(const KeyringContent& content) {
   Put(out, content.slot);
   Put(out, content.generation);
   Put(out, content.next_key_id);
+  Put(out, content.first_key_since_restore);
   Put(out, content.lock_epoch.value());
   Put(out, static_cast<uint32_t>(content.replicas.size()));
   for (const ReplicaId& id : content.replicas) Put(out, Bytes(id));

@@ -51,6 +51,7 @@ struct KeyringContent {
   uint64_t slot = 0;
   uint64_t generation = 0;
   uint64_t next_key_id = 1;
+  uint64_t first_key_since_restore = 0;
   LockEpoch lock_epoch;
   std::vector<ReplicaId> replicas;  // rising
   std::vector<LegalHold> holds;     // by id, rising

@@ -183,6 +183,7 @@ absl::Status Vault::FollowKeyring() {
     TV_ASSIGN_OR_RETURN(const auto view, engine_.store->Pin());
     TV_RETURN_IF_ERROR(catalog.Load(*view));
   }
+  if (!restored_->accepted.empty()) TV_RETURN_IF_ERROR(keyring_->NoteLostHistory());
   const auto commit = [this](backup::ShredLedger::Entries entries,
                              std::vector<store::Mutation> mutations) -> absl::Status {
     store::CommitUnit unit;

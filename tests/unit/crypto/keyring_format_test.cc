@@ -6,6 +6,7 @@
 namespace televault::crypto {
 namespace {
 
+using televault::testing::IsOk;
 using televault::testing::StatusIs;
 
 WrappedKey Wrapped(uint8_t fill) {
@@ -21,6 +22,7 @@ KeyringContent Sample() {
   content.slot = 3;
   content.generation = 17;
   content.next_key_id = 9;
+  content.first_key_since_restore = 6;
   content.lock_epoch = LockEpoch(5);
   content.replicas = {{1}, {2}};
   content.holds = {
@@ -54,7 +56,7 @@ KeyringContent Sample() {
 TEST(KeyringFormat, ReadsTheGoldenKeyringAndWritesTheSameBytes) {
   TV_ASSERT_OK_AND_ASSIGN(
       const std::string golden,
-      PosixFileSystem().ReadFile("tests/fuzz/corpus/keyring/golden-v3", 1 << 20));
+      PosixFileSystem().ReadFile("tests/fuzz/corpus/keyring/golden-v4", 1 << 20));
   EXPECT_EQ(ToHex(EncodeKeyring(Sample())), ToHex(AsBytes(golden)));
   TV_ASSERT_OK_AND_ASSIGN(const KeyringContent content, ParseKeyring(AsBytes(golden)));
   EXPECT_EQ(content.generation, 17U);
@@ -105,8 +107,17 @@ TEST(KeyringFormat, RefusesEveryTruncationAndTrailingBytes) {
   EXPECT_THAT(ParseKeyring(AsBytes(whole + "x")).status(), StatusIs(absl::StatusCode::kDataLoss));
 }
 
+TEST(KeyringFormat, RefusesARestoreAfterTheLastKey) {
+  KeyringContent content = Sample();
+  content.first_key_since_restore = 9;
+  EXPECT_THAT(ParseKeyring(EncodeKeyring(content)).status(), IsOk());
+  content.first_key_since_restore = 10;
+  EXPECT_THAT(ParseKeyring(EncodeKeyring(content)).status(), StatusIs(absl::StatusCode::kDataLoss));
+}
+
 TEST(KeyringFormat, RefusesKeyIdsThatWereNeverGivenOut) {
   KeyringContent content = Sample();
+  content.first_key_since_restore = 0;
   content.next_key_id = 8;
   EXPECT_THAT(ParseKeyring(EncodeKeyring(content)).status(), StatusIs(absl::StatusCode::kDataLoss));
 }
