@@ -88,6 +88,8 @@ inline constexpr size_t kMaxLivePartitions = 400'000;
 inline constexpr size_t kMaxRewrittenPartitions = 1'024;
 // Subjects ever erased: their hashes are in memory.
 inline constexpr size_t kMaxErasures = 1'000'000;
+// Subjects of a day that aggregates leave out because of erasures; beyond that they get nobody.
+inline constexpr size_t kMaxLeftOut = 16'384;
 
 // Lockdowns in force. Engaging is never refused: beyond these the scope is widened to everything,
 // and lockdowns over everything of one level become one.

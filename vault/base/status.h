@@ -21,6 +21,8 @@ inline constexpr std::string_view kDenied = "DENIED";                     // exi
 inline constexpr std::string_view kExpired = "EXPIRED";
 // Of a day: a subject of it is being erased, and aggregates would show the difference.
 inline constexpr std::string_view kErasurePending = "ERASURE_PENDING";
+// Of a day: erasures have left too few subjects in it to show any.
+inline constexpr std::string_view kTooFewLeft = "TOO_FEW_LEFT";
 inline constexpr std::string_view kQuarantined = "QUARANTINED";
 inline constexpr std::string_view kOverloaded = "OVERLOADED";
 inline constexpr std::string_view kDiskFull = "DISK_FULL";

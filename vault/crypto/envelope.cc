@@ -17,10 +17,10 @@ constexpr size_t kHeaderBytes = 2 + kEnvelopeSaltBytes + kEnvelopeCommitmentByte
 
 // Each exactly 16 bytes and never changed.
 std::span<const uint8_t, kPersonalBytes> PersonalOf(Use use) {
-  static constexpr std::array<std::string_view, 9> kPersonal = {
-      "televault.meta.1", "televault.hot..1", "televault.audit1",
-      "televault.kring1", "televault.kwrap1", "televault.contr1",
-      "televault.lock.1", "televault.bakup1", "televault.cursr1"};
+  static constexpr std::array<std::string_view, 10> kPersonal = {
+      "televault.meta.1", "televault.hot..1", "televault.audit1", "televault.kring1",
+      "televault.kwrap1", "televault.contr1", "televault.lock.1", "televault.bakup1",
+      "televault.cursr1", "televault.lefto1"};
   static_assert(std::all_of(kPersonal.begin(), kPersonal.end(),
                             [](std::string_view p) { return p.size() == kPersonalBytes; }));
   const auto index = static_cast<size_t>(use);

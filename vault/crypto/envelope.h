@@ -25,6 +25,7 @@ enum class Use : uint8_t {
   kLockState,     // a slot of the lock file under the control key
   kBackup,        // what a backup writes besides the sealed records
   kCursor,        // opaque positions handed to clients
+  kLeftOut,       // partition: whom aggregates leave out, under the partition's data key
 };
 
 inline constexpr uint8_t kEnvelopeVersion = 1;

@@ -357,8 +357,8 @@ void Vault::AddDeletion(service::DataPlane& data,
   };
   data.eraser = std::make_unique<erasure::Eraser>(erasure::Eraser::Parts{
       *engine_.store, *meta_, *engine_.journal, *keyring_, *data.partitions, *data.reader,
-      *data.merger, *data.erasures, *lockdown_, around_.random, make_leaf, sign, name_of,
-      pseudonym_of, [plane](DatasetId id) { return GreatestK(*plane->catalog, id); },
+      *data.merger, *data.erasures, *lockdown_, around_.random, identity_.vault, make_leaf, sign,
+      name_of, pseudonym_of, [plane](DatasetId id) { return GreatestK(*plane->catalog, id); },
       [plane](const std::function<bool()>& give_up) {
         return plane->ingestor->AwaitBatches(give_up);
       }});
@@ -399,6 +399,10 @@ absl::StatusOr<std::shared_ptr<service::DataPlane>> Vault::BuildDataPlane() {
   }
   TV_ASSIGN_OR_RETURN(data->partitions, partition::PartitionCatalog::Load(*engine_.store, *meta_,
                                                                           around_.clock.Wall()));
+  // A rewrite that was interrupted has made a further key: what comes is sealed under the newest.
+  for (const crypto::DataKeyInfo& key : keyring_->AllDataKeys()) {
+    data->partitions->OnRekeyed(key.partition, key.id);
+  }
   data->reader = std::make_unique<partition::PartitionReader>(*engine_.store, *meta_, *keyring_,
                                                               *data->partitions, *lockdown_, vault);
   data->reader->SetQuarantineListener(

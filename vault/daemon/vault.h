@@ -170,6 +170,7 @@ class Vault final : public service::DataPlaneSource,
   void RecordReplicas(const std::vector<crypto::ReplicaId>& before);
   void ShredWithoutData();
   void WarnOfReplicas(v1::GetStatusResponse& status) const;
+  void WarnOfErasures(const service::DataPlane& data, v1::GetStatusResponse& status) const;
   // Whether the tokens among the key replicas are in their places, for `televault status`.
   void AskReplicas();
   void MarkRecovery();

@@ -8,6 +8,11 @@
 #include "vault/service/wire_time.h"
 
 namespace televault::daemon {
+namespace {
+
+constexpr size_t kMaxWarningBytes = 512;
+
+}  // namespace
 
 void Vault::WarnOfReplicas(v1::GetStatusResponse& status) const {
   if (keyring_->replicas() > 1) return;
@@ -28,6 +33,15 @@ void Vault::WarnOfReplicas(v1::GetStatusResponse& status) const {
   }
 }
 
+void Vault::WarnOfErasures(const service::DataPlane& data, v1::GetStatusResponse& status) const {
+  const size_t late = data.erasures->Overdue(lockdown_->SteadyTime());
+  if (late == 0) return;
+  std::string why;
+  for (const std::string& one : data.eraser->Pending()) why += "; " + one;
+  status.add_warnings("erasures past their deadline: " + std::to_string(late) +
+                      why.substr(0, kMaxWarningBytes));
+}
+
 v1::GetStatusResponse Vault::Status() {
   v1::GetStatusResponse status;
   status.set_version(kVersion);
@@ -44,10 +58,7 @@ v1::GetStatusResponse Vault::Status() {
     if (data_ != nullptr) {
       status.set_datasets(static_cast<uint32_t>(data_->catalog->All().size()));
       status.set_live_partitions(static_cast<uint32_t>(data_->partitions->live_count()));
-      if (const size_t late = data_->erasures->Overdue(lockdown_->SteadyTime()); late > 0) {
-        status.add_warnings("erasures past their deadline: " + std::to_string(late) +
-                            "; see `televault retention erasures`");
-      }
+      WarnOfErasures(*data_, status);
     }
   }
   if (const auto bytes = engine_.store->DiskBytes(); bytes.ok()) status.set_disk_bytes(*bytes);

@@ -13,6 +13,7 @@
 #include "vault/base/crash_point.h"
 #include "vault/base/limits.h"
 #include "vault/crypto/hash.h"
+#include "vault/partition/sealing.h"
 #include "vault/store/meta.h"
 
 namespace televault::erasure {
@@ -27,6 +28,10 @@ constexpr char kRewritten[] = "erasure.rewrite";
 constexpr char kHeld[] = "erasure.held";
 constexpr char kSettled[] = "erasure.settled";
 constexpr char kUnrecorded[] = "erasure.unrecorded_key";
+// For more subjects than that a unit is read instead of asking its filter for each.
+constexpr size_t kWorthAsking = 64;
+constexpr Day kFirstDay(std::numeric_limits<int32_t>::min());
+constexpr Day kLastDay(std::numeric_limits<int32_t>::max());
 // How long before the deadline of an erasure the keys go that nobody claimed until then.
 constexpr int64_t kUnclaimedMicros = 3'600'000'000;
 // Old keys destroyed in one new generation of the keyring.
@@ -77,8 +82,8 @@ std::string ReceiptText(const Record& record, std::string_view pseudonym) {
                                     .requested_at = FormatRfc3339({record.requested_at_us()}),
                                     .deadline = FormatRfc3339({record.deadline_us()}),
                                     .settled_at = FormatRfc3339({record.settled_at_us()}),
-                                    .partitions = static_cast<uint32_t>(record.days_size()),
-                                    .events = EventsOf(record),
+                                    .partitions = record.days_rewritten(),
+                                    .events = record.events_removed(),
                                     .destruction = record.destruction(),
                                     .holds = Join(record.holds())});
 }
@@ -105,7 +110,30 @@ absl::StatusOr<EraserReport> Eraser::RunOnce(const std::function<bool()>& enough
     if (enough()) break;
   }
   clean_ = clean_ && report.pending.empty() && !enough();
+  const std::lock_guard reported(pending_mu_);
+  pending_ = report.pending;
   return report;
+}
+
+std::vector<std::string> Eraser::Pending() const {
+  const std::lock_guard lock(pending_mu_);
+  return pending_;
+}
+
+Eraser::Waiting Eraser::WaitingFor(const Record& record) const {
+  const DatasetId dataset(record.dataset_id());
+  Waiting waiting;
+  const auto count = [&](PartitionId partition) {
+    ++waiting.partitions;
+    waiting.held = (waiting.partitions == 1 || waiting.held) && IsHeld(partition);
+  };
+  for (const PartitionInfo& info : parts_.catalog.List(dataset, kFirstDay, kLastDay)) {
+    if (info.state != partition::State::kLive) continue;
+    const size_t keys = parts_.keyring.DataKeys(info.id).size();
+    if (keys > 1 || (keys == 1 && info.erased.erased_up_to < record.number())) count(info.id);
+  }
+  for (const crypto::DataKeyInfo& key : Unrecorded(dataset)) count(key.partition);
+  return waiting;
 }
 
 absl::Status Eraser::RunDataset(Run& run, DatasetId dataset) {
@@ -122,10 +150,10 @@ absl::Status Eraser::RunDataset(Run& run, DatasetId dataset) {
     }
   }
   run.hidden = std::make_shared<const SubjectList>(std::move(hidden));
-  for (const PartitionInfo& info : parts_.catalog.All()) {
-    if (info.id.dataset != dataset || info.state != partition::State::kLive) continue;
+  for (const PartitionInfo& info : parts_.catalog.List(dataset, kFirstDay, kLastDay)) {
+    if (info.state != partition::State::kLive) continue;
     const bool rekeyed = parts_.keyring.DataKeys(info.id).size() > 1;
-    if (info.erased_up_to >= run.newest && !rekeyed) continue;
+    if (info.erased.erased_up_to >= run.newest && !rekeyed) continue;
     if (parts_.gate.ReadTime() >= info.deadline) {
       // Nobody reads it, and its key is going, unless a hold keeps that.
       if (const absl::Status held = NoteHeld(run, info.id); !held.ok()) {
@@ -166,8 +194,10 @@ absl::Status Eraser::Settle(Run& run, const PartitionInfo& info) {
   TV_ASSIGN_OR_RETURN(const Found found, Look(run, info.id));
   const std::vector<crypto::DataKeyInfo> keys = parts_.keyring.DataKeys(info.id);
   if (keys.empty()) return absl::OkStatus();  // shredded meanwhile
-  if (found.rows.empty() && keys.size() == 1) {
-    TV_RETURN_IF_ERROR(CommitSettled(run, info, keys.back().id, info.left_out));
+  // A key of before a restore opens what this store does not know, in the store of then.
+  const bool opens_others = keys.back().id < parts_.keyring.first_key_since_restore();
+  if (found.rows.empty() && keys.size() == 1 && !opens_others) {
+    TV_RETURN_IF_ERROR(CommitSettled(run, info, std::nullopt, info.erased));
     ++run.report.partitions;
     return absl::OkStatus();
   }
@@ -187,10 +217,10 @@ absl::StatusOr<Eraser::Found> Eraser::Look(const Run& run, PartitionId partition
   TV_ASSIGN_OR_RETURN(const std::vector<partition::Unit> units, snapshot->Units(partition));
   constexpr uint16_t kColumns[] = {block::kSubjectColumn};
   for (const partition::Unit& unit : units) {
-    bool may = false;
+    bool may = run.hidden->size() > kWorthAsking;
     for (const crypto::Hash16& subject : run.hidden->all()) {
-      TV_ASSIGN_OR_RETURN(may, snapshot->MayContainSubject(unit, AsText(subject)));
       if (may) break;
+      TV_ASSIGN_OR_RETURN(may, snapshot->MayContainSubject(unit, AsText(subject)));
     }
     if (!may) continue;
     TV_ASSIGN_OR_RETURN(const block::ColumnBatch batch, snapshot->Read(unit, kColumns));
@@ -282,7 +312,8 @@ absl::Status Eraser::Rewrite(Run& run, const PartitionInfo& info, const Found& f
   KeyId key = keys.back().id;
   // An interrupted rewrite goes on under its own key, unless there are rows under that, too: of
   // somebody who was asked for since.
-  if (keys.size() == 1 || found.newest_key == key) {
+  if (keys.size() == 1 || found.newest_key == key ||
+      key < parts_.keyring.first_key_since_restore()) {
     TV_ASSIGN_OR_RETURN(const crypto::DataKeyRef fresh, parts_.keyring.RotateDataKey(info.id));
     key = fresh->id;
   }
@@ -298,8 +329,15 @@ absl::Status Eraser::Rewrite(Run& run, const PartitionInfo& info, const Found& f
   }
   TV_ASSIGN_OR_RETURN(const Found left, Look(run, info.id));
   if (!left.rows.empty()) return absl::UnavailableError("rows are left; next run");
-  TV_ASSIGN_OR_RETURN(SubjectListRef left_out, ChooseLeftOut(run, info));
-  TV_RETURN_IF_ERROR(CommitSettled(run, info, key, std::move(left_out)));
+  TV_ASSIGN_OR_RETURN(const LeftOut left_out, ChooseLeftOut(run, info));
+  partition::ErasedState state{.withheld = left_out.everybody};
+  if (!left_out.subjects.empty()) {
+    TV_ASSIGN_OR_RETURN(const crypto::DataKeyRef sealing, parts_.keyring.DataKeyFor(info.id, key));
+    state.left_out = SealSubjects({.key = *sealing, .vault = parts_.vault}, info.id,
+                                  left_out.subjects, parts_.random);
+    state.left_out_key = key;
+  }
+  TV_RETURN_IF_ERROR(CommitSettled(run, info, key, std::move(state)));
   TV_CRASH_POINT("erasure.rewritten");
   for (const crypto::DataKeyInfo& one : parts_.keyring.DataKeys(info.id)) {
     if (one.id != key) run.old_keys.emplace_back(info.id, one.id);
@@ -307,116 +345,94 @@ absl::Status Eraser::Rewrite(Run& run, const PartitionInfo& info, const Found& f
   return absl::OkStatus();
 }
 
-absl::StatusOr<SubjectList> Eraser::EverLeftOut(PartitionId partition) const {
-  TV_ASSIGN_OR_RETURN(const auto view, parts_.store.Pin());
-  TV_ASSIGN_OR_RETURN(const auto record,
-                      parts_.meta.Get<record::v1::PartitionRecord>(
-                          *view, store::RecordKind::kPartition, store::RecordId(partition)));
-  std::vector<crypto::Hash16> subjects;
-  for (const auto* list : {&record.left_out(), &record.left_out_before()}) {
-    for (const std::string& subject : *list) {
-      crypto::Hash16 hash{};
-      std::copy_n(subject.begin(), std::min(subject.size(), hash.size()), hash.begin());
-      subjects.push_back(hash);
-    }
-  }
-  return SubjectList(std::move(subjects));
-}
-
 // Whoever holds an answer from before and one from after sees what all those changed together who
 // were in the first alone: the erased whom it showed, and those that are left out from now on. Who
-// was left out until now comes back, so that no more are left out than k asks for.
-absl::StatusOr<SubjectListRef> Eraser::ChooseLeftOut(const Run& run, const PartitionInfo& info) {
+// is left out once stays so: came they back, a third answer would tell the one group from the
+// other.
+absl::StatusOr<Eraser::LeftOut> Eraser::ChooseLeftOut(const Run& run,
+                                                      const PartitionInfo& info) const {
+  if (info.erased.withheld) return LeftOut{.subjects = {}, .everybody = true};
+  TV_ASSIGN_OR_RETURN(const auto snapshot, parts_.reader.Pin());
+  TV_ASSIGN_OR_RETURN(const SubjectListRef listed, snapshot->LeftOut(info.id, info.erased));
   const SubjectList none;
-  const SubjectList& before = info.left_out == nullptr ? none : *info.left_out;
-  // Whoever was left out at any time: with the same ones again, answers from far apart would differ
-  // by fewer.
-  TV_ASSIGN_OR_RETURN(const SubjectList ever, EverLeftOut(info.id));
+  const SubjectList& before = listed == nullptr ? none : *listed;
   size_t shown = 0;  // erased subjects that aggregates had
-  std::vector<crypto::Hash16> erased;
   for (const Record& record : run.erasures) {
     // Of one that was settled here before, in a run that ended then, nothing changes any more.
-    if (!HasDay(record, info.id.day) || record.number() <= info.erased_up_to) continue;
-    bool was_left_out = false;
-    for (const std::string& pseudonym : record.pseudonyms()) {
-      was_left_out = was_left_out || before.Contains(pseudonym);
-      crypto::Hash16 hash{};
-      std::copy(pseudonym.begin(), pseudonym.end(), hash.begin());
-      erased.push_back(hash);
-    }
-    shown += was_left_out ? 0 : 1;
+    if (!HasDay(record, info.id.day) || record.number() <= info.erased.erased_up_to) continue;
+    shown += std::none_of(record.pseudonyms().begin(), record.pseudonyms().end(),
+                          [&](const std::string& one) { return before.Contains(one); });
   }
-  const SubjectList gone(std::move(erased));
-  const size_t k = parts_.k_of(info.id.dataset);
-  std::vector<crypto::Hash16> kept;
+  std::vector<crypto::Hash16> left_out;
   for (const crypto::Hash16& subject : before.all()) {
-    if (!gone.Contains(AsText(subject))) kept.push_back(subject);
+    if (!run.hidden->Contains(AsText(subject))) left_out.push_back(subject);
   }
-  if (shown == 0 || shown >= k) {
-    // Nothing changes in what aggregates see, or enough does.
-    return kept.empty() ? nullptr : std::make_shared<const SubjectList>(std::move(kept));
+  const size_t k = parts_.k_of(info.id.dataset);
+  const size_t wanted = shown == 0 || shown >= k ? 0 : k - shown;
+  if (wanted > 0) {
+    TV_ASSIGN_OR_RETURN(const std::vector<crypto::Hash16> chosen,
+                        ChooseOthers(*snapshot, info.id, before, wanted));
+    const bool enough = chosen.size() == wanted && left_out.size() + wanted <= limits::kMaxLeftOut;
+    if (!enough) return LeftOut{.subjects = {}, .everybody = true};
+    left_out.insert(left_out.end(), chosen.begin(), chosen.end());
   }
-  // The k - shown smallest under a key that is used once: whom nobody can foresee.
-  const size_t wanted = k - shown;
+  return LeftOut{.subjects = SubjectList(std::move(left_out)), .everybody = false};
+}
+
+// Up to `wanted` subjects of the partition that are not in `before`: those that are smallest under
+// a key that is used once, so that nobody can foresee them.
+absl::StatusOr<std::vector<crypto::Hash16>> Eraser::ChooseOthers(
+    const partition::Snapshot& snapshot, PartitionId partition, const SubjectList& before,
+    size_t wanted) const {
   const SecretBytes key = crypto::NewKey(parts_.random);
   std::map<crypto::Hash16, crypto::Hash16> chosen;
-  TV_ASSIGN_OR_RETURN(const auto snapshot, parts_.reader.Pin());
-  TV_ASSIGN_OR_RETURN(const std::vector<partition::Unit> units, snapshot->Units(info.id));
+  TV_ASSIGN_OR_RETURN(const std::vector<partition::Unit> units, snapshot.Units(partition));
   constexpr uint16_t kColumns[] = {block::kSubjectColumn};
   for (const partition::Unit& unit : units) {
-    TV_ASSIGN_OR_RETURN(const block::ColumnBatch batch, snapshot->Read(unit, kColumns));
+    TV_ASSIGN_OR_RETURN(const block::ColumnBatch batch, snapshot.Read(unit, kColumns));
     const block::Column* const subjects = batch.Find(block::kSubjectColumn);
     if (subjects == nullptr) continue;
     for (size_t code = 0; code < subjects->dictionary.size(); ++code) {
       const std::string_view subject = subjects->dictionary.at(static_cast<uint32_t>(code));
       crypto::Hash16 hash{};
-      if (subject.size() != hash.size() || ever.Contains(subject)) continue;
+      if (subject.size() != hash.size() || before.Contains(subject)) continue;
       std::copy(subject.begin(), subject.end(), hash.begin());
       chosen.emplace(crypto::KeyedHash16(key, "tv.leftout", AsBytes(subject)), hash);
       if (chosen.size() > wanted) chosen.erase(std::prev(chosen.end()));
     }
   }
-  std::vector<crypto::Hash16> left_out;
-  for (const auto& [rank, subject] : chosen) left_out.push_back(subject);
-  // Too few others: then nobody is shown any more.
-  if (left_out.size() < wanted) {
-    left_out.insert(left_out.end(), ever.all().begin(), ever.all().end());
-  }
-  return std::make_shared<const SubjectList>(std::move(left_out));
+  std::vector<crypto::Hash16> others;
+  for (const auto& [rank, subject] : chosen) others.push_back(subject);
+  return others;
 }
 
-absl::Status Eraser::CommitSettled(Run& run, const PartitionInfo& info, KeyId key,
-                                   SubjectListRef left_out) {
+absl::Status Eraser::CommitSettled(Run& run, const PartitionInfo& info,
+                                   std::optional<KeyId> rewritten, partition::ErasedState state) {
   const auto records = parts_.catalog.LockRecords();
   TV_ASSIGN_OR_RETURN(const auto view, parts_.store.Pin());
   TV_ASSIGN_OR_RETURN(auto record,
                       parts_.meta.Get<record::v1::PartitionRecord>(
                           *view, store::RecordKind::kPartition, store::RecordId(info.id)));
-  const bool rewritten = record.key_id() != key.value();
-  record.set_key_id(key.value());
-  record.set_erased_up_to(std::max(record.erased_up_to(), run.newest));
-  SubjectList now = left_out == nullptr ? SubjectList() : *left_out;
-  for (const std::string& subject : record.left_out()) {
-    if (!now.Contains(subject)) record.add_left_out_before(subject);
+  // Rewritten for nobody new, by a run that could not destroy the old key: it is on record.
+  if (record.erased_up_to() >= run.newest &&
+      rewritten.value_or(KeyId()) == KeyId(record.key_id())) {
+    return absl::OkStatus();
   }
-  record.clear_left_out();
-  if (left_out != nullptr) {
-    for (const crypto::Hash16& subject : left_out->all()) {
-      record.add_left_out(std::string(AsText(subject)));
-    }
-  }
+  if (rewritten.has_value()) record.set_key_id(rewritten->value());
+  state.erased_up_to = std::max(record.erased_up_to(), run.newest);
+  SetErasedState(state, record);
   TV_ASSIGN_OR_RETURN(store::Mutation mutation, parts_.meta.Put(store::RecordKind::kPartition,
                                                                 store::RecordId(info.id), record));
   record::v1::AuditEntry entry = EventOf(info.id.dataset, kRewritten);
   auto& details = *entry.mutable_details();
   details["day"] = FormatDay(info.id.day);
-  details["rewritten"] = rewritten ? "yes" : "no";
-  details["key_id"] = absl::StrCat(key.value());
+  details["rewritten"] = rewritten.has_value() ? "yes" : "no";
+  details["key_id"] = absl::StrCat(record.key_id());
   details["erased_up_to"] = absl::StrCat(record.erased_up_to());
   std::vector<store::Mutation> mutations;
   mutations.push_back(std::move(mutation));
   TV_RETURN_IF_ERROR(Commit(std::move(entry), std::move(mutations)).status());
-  parts_.catalog.OnErased(info.id, record.erased_up_to(), std::move(left_out));
+  parts_.catalog.OnErased(info.id, std::move(state));
   return absl::OkStatus();
 }
 
@@ -479,11 +495,11 @@ absl::Status Eraser::DestroyUnrecorded(Run& run) {
 // through for it, and has one key.
 uint64_t Eraser::DoneUpTo(Run& run) const {
   uint64_t done = run.newest;
-  for (const PartitionInfo& info : parts_.catalog.All()) {
-    if (info.id.dataset != run.dataset || info.state != partition::State::kLive) continue;
+  for (const PartitionInfo& info : parts_.catalog.List(run.dataset, kFirstDay, kLastDay)) {
+    if (info.state != partition::State::kLive) continue;
     const size_t keys = parts_.keyring.DataKeys(info.id).size();
     if (keys == 0) continue;
-    done = keys > 1 ? 0 : std::min(done, info.erased_up_to);
+    done = keys > 1 ? 0 : std::min(done, info.erased.erased_up_to);
   }
   return Unrecorded(run.dataset).empty() ? done : 0;
 }
@@ -493,7 +509,10 @@ absl::Status Eraser::SettleErasure(Record record) {
   TV_RETURN_IF_ERROR(parts_.keyring.Shred(crypto::ShredRequest()).status());
   record.set_settled_at_us(parts_.gate.SteadyTime().micros);
   record.set_destruction(crypto::ToString(parts_.keyring.slot_kind()));
+  record.set_days_rewritten(static_cast<uint32_t>(record.days_size()));
+  record.set_events_removed(EventsOf(record));
   record.clear_pseudonyms();
+  record.clear_days();
   const DatasetId dataset(record.dataset_id());
   TV_ASSIGN_OR_RETURN(const std::string note,
                       parts_.sign(ReceiptText(record, parts_.pseudonym_of(dataset))));
@@ -505,9 +524,9 @@ absl::Status Eraser::SettleErasure(Record record) {
   auto& details = *entry.mutable_details();
   details["erasure"] = record.id();
   details["deadline"] = FormatRfc3339({record.deadline_us()});
-  details["partitions"] = absl::StrCat(record.days_size());
+  details["partitions"] = absl::StrCat(record.days_rewritten());
   details["settled_at"] = FormatRfc3339({record.settled_at_us()});
-  details["events"] = absl::StrCat(EventsOf(record));
+  details["events"] = absl::StrCat(record.events_removed());
   details["destruction"] = record.destruction();
   if (record.holds_size() > 0) details["holds"] = Join(record.holds());
   details["receipt"] = note;

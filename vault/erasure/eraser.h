@@ -59,6 +59,7 @@ class Eraser {
     Erasures& erasures;
     const Gate& gate;
     Random& random;
+    VaultId vault;
     LeafFn make_leaf;
     SignFn sign;
     NameFn name_of;
@@ -71,6 +72,15 @@ class Eraser {
 
   // `enough`: true puts the rest off to the next run. UNAVAILABLE: a run is under way.
   absl::StatusOr<EraserReport> RunOnce(const std::function<bool()>& enough);
+  // What the last run left, and why.
+  std::vector<std::string> Pending() const;
+
+  // Days that an erasure waits for, and whether it is for legal holds alone.
+  struct Waiting {
+    uint32_t partitions = 0;
+    bool held = false;
+  };
+  Waiting WaitingFor(const Record& record) const;
 
  private:
   struct Run;
@@ -83,16 +93,24 @@ class Eraser {
                        const partition::PartitionCatalog::MaintenanceLock& lock);
   absl::Status NoteFound(Run& run, PartitionId partition, const Found& found);
   absl::Status NoteHeld(Run& run, PartitionId partition);
-  absl::StatusOr<partition::SubjectListRef> ChooseLeftOut(const Run& run,
-                                                          const partition::PartitionInfo& info);
-  absl::Status CommitSettled(Run& run, const partition::PartitionInfo& info, KeyId key,
-                             partition::SubjectListRef left_out);
+  // Whom aggregates of a partition do not count from now on.
+  struct LeftOut {
+    partition::SubjectList subjects;
+    bool everybody = false;
+  };
+  absl::StatusOr<LeftOut> ChooseLeftOut(const Run& run, const partition::PartitionInfo& info) const;
+  absl::StatusOr<std::vector<crypto::Hash16>> ChooseOthers(const partition::Snapshot& snapshot,
+                                                           PartitionId partition,
+                                                           const partition::SubjectList& before,
+                                                           size_t wanted) const;
+  // `rewritten`: the key under which everything of the partition is now; nothing = as it was.
+  absl::Status CommitSettled(Run& run, const partition::PartitionInfo& info,
+                             std::optional<KeyId> rewritten, partition::ErasedState state);
   absl::Status DestroyOldKeys(Run& run);
   std::vector<crypto::DataKeyInfo> Unrecorded(DatasetId dataset) const;
   absl::Status DestroyUnrecorded(Run& run);
   uint64_t DoneUpTo(Run& run) const;
   bool IsHeld(PartitionId partition) const;
-  absl::StatusOr<partition::SubjectList> EverLeftOut(PartitionId partition) const;
   absl::Status CommitInParts(const record::v1::AuditEntry& entry,
                              std::vector<store::Mutation> mutations);
   absl::Status SettleErasure(Record record);
@@ -103,6 +121,8 @@ class Eraser {
   const Parts parts_;
   std::mutex mu_;       // one run at a time; guards clean_
   bool clean_ = false;  // nothing is left to do until somebody asks for an erasure
+  mutable std::mutex pending_mu_;
+  std::vector<std::string> pending_;  // guarded by pending_mu_
 };
 
 // The text that the receipt of a settled erasure signs.

@@ -35,9 +35,7 @@ PartitionInfo InfoOf(const record::v1::PartitionRecord& record) {
   info.deadline = {record.deadline_us()};
   info.opened_at = {static_cast<int64_t>(record.opened_at_us())};
   info.quarantined = record.quarantined();
-  const ErasedState erased = ErasedStateOf(record);
-  info.erased_up_to = erased.erased_up_to;
-  info.left_out = erased.left_out;
+  info.erased = ErasedStateOf(record);
   return info;
 }
 
@@ -205,7 +203,7 @@ std::optional<PartitionCatalog::Opening> PartitionCatalog::Open(PartitionId id, 
     at->second.info.deadline = deadline;
     at->second.info.opened_at = now;
     if (const auto settled = settled_.find(id.dataset); settled != settled_.end()) {
-      at->second.info.erased_up_to = settled->second;
+      at->second.info.erased.erased_up_to = settled->second;
     }
   }
   Prepared& prepared = at->second;
@@ -245,7 +243,7 @@ void PartitionCatalog::OnOpened(const PartitionInfo& info) {
   fresh.key = info.key;
   fresh.deadline = info.deadline;
   fresh.opened_at = info.opened_at;
-  fresh.erased_up_to = info.erased_up_to;
+  fresh.erased = info.erased;
   const auto known = partitions_.try_emplace(info.id, fresh).first;
   known->second.deadline = std::min(known->second.deadline, info.deadline);
   opening_.erase(info.id);
@@ -283,12 +281,10 @@ void PartitionCatalog::OnRekeyed(PartitionId id, KeyId key) {
   if (found != partitions_.end()) found->second.key = key;
 }
 
-void PartitionCatalog::OnErased(PartitionId id, uint64_t erased_up_to, SubjectListRef left_out) {
+void PartitionCatalog::OnErased(PartitionId id, ErasedState erased) {
   const std::lock_guard lock(mu_);
   const auto found = partitions_.find(id);
-  if (found == partitions_.end()) return;
-  found->second.erased_up_to = std::max(found->second.erased_up_to, erased_up_to);
-  found->second.left_out = std::move(left_out);
+  if (found != partitions_.end()) found->second.erased = std::move(erased);
 }
 
 void PartitionCatalog::OnSettled(DatasetId dataset, uint64_t number) {

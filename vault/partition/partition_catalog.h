@@ -34,8 +34,7 @@ struct PartitionInfo {
   WallTime deadline;  // from then on nobody reads it
   WallTime opened_at;
   bool quarantined = false;
-  uint64_t erased_up_to = 0;  // number of the newest erasure whose subject has no row here
-  SubjectListRef left_out;    // by aggregates; null = nobody
+  ErasedState erased;
   uint64_t hot_batches = 0;
   uint64_t hot_rows = 0;
   uint64_t hot_bytes = 0;  // sealed
@@ -154,7 +153,7 @@ class PartitionCatalog {
   void OnRewritten(PartitionId id, const Rewrite& rewrite);
   void OnRekeyed(PartitionId id, KeyId key);  // what is written from now on is sealed under it
   // A rewrite for erasures is complete.
-  void OnErased(PartitionId id, uint64_t erased_up_to, SubjectListRef left_out);
+  void OnErased(PartitionId id, ErasedState erased);
   // Every erasure of the dataset up to that number is settled: a partition that opens from now on
   // never held a row of their subjects. A smaller one than known is ignored.
   void OnSettled(DatasetId dataset, uint64_t number);

@@ -81,6 +81,8 @@ class PartitionReader::PinnedSnapshot final : public Snapshot {
   absl::StatusOr<std::vector<PartitionInfo>> Partitions(DatasetId dataset, Day first,
                                                         Day last) const override;
   absl::StatusOr<ErasedState> Erased(PartitionId partition) const override;
+  absl::StatusOr<SubjectListRef> LeftOut(PartitionId partition,
+                                         const ErasedState& erased) const override;
   absl::StatusOr<std::vector<Unit>> Units(PartitionId partition) const override;
   absl::StatusOr<std::shared_ptr<const block::Footer>> Footer(const Unit& unit) const override;
   absl::StatusOr<bool> MayContainSubject(const Unit& unit, std::string_view subject) const override;
@@ -92,6 +94,7 @@ class PartitionReader::PinnedSnapshot final : public Snapshot {
   absl::Status CheckReadable(PartitionId id) const;
   // What a failure to open means: an expired partition, one to quarantine, or the error itself.
   absl::Status Explain(const Unit& unit, const absl::Status& failure) const;
+  absl::Status Explain(PartitionId partition, const absl::Status& failure) const;
   bool StillListed(const Unit& unit) const;
   absl::StatusOr<block::ColumnBatch> ReadMicroBatch(const Unit& unit,
                                                     std::span<const uint16_t> columns) const;
@@ -124,22 +127,29 @@ bool PartitionReader::PinnedSnapshot::StillListed(const Unit& unit) const {
              .code() != absl::StatusCode::kNotFound;
 }
 
-absl::Status PartitionReader::PinnedSnapshot::Explain(const Unit& unit,
+absl::Status PartitionReader::PinnedSnapshot::Explain(PartitionId partition,
                                                       const absl::Status& failure) const {
   // A purge removes bytes under a running query: that is no damage.
-  TV_RETURN_IF_ERROR(CheckReadable(unit.partition));
+  TV_RETURN_IF_ERROR(CheckReadable(partition));
   // This key is gone: an erasure has put another in its place, or the partition is being shredded.
   if (absl::IsNotFound(failure) && ReasonOf(failure) == reason::kExpired) {
-    return reader_.keyring_.DataKeys(unit.partition).empty() ? failure : Rewritten();
+    return reader_.keyring_.DataKeys(partition).empty() ? failure : Rewritten();
   }
   const bool missing = absl::IsNotFound(failure) && ReasonOf(failure).empty();
-  if (missing && unit.kind == Unit::Kind::kBlock && !StillListed(unit)) {
-    return Rewritten();
-  }
   if (!missing && !absl::IsDataLoss(failure)) return failure;
   const std::string_view why(failure.message().data(), failure.message().size());
-  reader_.Quarantine(unit.partition, why);
-  return Quarantined(unit.partition, why);
+  reader_.Quarantine(partition, why);
+  return Quarantined(partition, why);
+}
+
+absl::Status PartitionReader::PinnedSnapshot::Explain(const Unit& unit,
+                                                      const absl::Status& failure) const {
+  const bool missing = absl::IsNotFound(failure) && ReasonOf(failure).empty();
+  if (missing && unit.kind == Unit::Kind::kBlock && CheckReadable(unit.partition).ok() &&
+      !StillListed(unit)) {
+    return Rewritten();
+  }
+  return Explain(unit.partition, failure);
 }
 
 absl::StatusOr<std::vector<PartitionInfo>> PartitionReader::PinnedSnapshot::Partitions(
@@ -162,6 +172,16 @@ absl::StatusOr<ErasedState> PartitionReader::PinnedSnapshot::Erased(PartitionId 
   if (absl::IsNotFound(record.status())) return ErasedState();
   TV_RETURN_IF_ERROR(record.status());
   return ErasedStateOf(*record);
+}
+
+absl::StatusOr<SubjectListRef> PartitionReader::PinnedSnapshot::LeftOut(
+    PartitionId partition, const ErasedState& erased) const {
+  if (erased.left_out.empty()) return nullptr;
+  const auto key = reader_.keyring_.DataKeyFor(partition, erased.left_out_key);
+  if (!key.ok()) return Explain(partition, key.status());
+  auto subjects = OpenSubjects({.key = **key, .vault = reader_.vault_}, partition, erased.left_out);
+  if (!subjects.ok()) return Explain(partition, subjects.status());
+  return std::make_shared<const SubjectList>(*std::move(subjects));
 }
 
 absl::StatusOr<std::vector<Unit>> PartitionReader::PinnedSnapshot::Units(

@@ -65,6 +65,9 @@ class Snapshot {
                                                                 Day last) const = 0;
   // What erasures did to the partition as it is in this look. Empty for one that it does not hold.
   virtual absl::StatusOr<ErasedState> Erased(PartitionId partition) const = 0;
+  // The subjects that `erased` leaves out; null = nobody.
+  virtual absl::StatusOr<SubjectListRef> LeftOut(PartitionId partition,
+                                                 const ErasedState& erased) const = 0;
   // Blocks first, then micro-batches; ascending ids.
   virtual absl::StatusOr<std::vector<Unit>> Units(PartitionId partition) const = 0;
 

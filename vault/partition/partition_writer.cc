@@ -72,12 +72,7 @@ record::v1::PartitionRecord RecordOf(const PartitionInfo& info) {
   record.set_deadline_us(info.deadline.micros);
   record.set_opened_at_us(static_cast<uint64_t>(info.opened_at.micros));
   record.set_quarantined(info.quarantined);
-  record.set_erased_up_to(info.erased_up_to);
-  if (info.left_out != nullptr) {
-    for (const crypto::Hash16& subject : info.left_out->all()) {
-      record.add_left_out(std::string(AsText(subject)));
-    }
-  }
+  SetErasedState(info.erased, record);
   return record;
 }
 
@@ -97,6 +92,14 @@ PartitionWriter::PartitionWriter(PartitionCatalog& catalog, crypto::Keyring& key
 // The record lock is held: whoever opened the partition first has reported it, and nobody changes
 // it now.
 absl::StatusOr<Opening> PartitionWriter::OpeningRecord(const PartitionInfo& prepared) const {
+  // An erasure came to its deadline and took the key of a day that was not on record yet; meanwhile
+  // it may be, under another one.
+  if (!HasKey(keyring_, prepared)) {
+    return WithReason(
+        absl::UnavailableError(absl::StrCat("the key made for ", FormatDay(prepared.id.day),
+                                            " was destroyed meanwhile; send the batch again")),
+        reason::kOverloaded);
+  }
   PartitionInfo info = prepared;
   Opening opening{.change = Opening::Change::kOpens};
   if (const auto known = catalog_.Find(prepared.id); known.has_value()) {
@@ -110,12 +113,6 @@ absl::StatusOr<Opening> PartitionWriter::OpeningRecord(const PartitionInfo& prep
     info.deadline = std::min(info.deadline, prepared.deadline);
     opening.change =
         info.deadline < known->deadline ? Opening::Change::kShortens : Opening::Change::kNone;
-  } else if (!HasKey(keyring_, info)) {
-    // An erasure came to its deadline and took the key of a day that was not on record.
-    return WithReason(
-        absl::UnavailableError(absl::StrCat("the key made for ", FormatDay(info.id.day),
-                                            " was destroyed meanwhile; send the batch again")),
-        reason::kOverloaded);
   }
   opening.id = info.id;
   opening.key = info.key;

@@ -12,6 +12,7 @@
 #include "vault/crypto/block_cipher.h"
 #include "vault/crypto/envelope.h"
 #include "vault/crypto/hash.h"
+#include "vault/store/meta.h"
 
 namespace televault::partition {
 namespace {
@@ -270,16 +271,44 @@ uint64_t SealedBytes(const record::v1::BlockRecord& record) {
 }
 
 ErasedState ErasedStateOf(const record::v1::PartitionRecord& record) {
-  ErasedState state{.erased_up_to = record.erased_up_to(), .left_out = nullptr};
-  if (record.left_out_size() == 0) return state;
-  std::vector<crypto::Hash16> subjects;
-  for (const std::string& subject : record.left_out()) {
-    crypto::Hash16 hash{};
-    std::copy_n(subject.begin(), std::min(subject.size(), hash.size()), hash.begin());
-    subjects.push_back(hash);
+  return {.erased_up_to = record.erased_up_to(),
+          .withheld = record.withheld(),
+          .left_out = record.left_out_sealed(),
+          .left_out_key = KeyId(record.left_out_key_id())};
+}
+
+void SetErasedState(const ErasedState& state, record::v1::PartitionRecord& record) {
+  record.set_erased_up_to(state.erased_up_to);
+  record.set_withheld(state.withheld);
+  record.set_left_out_sealed(state.left_out);
+  record.set_left_out_key_id(state.left_out_key.value());
+}
+
+std::string SealSubjects(const SealingContext& context, PartitionId partition,
+                         const SubjectList& subjects, Random& random) {
+  WipedBuffer plain;
+  for (const crypto::Hash16& subject : subjects.all()) {
+    plain.insert(plain.end(), subject.begin(), subject.end());
   }
-  state.left_out = std::make_shared<const SubjectList>(std::move(subjects));
-  return state;
+  return crypto::Seal(context.key.key, crypto::Use::kLeftOut,
+                      AsBytes(store::RecordId(partition).numbers()), plain, context.vault, random);
+}
+
+absl::StatusOr<SubjectList> OpenSubjects(const SealingContext& context, PartitionId partition,
+                                         std::string_view sealed) {
+  TV_ASSIGN_OR_RETURN(
+      const WipedBuffer plain,
+      crypto::Open(context.key.key, crypto::Use::kLeftOut,
+                   AsBytes(store::RecordId(partition).numbers()), AsBytes(sealed), context.vault));
+  if (plain.size() % sizeof(crypto::Hash16) != 0) {
+    return absl::DataLossError("a list of subjects has a size that format v1 does not know");
+  }
+  std::vector<crypto::Hash16> subjects(plain.size() / sizeof(crypto::Hash16));
+  for (size_t i = 0; i < subjects.size(); ++i) {
+    std::copy_n(plain.begin() + static_cast<std::ptrdiff_t>(i * sizeof(crypto::Hash16)),
+                sizeof(crypto::Hash16), subjects[i].begin());
+  }
+  return SubjectList(std::move(subjects));
 }
 
 }  // namespace televault::partition

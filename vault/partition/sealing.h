@@ -72,6 +72,13 @@ absl::StatusOr<block::ColumnBatch> OpenColumns(const SealingContext& context,
                                                std::span<const std::string> sealed);
 
 ErasedState ErasedStateOf(const record::v1::PartitionRecord& record);
+void SetErasedState(const ErasedState& state, record::v1::PartitionRecord& record);
+
+// The subjects that aggregates leave out, for the partition's record.
+std::string SealSubjects(const SealingContext& context, PartitionId partition,
+                         const SubjectList& subjects, Random& random);
+absl::StatusOr<SubjectList> OpenSubjects(const SealingContext& context, PartitionId partition,
+                                         std::string_view sealed);
 
 // Opens one chunk, and decodes nothing: whether it is what was sealed.
 absl::Status CheckChunk(const SealingContext& context, const record::v1::BlockRecord& record,

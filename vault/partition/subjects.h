@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -46,8 +47,11 @@ std::vector<uint8_t> KeptRows(const block::Column& subjects, const SubjectList& 
 struct ErasedState {
   // Number of the newest erasure whose subject has no row here any more.
   uint64_t erased_up_to = 0;
-  // Subjects that aggregates leave out.
-  SubjectListRef left_out;
+  // Aggregates get nothing of it any more.
+  bool withheld = false;
+  // Subjects that aggregates leave out, sealed under the data key of that id; "" = nobody.
+  std::string left_out;
+  KeyId left_out_key;
 };
 
 // Which erasures are asked for: rows of their subjects are there until the partition is rewritten,

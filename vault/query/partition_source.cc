@@ -43,11 +43,11 @@ absl::StatusOr<Listing> PartitionSource::List(TimeRange range) {
   TV_ASSIGN_OR_RETURN(const auto partitions,
                       snapshot_.Partitions(schema_.dataset, DayOf(range.begin), LastDayOf(range)));
   for (const partition::PartitionInfo& info : partitions) {
-    TV_ASSIGN_OR_RETURN(const bool open, MayAggregate(info, newest));
-    if (open) {
+    TV_ASSIGN_OR_RETURN(const std::string_view withheld, Withheld(info, newest));
+    if (withheld.empty()) {
       TV_RETURN_IF_ERROR(AddUnits(info, range, listing));
     } else {
-      listing.refusals.push_back({info.id.day, std::string(reason::kErasurePending)});
+      listing.refusals.push_back({info.id.day, std::string(withheld)});
     }
   }
   // The time that the snapshot skips days by, asked after it: what it skipped is listed here.
@@ -89,14 +89,17 @@ absl::Status PartitionSource::AddUnits(const partition::PartitionInfo& info, Tim
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> PartitionSource::MayAggregate(const partition::PartitionInfo& info,
-                                                   uint64_t newest) {
-  if (mode_ == Mode::kRows || newest == 0) return true;
+// Why aggregates do not get the day; "" = they do, but for those that it leaves out.
+absl::StatusOr<std::string_view> PartitionSource::Withheld(const partition::PartitionInfo& info,
+                                                           uint64_t newest) {
+  if (mode_ == Mode::kRows || newest == 0) return "";
   // Of the look itself: what it holds was rewritten for the erasures that it says, and no others.
   TV_ASSIGN_OR_RETURN(const partition::ErasedState erased, snapshot_.Erased(info.id));
-  if (erased.erased_up_to < newest) return false;
-  if (erased.left_out != nullptr) left_out_[info.id.day] = erased.left_out;
-  return true;
+  if (erased.erased_up_to < newest) return reason::kErasurePending;
+  if (erased.withheld) return reason::kTooFewLeft;
+  TV_ASSIGN_OR_RETURN(partition::SubjectListRef left_out, snapshot_.LeftOut(info.id, erased));
+  if (left_out != nullptr) left_out_[info.id.day] = std::move(left_out);
+  return "";
 }
 
 partition::SubjectListRef PartitionSource::HiddenIn(const partition::Unit& unit) const {

@@ -42,7 +42,7 @@ class PartitionSource final : public TableSource {
  private:
   absl::Status AddUnits(const partition::PartitionInfo& info, TimeRange range, Listing& listing);
   // Whether aggregates may have the partition; notes whom they leave out.
-  absl::StatusOr<bool> MayAggregate(const partition::PartitionInfo& info, uint64_t newest);
+  absl::StatusOr<std::string_view> Withheld(const partition::PartitionInfo& info, uint64_t newest);
   // Subjects whose rows of the unit are left out; null = nobody.
   partition::SubjectListRef HiddenIn(const partition::Unit& unit) const;
   bool MayHold(const partition::SubjectList& subjects, const partition::Unit& unit) const;

@@ -223,6 +223,8 @@ absl::Status RetentionManager::RecordShredded(const partition::PartitionInfo& in
   record.set_events(info.rows());
   record.set_shredded_at_us(now.micros);
   record.set_destruction(crypto::ToString(parts_.keyring.slot_kind()));
+  record.clear_left_out_sealed();
+  record.clear_left_out_key_id();
   for (const crypto::LegalHold& hold : parts_.keyring.Holds()) {
     const WallTime end = hold.ended_at.micros != 0 ? hold.ended_at : hold.until;
     // It was in force at some time when the key was due.
@@ -380,7 +382,8 @@ absl::Status RetentionManager::ShredSalts(WallTime now) {
     const std::vector<int64_t> periods = parts_.keyring.LiveSaltPeriods(dataset);
     if (periods.size() < 2) continue;  // the present one
     TV_ASSIGN_OR_RETURN(const catalog::SaltRules rules, parts_.salt_rules_of(dataset));
-    const std::set<int64_t> needed = rules.PeriodsOf(live, now);
+    // A batch on its way may have been hashed under what was needed when it came.
+    const std::set<int64_t> needed = rules.PeriodsOf(live, now - std::chrono::hours(1));
     for (const int64_t period : periods) {
       if (!needed.contains(period)) request.salts.emplace_back(dataset, period);
     }

@@ -21,24 +21,7 @@ microseconds WithinOf(const catalog::Manifest& manifest) {
   return manifest.when.erasure_within.value_or(kUsualTime);
 }
 
-// Partitions that an erasure waits for, and whether it is for legal holds alone.
-struct Waiting {
-  uint32_t partitions = 0;
-  bool held = true;
-};
-
-Waiting WaitingOf(const DataPlane& data, const record::v1::ErasureRecord& record, WallTime now) {
-  Waiting waiting;
-  for (const partition::PartitionInfo& info : data.partitions->All()) {
-    if (info.id.dataset.value() != record.dataset_id()) continue;
-    if (info.state != partition::State::kLive || info.erased_up_to >= record.number()) continue;
-    ++waiting.partitions;
-    waiting.held = waiting.held && !data.retention->HoldsOn(info.id, now).empty();
-  }
-  return waiting;
-}
-
-v1::Erasure ToWire(const DataPlane& data, const record::v1::ErasureRecord& record, WallTime now) {
+v1::Erasure ToWire(const DataPlane& data, const record::v1::ErasureRecord& record) {
   const DatasetId dataset(record.dataset_id());
   v1::Erasure wire;
   wire.set_id(record.id());
@@ -49,16 +32,16 @@ v1::Erasure ToWire(const DataPlane& data, const record::v1::ErasureRecord& recor
   *wire.mutable_deadline() = ToWireTime(record.deadline_us());
   wire.set_state(v1::ERASURE_STATE_SETTLED);
   if (record.settled_at_us() == 0) {
-    const Waiting waiting = WaitingOf(data, record, now);
+    const erasure::Eraser::Waiting waiting = data.eraser->WaitingFor(record);
     wire.set_partitions_left(waiting.partitions);
-    wire.set_state(waiting.partitions > 0 && waiting.held ? v1::ERASURE_STATE_HELD
-                                                          : v1::ERASURE_STATE_PENDING);
+    wire.set_state(waiting.held ? v1::ERASURE_STATE_HELD : v1::ERASURE_STATE_PENDING);
   } else {
     *wire.mutable_settled_at() = ToWireTime(record.settled_at_us());
   }
-  uint64_t events = 0;
+  uint64_t events = record.events_removed();
   for (const auto& day : record.days()) events += day.events();
-  wire.set_partitions_rewritten(static_cast<uint32_t>(record.days_size()));
+  wire.set_partitions_rewritten(record.days_rewritten() +
+                                static_cast<uint32_t>(record.days_size()));
   wire.set_events_removed(events);
   wire.set_destruction(record.destruction());
   wire.mutable_holds()->CopyFrom(record.holds());
@@ -104,7 +87,7 @@ absl::Status EraseSubject(DataPlaneSource& source, const Clock& clock, Call& cal
   details["pseudonym"] = data->retention->PseudonymOf(dataset->id);
   details["requested_at"] = FormatRfc3339({asked->record.requested_at_us()});
   details["deadline"] = FormatRfc3339({asked->record.deadline_us()});
-  *response.mutable_erasure() = ToWire(*data, asked->record, call.now);
+  *response.mutable_erasure() = ToWire(*data, asked->record);
   if (asked->known) return absl::OkStatus();
   call.mutations.push_back(*std::move(asked->mutation));
   call.on_committed = [data, committed = std::move(asked->on_committed)] { committed(); };
@@ -135,9 +118,9 @@ absl::Status ListErasures(DataPlaneSource& source, Call& call,
                                !IsBound(call, NameOf(*data->catalog, dataset));
         if (!asked_for) return true;
         if (matching >= page.begin && shown.size() < page.size) shown.push_back(record);
-        return ++matching <= page.begin + page.size;
+        return ++matching <= page.begin + page.size && request.id().empty();
       }));
-  for (const auto& record : shown) *response.add_erasures() = ToWire(*data, record, call.now);
+  for (const auto& record : shown) *response.add_erasures() = ToWire(*data, record);
   if (matching > page.begin + page.size) {
     response.set_next_page_token(std::to_string(page.begin + page.size));
   }

@@ -74,7 +74,7 @@ absl::Status List(DataPlaneSource& source, const v1::ListPartitionsRequest& requ
       out.add_holds(ToHex(hold.id));
     }
     out.set_withheld(info.state == partition::State::kLive &&
-                     info.erased_up_to < data->erasures->Newest(info.id.dataset));
+                     info.erased.erased_up_to < data->erasures->Newest(info.id.dataset));
   }));
   return absl::OkStatus();
 }
