@@ -116,4 +116,10 @@ absl::StatusOr<std::unique_ptr<WritableFile>> FaultFileSystem::OpenWritable(cons
   return std::make_unique<FaultFile>(*this, path, std::move(file));
 }
 
+absl::StatusOr<size_t> FaultFileSystem::ReadPrivate(const std::string& path,
+                                                    std::span<uint8_t> out) {
+  TV_RETURN_IF_ERROR(TouchToRead(path));
+  return base_.ReadPrivate(path, out);
+}
+
 }  // namespace televault::testing

@@ -65,6 +65,7 @@ class FaultFileSystem final : public FileSystem {
   absl::StatusOr<uint64_t> FreeBytes(const std::string& path) override {
     return base_.FreeBytes(path);
   }
+  absl::StatusOr<size_t> ReadPrivate(const std::string& path, std::span<uint8_t> out) override;
   absl::Status Shred(const std::string& path) override {
     TV_RETURN_IF_ERROR(Reach(path));
     return base_.Shred(path);

@@ -476,6 +476,11 @@ absl::StatusOr<uint64_t> LossyFileSystem::FreeBytes(const std::string& path) {
 }
 
 // Two steps, as on a real disk: the contents are gone for good, then the name.
+absl::StatusOr<size_t> LossyFileSystem::ReadPrivate(const std::string& path,
+                                                    std::span<uint8_t> out) {
+  return impl_->base.ReadPrivate(path, out);
+}
+
 absl::Status LossyFileSystem::Shred(const std::string& given_path) {
   const std::string path = Normalized(given_path);
   const std::lock_guard lock(impl_->mu);

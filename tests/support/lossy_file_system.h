@@ -66,6 +66,7 @@ class LossyFileSystem : public FileSystem {
   absl::StatusOr<std::vector<std::string>> List(const std::string& directory) override;
   bool Exists(const std::string& path) override;
   absl::StatusOr<uint64_t> FreeBytes(const std::string& path) override;
+  absl::StatusOr<size_t> ReadPrivate(const std::string& path, std::span<uint8_t> out) override;
   absl::Status Shred(const std::string& path) override;
 
  private:

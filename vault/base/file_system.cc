@@ -151,6 +151,38 @@ absl::Status OverwriteInPlace(int fd, uint64_t size, bool random_bytes, const st
   return absl::OkStatus();
 }
 
+absl::Status NoPlainFile(const std::string& path) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      path,
+      " is no plain file (a link, a directory, a pipe or a device): put the file itself "
+      "there"));
+}
+
+// Asked of what was opened: the name may lead elsewhere a moment later.
+absl::Status CheckPlain(int fd, const std::string& path) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return ErrnoStatus(errno, "examine", path);
+  return S_ISREG(info.st_mode) ? absl::OkStatus() : NoPlainFile(path);
+}
+
+absl::Status CheckPrivate(int fd, const std::string& path) {
+  TV_RETURN_IF_ERROR(CheckPlain(fd, path));
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return ErrnoStatus(errno, "examine", path);
+  if (info.st_uid != ::geteuid() && info.st_uid != 0) {
+    return absl::FailedPreconditionError(absl::StrCat(path, " belongs to uid ", info.st_uid,
+                                                      ", and this is uid ", ::geteuid(),
+                                                      ": chown it to this user, or to root"));
+  }
+  if ((info.st_mode & 077) != 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        path,
+        " is open to others than its owner: chmod 600 it, and replace what it holds by "
+        "something new if one of them may have read it"));
+  }
+  return absl::OkStatus();
+}
+
 class PosixFileSystemImpl final : public FileSystem {
  public:
   absl::StatusOr<std::unique_ptr<WritableFile>> OpenWritable(const std::string& path, OpenMode mode,
@@ -267,11 +299,30 @@ class PosixFileSystemImpl final : public FileSystem {
     return uint64_t{info.f_bavail} * info.f_frsize;
   }
 
+  absl::StatusOr<size_t> ReadPrivate(const std::string& path, std::span<uint8_t> out) override {
+    // O_NONBLOCK: a pipe that nobody writes to would hold up whoever opens it.
+    constexpr int kFlags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+    const Descriptor fd(Retry([&] { return ::open(path.c_str(), kFlags); }));
+    if (fd.get() < 0) {
+      const bool other = errno == ELOOP || errno == ENXIO;
+      return other ? NoPlainFile(path) : ErrnoStatus(errno, "open", path);
+    }
+    TV_RETURN_IF_ERROR(CheckPrivate(fd.get(), path));
+    const ssize_t count = Retry([&] { return ::pread(fd.get(), out.data(), out.size(), 0); });
+    if (count < 0) return ErrnoStatus(errno, "read", path);
+    return static_cast<size_t>(count);
+  }
+
   absl::Status Shred(const std::string& path) override {
     // O_NOFOLLOW: what is destroyed is this file, not what somebody let the name point at.
-    const Descriptor fd(
-        Retry([&] { return ::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW); }));
-    if (fd.get() < 0) return ErrnoStatus(errno, "open", path);
+    // O_NONBLOCK: a pipe that nobody reads would hold up the destruction of keys.
+    constexpr int kFlags = O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+    const Descriptor fd(Retry([&] { return ::open(path.c_str(), kFlags); }));
+    if (fd.get() < 0) {
+      const bool other = errno == ELOOP || errno == EISDIR || errno == ENXIO;
+      return other ? NoPlainFile(path) : ErrnoStatus(errno, "open", path);
+    }
+    TV_RETURN_IF_ERROR(CheckPlain(fd.get(), path));
     TV_ASSIGN_OR_RETURN(const uint64_t size, SizeOf(fd.get(), path));
     TV_RETURN_IF_ERROR(OverwriteInPlace(fd.get(), size, /*random_bytes=*/true, path));
     TV_RETURN_IF_ERROR(OverwriteInPlace(fd.get(), size, /*random_bytes=*/false, path));

@@ -1,5 +1,6 @@
 #include "vault/base/file_system.h"
 
+#include <array>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -85,6 +86,53 @@ TEST(PosixFileSystem, ShredOverwritesTheBlocksBeforeItRemovesTheName) {
   EXPECT_FALSE(fs.Exists(dir.Path("secret")));
   EXPECT_EQ(ContentOf(fs, dir.Path("witness")), std::string(5000, '\0'));
   EXPECT_THAT(fs.Shred(dir.Path("secret")), StatusIs(absl::StatusCode::kNotFound));
+}
+
+// A pipe that nobody reads held up whoever was to destroy it.
+TEST(PosixFileSystem, ShredRefusesWhatIsNoPlainFile) {
+  const TempDirectory dir;
+  FileSystem& fs = PosixFileSystem();
+  ASSERT_EQ(::mkfifo(dir.Path("pipe").c_str(), 0600), 0);
+  ASSERT_THAT(fs.CreateDirectory(dir.Path("directory"), 0700), IsOk());
+  ASSERT_EQ(::symlink(dir.Path("nothing").c_str(), dir.Path("link").c_str()), 0);
+  for (const char* const name : {"pipe", "directory", "link"}) {
+    EXPECT_THAT(fs.Shred(dir.Path(name)),
+                StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("no plain file")));
+    struct stat info {};
+    EXPECT_EQ(::lstat(dir.Path(name).c_str(), &info), 0) << name;
+  }
+}
+
+TEST(PosixFileSystem, ReadsAsPrivateOnlyWhatNobodyElseMayRead) {
+  const TempDirectory dir;
+  FileSystem& fs = PosixFileSystem();
+  std::array<uint8_t, 16> out{};
+  const std::string path = dir.Path("secret");
+  EXPECT_THAT(fs.ReadPrivate(path, out), StatusIs(absl::StatusCode::kNotFound));
+  ASSERT_THAT(WriteUnsynced(fs, path, "secret"), IsOk());
+  for (const mode_t mode : {0640, 0604, 0620, 0610, 0601}) {
+    ASSERT_EQ(::chmod(path.c_str(), mode), 0);
+    EXPECT_THAT(fs.ReadPrivate(path, out),
+                StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("chmod 600")));
+  }
+  EXPECT_EQ(out, (std::array<uint8_t, 16>{}));
+  for (const mode_t mode : {0600, 0400}) {
+    ASSERT_EQ(::chmod(path.c_str(), mode), 0);
+    TV_ASSERT_OK_AND_ASSIGN(const size_t count, fs.ReadPrivate(path, out));
+    EXPECT_EQ(AsText(Bytes(out).first(count)), "secret");
+  }
+  ASSERT_EQ(::symlink(path.c_str(), dir.Path("link").c_str()), 0);
+  ASSERT_EQ(::mkfifo(dir.Path("pipe").c_str(), 0600), 0);
+  ASSERT_THAT(fs.CreateDirectory(dir.Path("directory"), 0700), IsOk());
+  for (const char* const name : {"link", "pipe", "directory"}) {
+    EXPECT_THAT(fs.ReadPrivate(dir.Path(name), out),
+                StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("no plain file")))
+        << name;
+  }
+  if (::geteuid() != 0) GTEST_SKIP() << "only root gives files away";
+  ASSERT_EQ(::chown(path.c_str(), 12345, 0), 0);
+  EXPECT_THAT(fs.ReadPrivate(path, out),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("belongs to uid 12345")));
 }
 
 TEST(PosixFileSystem, ShredDoesNotFollowALink) {
