@@ -371,7 +371,9 @@ TEST(Keyring, GoesOnPastASlotThatCannotBeDestroyedAndFinishesLater) {
   class Stubborn final : public LossyFileSystem {
    public:
     absl::Status Shred(const std::string& path) override {
-      if (!refused.empty() && path.starts_with(refused)) return absl::UnavailableError("no device");
+      if (!refused.empty() && path.starts_with(refused) && Exists(path)) {
+        return absl::UnavailableError("no device");
+      }
       return LossyFileSystem::Shred(path);
     }
     std::string refused;

@@ -43,6 +43,20 @@ TEST(KeyFile, IsPrivateNeverOverwrittenAndKnowsItsKind) {
   EXPECT_THAT(ReadRootKeyFile(fs, dir.Path("none")), StatusIs(absl::StatusCode::kNotFound));
 }
 
+// A second name shows what became of the blocks.
+TEST(KeyFile, WhatACrashLeftOfAnotherAttemptIsOverwrittenFirst) {
+  const TempDirectory dir;
+  FileSystem& fs = PosixFileSystem();
+  SeededRandom random(1);
+  ASSERT_THAT(CreateRootKeyFile(fs, dir.Path("root.new"), random), IsOk());
+  ASSERT_THAT(fs.Link(dir.Path("root.new"), dir.Path("blocks")), IsOk());
+  ASSERT_THAT(CreateRootKeyFile(fs, dir.Path("root"), random), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(const std::string blocks, fs.ReadFile(dir.Path("blocks"), 1000));
+  EXPECT_EQ(blocks, std::string(kKeyFileBytes, '\0'));
+  EXPECT_FALSE(fs.Exists(dir.Path("root.new")));
+  EXPECT_THAT(ReadRootKeyFile(fs, dir.Path("root")), IsOk());
+}
+
 TEST(KeyFile, NoticesEveryChangedByteAndEveryTruncation) {
   const TempDirectory dir;
   FileSystem& fs = PosixFileSystem();
