@@ -49,6 +49,10 @@ absl::Status CreateRootKeyFile(FileSystem& fs, const std::string& path, const Se
 }
 
 absl::StatusOr<SecretBytes> ReadRootKeyFile(FileSystem& fs, const std::string& path) {
+  return ReadPrivateKeyFile(fs, path, KeyFileKind::kRoot);
+}
+
+absl::StatusOr<SecretBytes> ReadRootCredential(FileSystem& fs, const std::string& path) {
   return ReadKeyFile(fs, path, KeyFileKind::kRoot);
 }
 

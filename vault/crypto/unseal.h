@@ -35,7 +35,11 @@ absl::Status ValidateRoot(const RootDescription& description);
 absl::StatusOr<SecretBytes> CreateRootKeyFile(FileSystem& fs, const std::string& path,
                                               Random& random);
 absl::Status CreateRootKeyFile(FileSystem& fs, const std::string& path, const SecretBytes& root);
+// NOT_FOUND; DATA_LOSS: damage, or another kind of file; FAILED_PRECONDITION, and what to do: it is
+// no plain file, or others may read it.
 absl::StatusOr<SecretBytes> ReadRootKeyFile(FileSystem& fs, const std::string& path);
+// The same of a systemd credential: who may read that is the service manager's business.
+absl::StatusOr<SecretBytes> ReadRootCredential(FileSystem& fs, const std::string& path);
 
 // A description with a fresh salt and the given cost.
 RootDescription NewPassphraseRoot(Random& random, uint32_t passes = 3,

@@ -68,7 +68,8 @@ v1::RootSource ToWire(RootSource source) {
 // A change that ended half-way leaves two files, of which one opens the keyring. Which of the two
 // another one opens that a failed write left on disk, a start finds out: until then both stay.
 absl::StatusOr<SecretBytes> RootKey::ReadKeyfile() {
-  auto root = crypto::ReadRootKeyFile(parts_.fs, parts_.keyfile);
+  auto root = parts_.is_credential ? crypto::ReadRootCredential(parts_.fs, parts_.keyfile)
+                                   : crypto::ReadRootKeyFile(parts_.fs, parts_.keyfile);
   const absl::Status fits = root.ok() ? parts_.keyring.CheckRoot(*root) : root.status();
   if (fits.ok()) {
     DropNextKeyfile();

@@ -20,6 +20,7 @@ using televault::testing::SeededRandom;
 using televault::testing::StatusIs;
 using televault::testing::TempDirectory;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 SecretBytes Secret(std::string text) {
@@ -55,6 +56,18 @@ TEST(KeyFile, WhatACrashLeftOfAnotherAttemptIsOverwrittenFirst) {
   EXPECT_EQ(blocks, std::string(kKeyFileBytes, '\0'));
   EXPECT_FALSE(fs.Exists(dir.Path("root.new")));
   EXPECT_THAT(ReadRootKeyFile(fs, dir.Path("root")), IsOk());
+}
+
+// Whoever else can read the root key opens every copy of the keyring that they come by.
+TEST(KeyFile, ARootKeyThatOthersMayReadIsRefusedAndACredentialIsNot) {
+  const TempDirectory dir;
+  FileSystem& fs = PosixFileSystem();
+  SeededRandom random(1);
+  ASSERT_THAT(CreateRootKeyFile(fs, dir.Path("root"), random), IsOk());
+  ASSERT_EQ(::chmod(dir.Path("root").c_str(), 0640), 0);
+  EXPECT_THAT(ReadRootKeyFile(fs, dir.Path("root")),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("chmod 600")));
+  EXPECT_THAT(ReadRootCredential(fs, dir.Path("root")), IsOk());
 }
 
 TEST(KeyFile, NoticesEveryChangedByteAndEveryTruncation) {
