@@ -1,6 +1,8 @@
 #include "vault/crypto/key_slots.h"
 
+#include <algorithm>
 #include <set>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -24,6 +26,19 @@ std::string ToString(SlotKind kind) {
   return kind == SlotKind::kHardware ? "hardware" : "best_effort";
 }
 
+void KeySlots::AddDifferent(SecretBytes secret, std::vector<SecretBytes>& secrets) {
+  const bool known = std::any_of(secrets.begin(), secrets.end(), [&](const SecretBytes& other) {
+    return EqualSecrets(other, secret);
+  });
+  if (!known) secrets.push_back(std::move(secret));
+}
+
+absl::StatusOr<SecretBytes> KeySlots::Load(uint64_t slot) {
+  TV_ASSIGN_OR_RETURN(std::vector<SecretBytes> secrets, LoadAll(slot));
+  if (secrets.size() == 1) return std::move(secrets.front());
+  return absl::DataLossError(absl::StrCat("key replicas hold different secrets of slot ", slot));
+}
+
 absl::Status KeySlots::Ask(const ReplicaId&) { return absl::NotFoundError("no such replica"); }
 
 absl::Status KeySlots::LastAnswer(const ReplicaId&) const {
@@ -43,18 +58,25 @@ absl::StatusOr<SecretBytes> FileKeySlots::Create(uint64_t slot, Random& random) 
   return secret;
 }
 
-absl::StatusOr<SecretBytes> FileKeySlots::Load(uint64_t slot) {
+absl::StatusOr<std::vector<SecretBytes>> FileKeySlots::LoadAll(uint64_t slot) {
+  std::vector<SecretBytes> secrets;
   for (const std::string& directory : directories_) {
     auto secret = ReadKeyFile(fs_, PathOf(directory, slot), KeyFileKind::kSlot);
-    if (secret.ok()) return secret;
+    if (secret.ok()) AddDifferent(*std::move(secret), secrets);
   }
-  return absl::NotFoundError(absl::StrCat("no readable replica of slot ", slot));
+  if (secrets.empty()) {
+    return absl::NotFoundError(absl::StrCat("no readable replica of slot ", slot));
+  }
+  return secrets;
 }
 
 absl::Status FileKeySlots::Repair(uint64_t slot, const SecretBytes& secret) {
   for (const std::string& directory : directories_) {
     const std::string path = PathOf(directory, slot);
-    if (ReadKeyFile(fs_, path, KeyFileKind::kSlot).ok()) continue;
+    const auto there = ReadKeyFile(fs_, path, KeyFileKind::kSlot);
+    // Another secret under the number of this one opens nothing here, and may be somebody's who
+    // waits for the keyring to be sealed under it.
+    if (there.ok() && EqualSecrets(*there, secret)) continue;
     const absl::Status shredded = fs_.Shred(path);
     if (!absl::IsNotFound(shredded)) TV_RETURN_IF_ERROR(shredded);
     TV_RETURN_IF_ERROR(CreateKeyFile(fs_, path, KeyFileKind::kSlot, secret));

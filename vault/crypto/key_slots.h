@@ -32,9 +32,13 @@ class KeySlots {
   virtual SlotKind kind() const = 0;
   virtual size_t replicas() const = 0;
   virtual absl::StatusOr<SecretBytes> Create(uint64_t slot, Random& random) = 0;
-  // NOT_FOUND where no replica has it; a replica that lacks it or holds damage is passed over.
-  virtual absl::StatusOr<SecretBytes> Load(uint64_t slot) = 0;
-  // Writes `secret` to replicas that lack it.
+  // Every different secret that replicas have of the slot: more than one where a replica is of
+  // another time or was tampered with. NOT_FOUND where no replica has it; a replica that lacks it
+  // or holds damage is passed over.
+  virtual absl::StatusOr<std::vector<SecretBytes>> LoadAll(uint64_t slot) = 0;
+  // The one that all of them have. The same; DATA_LOSS where they differ.
+  absl::StatusOr<SecretBytes> Load(uint64_t slot);
+  // Writes `secret` to replicas that lack it or have another one.
   virtual absl::Status Repair(uint64_t slot, const SecretBytes& secret) = 0;
   // Idempotent. OK only when every replica has destroyed it.
   virtual absl::Status Destroy(uint64_t slot) = 0;
@@ -53,6 +57,10 @@ class KeySlots {
   virtual void Abandon() {}
   // Marked replicas that are configured and not used, and why.
   virtual std::vector<std::string> problems() const { return {}; }
+
+ protected:
+  // Adds what is not among `secrets`.
+  static void AddDifferent(SecretBytes secret, std::vector<SecretBytes>& secrets);
 };
 
 // Slot secrets as files `slot.<number>` (mode 0600) in one or more directories, best on different
@@ -65,7 +73,7 @@ class FileKeySlots final : public KeySlots {
   SlotKind kind() const override { return SlotKind::kBestEffort; }
   size_t replicas() const override { return directories_.size(); }
   absl::StatusOr<SecretBytes> Create(uint64_t slot, Random& random) override;
-  absl::StatusOr<SecretBytes> Load(uint64_t slot) override;
+  absl::StatusOr<std::vector<SecretBytes>> LoadAll(uint64_t slot) override;
   absl::Status Repair(uint64_t slot, const SecretBytes& secret) override;
   absl::Status Destroy(uint64_t slot) override;
   absl::StatusOr<std::vector<uint64_t>> List() override;

@@ -60,14 +60,16 @@ absl::StatusOr<KeyringContent> KeyringFiles::LoadNewest() {
         absl::StrCat("no keyring in ", options_.directories.front(), ": initialise the vault"));
   }
   for (auto slot = slots.rbegin(); slot != slots.rend(); ++slot) {
-    const auto secret = options_.slots.Load(*slot);
-    if (!secret.ok()) continue;
+    const auto secrets = options_.slots.LoadAll(*slot);
+    if (!secrets.ok()) continue;
     std::optional<KeyringContent> newest;
-    for (const std::string& directory : options_.directories) {
-      auto content = ReadReplica(directory, *slot, *secret);
-      if (!content.ok()) continue;
-      if (!newest.has_value() || content->generation > newest->generation) {
-        newest = *std::move(content);
+    for (const SecretBytes& secret : *secrets) {
+      for (const std::string& directory : options_.directories) {
+        auto content = ReadReplica(directory, *slot, secret);
+        if (!content.ok()) continue;
+        if (!newest.has_value() || content->generation > newest->generation) {
+          newest = *std::move(content);
+        }
       }
     }
     if (newest.has_value()) return *std::move(newest);
@@ -94,14 +96,21 @@ absl::Status KeyringFiles::Write(const KeyringContent& content, bool new_slot) {
 }
 
 absl::Status KeyringFiles::RepairReplicas(const KeyringContent& content) {
-  TV_ASSIGN_OR_RETURN(const SecretBytes secret, options_.slots.Load(content.slot));
-  TV_RETURN_IF_ERROR(options_.slots.Repair(content.slot, secret));
-  bool complete = true;
-  for (const std::string& directory : options_.directories) {
-    const auto replica = ReadReplica(directory, content.slot, secret);
-    complete = complete && replica.ok() && replica->generation == content.generation;
+  TV_ASSIGN_OR_RETURN(const std::vector<SecretBytes> secrets, options_.slots.LoadAll(content.slot));
+  for (const SecretBytes& secret : secrets) {
+    size_t current = 0;
+    for (const std::string& directory : options_.directories) {
+      const auto replica = ReadReplica(directory, content.slot, secret);
+      if (replica.ok() && replica->generation == content.generation) ++current;
+    }
+    // Only the secret that opens what is in force goes to the other replicas.
+    if (current == 0) continue;
+    TV_RETURN_IF_ERROR(options_.slots.Repair(content.slot, secret));
+    return current == options_.directories.size() ? absl::OkStatus()
+                                                  : Write(content, /*new_slot=*/false);
   }
-  return complete ? absl::OkStatus() : Write(content, /*new_slot=*/false);
+  return absl::DataLossError(
+      absl::StrCat("no secret of slot ", content.slot, " opens the keyring that is in force"));
 }
 
 absl::Status KeyringFiles::DestroyOthers(uint64_t slot) {

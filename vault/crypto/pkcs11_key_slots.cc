@@ -137,16 +137,19 @@ absl::StatusOr<SecretBytes> Pkcs11KeySlots::Create(uint64_t slot, Random& random
   return secret;
 }
 
-absl::StatusOr<SecretBytes> Pkcs11KeySlots::Load(uint64_t slot) {
+absl::StatusOr<std::vector<SecretBytes>> Pkcs11KeySlots::LoadAll(uint64_t slot) {
+  std::vector<SecretBytes> secrets;
   absl::Status unreachable;
   for (const auto& replica : replicas_) {
     auto secret = replica->Get(slot);
-    if (secret.ok()) return secret;
-    // One that was not asked may have it.
-    if (!absl::IsNotFound(secret.status()) && !absl::IsDataLoss(secret.status())) {
+    if (secret.ok()) {
+      AddDifferent(*std::move(secret), secrets);
+    } else if (!absl::IsNotFound(secret.status()) && !absl::IsDataLoss(secret.status())) {
+      // One that was not asked may have it.
       unreachable.Update(secret.status());
     }
   }
+  if (!secrets.empty()) return secrets;
   TV_RETURN_IF_ERROR(unreachable);
   return absl::NotFoundError(absl::StrCat("no readable replica of slot ", slot));
 }
@@ -154,9 +157,9 @@ absl::StatusOr<SecretBytes> Pkcs11KeySlots::Load(uint64_t slot) {
 absl::Status Pkcs11KeySlots::Repair(uint64_t slot, const SecretBytes& secret) {
   for (const auto& replica : replicas_) {
     const auto there = replica->Get(slot);
-    if (there.ok()) continue;
-    // Only what was looked at and found wanting is replaced.
-    if (!absl::IsNotFound(there.status()) && !absl::IsDataLoss(there.status())) {
+    // Only what was looked at and found wanting is replaced: nothing, damage, another secret.
+    if (there.ok() && EqualSecrets(*there, secret)) continue;
+    if (!there.ok() && !absl::IsNotFound(there.status()) && !absl::IsDataLoss(there.status())) {
       return there.status();
     }
     TV_RETURN_IF_ERROR(replica->Put(slot, secret, random_));

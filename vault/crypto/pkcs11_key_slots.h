@@ -47,7 +47,7 @@ class Pkcs11KeySlots final : public KeySlots {
   SlotKind kind() const override { return kind_; }
   size_t replicas() const override { return replicas_.size(); }
   absl::StatusOr<SecretBytes> Create(uint64_t slot, Random& random) override;
-  absl::StatusOr<SecretBytes> Load(uint64_t slot) override;
+  absl::StatusOr<std::vector<SecretBytes>> LoadAll(uint64_t slot) override;
   absl::Status Repair(uint64_t slot, const SecretBytes& secret) override;
   absl::Status Destroy(uint64_t slot) override;
   absl::StatusOr<std::vector<uint64_t>> List() override;

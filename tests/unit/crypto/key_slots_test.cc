@@ -10,7 +10,9 @@ using televault::testing::IsOk;
 using televault::testing::SeededRandom;
 using televault::testing::StatusIs;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::SizeIs;
 
 class KeySlotsTest : public SlotBackendTest {
  protected:
@@ -81,6 +83,23 @@ TEST_P(KeySlotsTest, PassOverDamageAndReplaceIt) {
   ASSERT_THAT(slots_->Repair(3, secret), IsOk());
   backend_->Lose(1, 3);
   ExpectLoads(3, secret);
+}
+
+// A replica of another time, or a secret that somebody put there who knows it: that one was there
+// was enough to leave it alone.
+TEST_P(KeySlotsTest, ReplaceAnotherSecretUnderTheNumberOfTheirs) {
+  TV_ASSERT_OK_AND_ASSIGN(const SecretBytes secret, slots_->Create(3, random_));
+  for (const int replica : {0, 1}) {
+    backend_->Replace(replica, 3);
+    EXPECT_THAT(slots_->Load(3), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("different")));
+    TV_ASSERT_OK_AND_ASSIGN(const auto both, slots_->LoadAll(3));
+    EXPECT_THAT(both, SizeIs(2));
+    ASSERT_THAT(slots_->Repair(3, secret), IsOk());
+    ExpectLoads(3, secret);
+    backend_->Lose(1 - replica, 3);
+    ExpectLoads(3, secret);
+    ASSERT_THAT(slots_->Repair(3, secret), IsOk());
+  }
 }
 
 TEST_P(KeySlotsTest, ListAndDestroyWhatIsHalfMade) {

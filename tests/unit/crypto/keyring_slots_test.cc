@@ -18,6 +18,7 @@ using televault::testing::SoftTokens;
 using televault::testing::StatusIs;
 using televault::testing::TempDirectory;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -135,6 +136,28 @@ TEST_P(KeyringSlotsTest, LivesOnWithEitherReplicaAndRepairsTheOther) {
   backend_->Lose(1, keyring_->slot());
   Reopen();
   EXPECT_THAT(keyring_->EnsureDataKey(P(1), kNow), IsOk());
+}
+
+// The one that opens the keyring goes to the other replica, whichever is asked first; while they
+// differ nothing is sealed under either.
+TEST_P(KeyringSlotsTest, ADifferentSecretOnAReplicaIsReplacedByTheOneThatOpens) {
+  ASSERT_THAT(keyring_->EnsureDataKey(P(1), kNow), IsOk());
+  for (const int replica : {0, 1}) {
+    backend_->Replace(replica, keyring_->slot());
+    ASSERT_NO_FATAL_FAILURE(Reopen());
+    EXPECT_THAT(keyring_->DataKeys(P(1)), SizeIs(1)) << replica;
+    backend_->Lose(1 - replica, keyring_->slot());
+    ASSERT_NO_FATAL_FAILURE(Reopen());
+    EXPECT_THAT(keyring_->DataKeys(P(1)), SizeIs(1)) << replica;
+  }
+  const uint64_t slot = keyring_->slot();
+  backend_->Replace(0, slot);
+  EXPECT_THAT(keyring_->EnsureDataKey(P(2), kNow),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("different secrets")));
+  ASSERT_THAT(keyring_->EnsureDataKey(P(2), kNow), IsOk());
+  EXPECT_GT(keyring_->slot(), slot);
+  ASSERT_NO_FATAL_FAILURE(Reopen());
+  EXPECT_THAT(keyring_->DataKeys(P(2)), SizeIs(1));
 }
 
 // What a crash in the middle of the next slot's making leaves.

@@ -31,6 +31,8 @@ class SlotBackend {
   // Everything of the slot on one replica, 0 or 1.
   virtual void Lose(int replica, uint64_t slot) = 0;
   virtual void Damage(int replica, uint64_t slot) = 0;
+  // Another secret in the place of the slot's.
+  virtual void Replace(int replica, uint64_t slot) = 0;
   // What a crash leaves in the middle of a Create.
   virtual void HalfMake(int replica, uint64_t slot) = 0;
   // Copies what a thief could, the device itself apart; puts it where it was.
@@ -48,6 +50,11 @@ class FileBackend final : public SlotBackend {
   void Damage(int replica, uint64_t slot) override {
     std::ofstream(Path(replica, slot), std::ios::trunc) << "damage";
   }
+  void Replace(int replica, uint64_t slot) override {
+    Lose(replica, slot);
+    FileKeySlots one(PosixFileSystem(), {dirs_[replica].path()});
+    TV_CHECK(one.Create(slot, random_).ok());
+  }
   void HalfMake(int replica, uint64_t slot) override {
     std::ofstream(Path(replica, slot) + ".new") << "TVK1";
   }
@@ -60,6 +67,7 @@ class FileBackend final : public SlotBackend {
     return dirs_[replica].Path("slot." + std::to_string(slot));
   }
   testing::TempDirectory dirs_[2];
+  testing::SeededRandom random_{6};
 };
 
 class TokenBackend final : public SlotBackend {
@@ -91,6 +99,12 @@ class TokenBackend final : public SlotBackend {
     value.back() = static_cast<char>(value.back() ^ 1);
     Erase(*session, TokenObject::kData, slot);
     TV_CHECK(session->CreateData(Label(slot), value).ok());
+  }
+  void Replace(int replica, uint64_t slot) override {
+    Lose(replica, slot);
+    auto one = Pkcs11KeySlots::Open(
+        {testing::SoftTokens::Module(), {labels_[replica]}, tokens_.pin_file()}, kVault, random_);
+    TV_CHECK(one.ok() && (*one)->Create(slot, random_).ok());
   }
   void HalfMake(int replica, uint64_t slot) override {
     TV_CHECK(Session(labels_[replica])->GenerateKey(Label(slot), "id").ok());
