@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -187,6 +188,9 @@ class Keyring : public AuditEpochKeys {
   std::vector<DataKeyInfo> Due(WallTime now) const;
   std::vector<DataKeyInfo> DataKeys(PartitionId partition) const;
   std::vector<DataKeyInfo> AllDataKeys() const;
+  // Those that anything here is of: data keys, salts, erasure keys, holds, ended ones included.
+  // Such an id is never given to another dataset.
+  std::set<DatasetId> KnownDatasets() const;
   // Moves the deadline of every key of these partitions earlier, in one write; later ones are
   // ignored, and so are partitions that have no key.
   absl::Status SetDeadlines(const std::vector<std::pair<PartitionId, WallTime>>& deadlines);

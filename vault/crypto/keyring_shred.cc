@@ -50,6 +50,17 @@ std::vector<DataKeyInfo> Keyring::AllDataKeys() const {
   return keys;
 }
 
+std::set<DatasetId> Keyring::KnownDatasets() const {
+  const std::lock_guard lock(mu_);
+  const KeyringContent& content = state_->content;
+  std::set<DatasetId> known;
+  for (const auto& [name, key] : content.data_keys) known.insert(name.first.dataset);
+  for (const auto& [id, key] : content.salts) known.insert(id.first);
+  for (const auto& [dataset, key] : content.erasure_keys) known.insert(dataset);
+  for (const LegalHold& hold : content.holds) known.insert(hold.dataset);
+  return known;
+}
+
 absl::Status Keyring::SetDeadlines(const std::vector<std::pair<PartitionId, WallTime>>& deadlines) {
   const std::lock_guard write_lock(write_mu_);
   KeyringContent content = Copy();

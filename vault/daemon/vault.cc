@@ -392,11 +392,9 @@ absl::StatusOr<std::shared_ptr<service::DataPlane>> Vault::BuildDataPlane() {
     TV_RETURN_IF_ERROR(data->catalog->Load(*view));
     TV_RETURN_IF_ERROR(data->access->Load(*view));
   }
-  // Where a restored store knows nothing of a dataset, its keys are still there: its number is not
-  // given to another one.
-  for (const crypto::DataKeyInfo& key : keyring_->AllDataKeys()) {
-    data->catalog->Reserve(key.partition.dataset);
-  }
+  // Where a restored store knows nothing of a dataset, its keys, salts and holds are still there:
+  // its number is not given to another one.
+  for (const DatasetId known : keyring_->KnownDatasets()) data->catalog->Reserve(known);
   TV_ASSIGN_OR_RETURN(data->partitions, partition::PartitionCatalog::Load(*engine_.store, *meta_,
                                                                           around_.clock.Wall()));
   // A rewrite that was interrupted has made a further key: what comes is sealed under the newest.

@@ -6,6 +6,7 @@ namespace {
 
 using televault::testing::IsOk;
 using televault::testing::StatusIs;
+using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -18,6 +19,21 @@ constexpr LegalHold HoldOver(uint8_t id, int32_t first, int32_t last) {
   hold.placed_at = kNow;
   hold.until = kNow + microseconds(100);
   return hold;
+}
+
+TEST(Keyring, KnowsTheDatasetOfWhateverIsInIt) {
+  Fixture f;
+  auto keyring = f.Create();
+  EXPECT_THAT(keyring->KnownDatasets(), IsEmpty());
+  ASSERT_THAT(keyring->PlaceHold(HoldOver(1, 3, 9)), IsOk());
+  ASSERT_THAT(keyring->EndHold({1}, kNow), IsOk());
+  ASSERT_THAT(keyring->EnsureDataKey(P(2, 1), kNow), IsOk());
+  ASSERT_THAT(keyring->SubjectSalt(DatasetId(3), 1), IsOk());
+  ASSERT_THAT(keyring->BlockedSubjectKey(DatasetId(4)), IsOk());
+  keyring = nullptr;
+  TV_ASSERT_OK_AND_ASSIGN(const auto sealed, f.Load());
+  EXPECT_THAT(sealed->KnownDatasets(),
+              ElementsAre(DatasetId(1), DatasetId(2), DatasetId(3), DatasetId(4)));
 }
 
 TEST(Keyring, AHoldKeepsItsDaysFromBeingDueUntilItEnds) {

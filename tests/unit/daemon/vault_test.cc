@@ -14,6 +14,7 @@
 #include "tests/support/lossy_file_system.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/trail.h"
+#include "tests/unit/catalog/sample_manifest.h"
 #include "tests/unit/daemon/vault_fixture.h"
 
 namespace televault::daemon {
@@ -298,6 +299,30 @@ TEST_F(VaultTest, AMonthHasAnEpochOfItsOwn) {
   };
   while (!there(televault::testing::EntriesOf(*vault))) std::this_thread::yield();
   EXPECT_EQ(vault->audit_keys().AuditEpochs().size(), 2u);
+}
+
+// A restored store knew nothing of a dataset of which only a hold or a salt was left: the next new
+// dataset got its number, and with it the hold.
+TEST_F(VaultTest, ANewDatasetNeverGetsTheNumberOfOneThatTheKeyringKnows) {
+  { Open(); }
+  {
+    const auto keyring = LoadKeyring();
+    crypto::LegalHold hold;
+    hold.id = {1};
+    hold.dataset = DatasetId(7);
+    hold.until = clock_.Wall() + std::chrono::hours(1);
+    ASSERT_THAT(keyring->PlaceHold(hold), IsOk());
+    ASSERT_THAT(keyring->SubjectSalt(DatasetId(8), 1), IsOk());
+  }
+  const auto vault = Open();
+  ASSERT_THAT(vault->UnsealWithKeyfile(), IsOk());
+  TV_ASSERT_OK_AND_ASSIGN(const auto data, vault->Data());
+  TV_ASSERT_OK_AND_ASSIGN(const auto prepared,
+                          data->catalog->PrepareApply(catalog::CliUsage(), "sam", clock_.Wall()));
+  ASSERT_TRUE(prepared.applicable);
+  prepared.on_committed();
+  TV_ASSERT_OK_AND_ASSIGN(const auto dataset, data->catalog->Find(prepared.dataset));
+  EXPECT_EQ(dataset->id, DatasetId(9));
 }
 
 class KeyReplicaTest : public VaultTest {
