@@ -101,6 +101,8 @@ inline constexpr size_t kMaxKeyringBytes = 128 * MiB;
 inline constexpr size_t kMaxDatasets = 4'096;
 inline constexpr size_t kMaxSubjectSalts = 65'536;
 inline constexpr size_t kMaxAuditEpochs = 1'024;
+// Up to so many a further one is made on request; the rest is for those of the months to come.
+inline constexpr size_t kMaxAskedAuditEpochs = kMaxAuditEpochs / 2;
 inline constexpr size_t kMaxMetaKeys = 8;
 inline constexpr size_t kMaxLegalHolds = 256;  // ended ones included, while their days are there
 inline constexpr int kMaxHoldDays = 366;

@@ -139,11 +139,19 @@ absl::Status Vault::MayRotate(v1::RotatedKey key) {
   if (key == v1::ROTATED_KEY_UNSPECIFIED || !v1::RotatedKey_IsValid(key)) {
     return absl::InvalidArgumentError("key: META, AUDIT_EPOCH or SLOT");
   }
-  if (key != v1::ROTATED_KEY_META || keyring_->MetaKeys().size() < limits::kMaxMetaKeys) {
-    return absl::OkStatus();
+  if (key == v1::ROTATED_KEY_META && keyring_->MetaKeys().size() >= limits::kMaxMetaKeys) {
+    return absl::ResourceExhaustedError(
+        "too many old meta keys: what they seal is still being sealed again");
   }
-  return absl::ResourceExhaustedError(
-      "too many old meta keys: what they seal is still being sealed again");
+  // One that is destroyed keeps its number, so that they only become more.
+  const size_t epochs = key == v1::ROTATED_KEY_AUDIT_EPOCH ? keyring_->AuditEpochs().size() : 0;
+  if (epochs >= limits::kMaxAskedAuditEpochs) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "there have been ", epochs, " audit epochs, and further ones on request end at ",
+        limits::kMaxAskedAuditEpochs, " of ", limits::kMaxAuditEpochs,
+        ": the rest is for those that begin by themselves, one a month"));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<uint64_t> Vault::RotateKey(v1::RotatedKey key) {

@@ -16,6 +16,7 @@
 #include "tests/support/trail.h"
 #include "tests/unit/catalog/sample_manifest.h"
 #include "tests/unit/daemon/vault_fixture.h"
+#include "vault/base/limits.h"
 
 namespace televault::daemon {
 namespace {
@@ -299,6 +300,27 @@ TEST_F(VaultTest, AMonthHasAnEpochOfItsOwn) {
   };
   while (!there(televault::testing::EntriesOf(*vault))) std::this_thread::yield();
   EXPECT_EQ(vault->audit_keys().AuditEpochs().size(), 2u);
+}
+
+// Whoever asks over and over would have taken the epochs of the months to come.
+TEST_F(VaultTest, EpochsOnRequestEndWhereThereIsRoomForThoseOfEveryMonth) {
+  { Open(); }
+  {
+    const auto keyring = LoadKeyring();
+    while (keyring->AuditEpochs().size() < limits::kMaxAskedAuditEpochs - 1) {
+      ASSERT_THAT(keyring->RotateAuditEpoch(clock_.Wall()), IsOk());
+    }
+  }
+  const auto vault = Open();
+  ASSERT_THAT(vault->UnsealWithKeyfile(), IsOk());
+  ASSERT_THAT(vault->RotateKey(v1::ROTATED_KEY_AUDIT_EPOCH), IsOk());
+  for (int i = 0; i < 2; ++i) {
+    const auto full = StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("512 of 1024"));
+    EXPECT_THAT(vault->MayRotate(v1::ROTATED_KEY_AUDIT_EPOCH), full);
+    EXPECT_THAT(vault->RotateKey(v1::ROTATED_KEY_AUDIT_EPOCH), full);
+  }
+  EXPECT_THAT(vault->MayRotate(v1::ROTATED_KEY_META), IsOk());
+  EXPECT_EQ(vault->audit_keys().AuditEpochs().size(), limits::kMaxAskedAuditEpochs);
 }
 
 // A restored store knew nothing of a dataset of which only a hold or a salt was left: the next new
