@@ -1,5 +1,6 @@
 #include "vault/daemon/root_key.h"
 
+#include <array>
 #include <chrono>
 #include <utility>
 
@@ -8,6 +9,7 @@
 #include "vault/base/check.h"
 #include "vault/base/crash_point.h"
 #include "vault/crypto/hash.h"
+#include "vault/crypto/key_file.h"
 #include "vault/service/log.h"
 #include "vault/service/wire_time.h"
 
@@ -65,8 +67,9 @@ v1::RootSource ToWire(RootSource source) {
 
 // --- unseal ---
 
-// A change that ended half-way leaves two files, of which one opens the keyring. Which of the two
-// another one opens that a failed write left on disk, a start finds out: until then both stay.
+// A change that ended half-way leaves two files, of which one opens the keyring, or only the one
+// that was written ahead. Which of the two another one opens that a failed write left on disk, a
+// start finds out: until then both stay where they are.
 absl::StatusOr<SecretBytes> RootKey::ReadKeyfile() {
   auto root = parts_.is_credential ? crypto::ReadRootCredential(parts_.fs, parts_.keyfile)
                                    : crypto::ReadRootKeyFile(parts_.fs, parts_.keyfile);
@@ -75,9 +78,16 @@ absl::StatusOr<SecretBytes> RootKey::ReadKeyfile() {
     DropNextKeyfile();
     return root;
   }
-  if (parts_.is_credential || !parts_.fs.Exists(next_keyfile())) return fits;
-  TV_ASSIGN_OR_RETURN(SecretBytes next, crypto::ReadRootKeyFile(parts_.fs, next_keyfile()));
-  TV_RETURN_IF_ERROR(parts_.keyring.CheckRoot(next));
+  // What is refused for what it is, or for who may read it, stays until an operator has seen to it.
+  if (parts_.is_credential || absl::IsFailedPrecondition(fits)) return fits;
+  auto next = crypto::ReadRootKeyFile(parts_.fs, next_keyfile());
+  if (absl::IsNotFound(next.status())) return fits;
+  const absl::Status next_fits = next.ok() ? parts_.keyring.CheckRoot(*next) : next.status();
+  if (!next_fits.ok()) {
+    return Annotate(fits, absl::StrCat(next_keyfile(), " does not open the vault either (",
+                                       next_fits.message(), ")"));
+  }
+  if (!FilesMayGo()) return next;
   // It opens the vault under either name.
   if (const absl::Status named = InstallKeyfile(); !named.ok()) {
     service::Log(service::LogLevel::kWarning, "new root key not under its name yet",
@@ -86,15 +96,34 @@ absl::StatusOr<SecretBytes> RootKey::ReadKeyfile() {
   return next;
 }
 
+// What the keyring says of the root key is what every later start will find: no newer keyring, and
+// no write without a known end, may need another file.
+bool RootKey::FilesMayGo() const {
+  return parts_.keyring.settled() && !parts_.keyring.write_is_open();
+}
+
 // Another root key than that of the file opens the vault: the file is of a change that did not come
 // to its end, or that did and could not remove what it had put aside.
 void RootKey::DropNextKeyfile() {
-  if (parts_.keyfile.empty() || parts_.is_credential || parts_.keyring.write_is_open()) return;
-  (void)parts_.fs.Shred(next_keyfile());
+  if (!FilesMayGo()) return;
+  for (const std::string& path : {next_keyfile(), next_keyfile() + ".new"}) {
+    const absl::Status gone = parts_.fs.Shred(path);
+    if (absl::IsNotFound(gone)) continue;
+    service::Log(service::LogLevel::kWarning,
+                 gone.ok() ? "left-over root key destroyed" : "left-over root key not destroyed",
+                 {{"file", path},
+                  {"why", gone.ok() ? "a change of the root key had left it"
+                                    : std::string(gone.message())}});
+  }
 }
 
-// Before another change: the file of the last one goes to its place if it is in force, and away if
-// it is not.
+void RootKey::DropLeftOver() {
+  const std::lock_guard files(files_mu_);
+  if (parts_.keyring.root_description().source != RootSource::kKeyFile) DropNextKeyfile();
+}
+
+// Before another change, and after one that failed: the file of the last one goes to its place if
+// it is in force, and away if it is not.
 absl::Status RootKey::SettleKeyfile() {
   if (parts_.keyring.write_is_open()) {
     return absl::FailedPreconditionError(
@@ -102,14 +131,25 @@ absl::Status RootKey::SettleKeyfile() {
         "a restart: mend what keeps it from being written (see `televault status`), restart, and "
         "try again");
   }
-  if (!parts_.fs.Exists(next_keyfile())) return absl::OkStatus();
+  if (parts_.is_credential) return absl::OkStatus();
+  const absl::Status unfinished = parts_.fs.Shred(next_keyfile() + ".new");
+  if (!absl::IsNotFound(unfinished)) TV_RETURN_IF_ERROR(unfinished);
   const auto next = crypto::ReadRootKeyFile(parts_.fs, next_keyfile());
+  if (absl::IsNotFound(next.status())) return absl::OkStatus();
   if (next.ok() && parts_.keyring.CheckRoot(*next).ok()) return InstallKeyfile();
+  // Only what was read and opens nothing goes.
+  if (!next.ok() && !absl::IsDataLoss(next.status())) return next.status();
   const absl::Status gone = parts_.fs.Shred(next_keyfile());
   return absl::IsNotFound(gone) ? absl::OkStatus() : gone;
 }
 
 absl::StatusOr<RootKey::Found> RootKey::GiveForUnseal(std::string_view secret) {
+  // A seal may come in the middle of a change: whoever unseals then must not take the file that was
+  // written ahead for a leftover.
+  const std::unique_lock files(files_mu_, std::try_to_lock);
+  if (!files.owns_lock()) {
+    return absl::UnavailableError("the root key is being changed; try again in a moment");
+  }
   const crypto::RootDescription description = parts_.keyring.root_description();
   Found found;
   if (description.source == RootSource::kKeyFile) {
@@ -178,6 +218,60 @@ void RootKey::DropLapsed() const {
 
 // --- change ---
 
+// What the change does to files can be done, before anybody gives a secret for it: the keyring is
+// not to be under a root key whose file has no place.
+absl::Status RootKey::CheckKeyfile(RootSource target) {
+  const bool leaves =
+      parts_.keyring.root_description().source == RootSource::kKeyFile && !parts_.is_credential;
+  const bool arrives = target == RootSource::kKeyFile;
+  if (!leaves && !arrives) return absl::OkStatus();
+  const auto present = crypto::ReadRootKeyFile(parts_.fs, parts_.keyfile);
+  const bool there = !absl::IsNotFound(present.status());
+  if (!present.ok() && there && !absl::IsDataLoss(present.status())) {
+    return absl::FailedPreconditionError(present.status().message());
+  }
+  if (there && !leaves) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        parts_.keyfile, " exists and is not this vault's root key: move it away first"));
+  }
+  // The change destroys it.
+  const bool fits = present.ok() && parts_.keyring.CheckRoot(*present).ok();
+  if (there && !fits) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(parts_.keyfile, " is not this vault's root key (",
+                     present.ok() ? "it opens another one" : present.status().message(),
+                     "), and the change would destroy it: move it away first"));
+  }
+  if (!there && !arrives) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(parts_.keyfile,
+                     " is not there: put it back first, so that the change destroys it, or go to "
+                     "another keyfile "
+                     "first"));
+  }
+  const absl::Status usable = CheckKeyfileDirectory();
+  if (usable.ok()) return usable;
+  return absl::FailedPreconditionError(
+      absl::StrCat("the daemon has to be able to write to the directory of its keyfile, ",
+                   ParentOf(parts_.keyfile), ": ", usable.message()));
+}
+
+// Writes what a change would write, under the name that it would use first.
+absl::Status RootKey::CheckKeyfileDirectory() {
+  const std::string name = next_keyfile() + ".new";
+  const auto write = [&]() -> absl::Status {
+    TV_ASSIGN_OR_RETURN(const auto file, parts_.fs.OpenWritable(name, OpenMode::kNew, 0600));
+    TV_RETURN_IF_ERROR(file->Append(std::array<uint8_t, crypto::kKeyFileBytes>{}));
+    TV_RETURN_IF_ERROR(file->Sync());
+    return file->Close();
+  };
+  const absl::Status written = write();
+  const absl::Status removed = parts_.fs.Remove(name);
+  TV_RETURN_IF_ERROR(written);
+  TV_RETURN_IF_ERROR(removed);
+  return parts_.fs.SyncDirectory(ParentOf(parts_.keyfile));
+}
+
 absl::StatusOr<RootKey::Pending> RootKey::MakePending(const v1::ChangeRootRequest& request,
                                                       std::string_view new_passphrase) {
   TV_ASSIGN_OR_RETURN(const RootSource target, SourceOf(request.target()));
@@ -190,18 +284,14 @@ absl::StatusOr<RootKey::Pending> RootKey::MakePending(const v1::ChangeRootReques
   if (target != RootSource::kShares && (request.shares() != 0 || request.threshold() != 0)) {
     return absl::InvalidArgumentError("shares and threshold go with the target shares only");
   }
+  if (target == RootSource::kKeyFile && parts_.is_credential) {
+    return absl::FailedPreconditionError(
+        "the keyfile is a systemd credential, which the daemon cannot replace: start it once "
+        "with unseal.keyfile naming a file, rotate, and encrypt that file as the credential");
+  }
+  TV_RETURN_IF_ERROR(CheckKeyfile(target));
   switch (target) {
     case RootSource::kKeyFile:
-      if (parts_.is_credential) {
-        return absl::FailedPreconditionError(
-            "the keyfile is a systemd credential, which the daemon cannot replace: start it once "
-            "with unseal.keyfile naming a file, rotate, and encrypt that file as the credential");
-      }
-      if (parts_.keyring.root_description().source != RootSource::kKeyFile &&
-          parts_.fs.Exists(parts_.keyfile)) {
-        return absl::FailedPreconditionError(absl::StrCat(
-            parts_.keyfile, " exists and is not this vault's root key: move it away first"));
-      }
       pending.root = crypto::NewKey(parts_.random);
       break;
     case RootSource::kPassphrase: {
@@ -241,8 +331,12 @@ absl::StatusOr<RootKey::Step> RootKey::Start(const v1::ChangeRootRequest& reques
                        ", is under way: go on with it, or cancel it first (--cancel)"));
     }
   }
-  TV_RETURN_IF_ERROR(SettleKeyfile());
-  TV_ASSIGN_OR_RETURN(Pending pending, MakePending(request, new_passphrase));
+  Pending pending;
+  {
+    const std::lock_guard files(files_mu_);
+    TV_RETURN_IF_ERROR(SettleKeyfile());
+    TV_ASSIGN_OR_RETURN(pending, MakePending(request, new_passphrase));
+  }
   pending.change.set_started_by(by);
   *pending.change.mutable_lapses_at() = service::ToWireTime(now + kChangeLapses);
   pending.lapses = After(parts_.clock, kChangeLapses);
@@ -394,6 +488,33 @@ absl::Status RootKey::InstallKeyfile() {
   return parts_.fs.SyncDirectory(ParentOf(parts_.keyfile));
 }
 
+// Before the keyring is written: a start looks beside the keyfile, too.
+absl::Status RootKey::WriteAhead(const Pending& pending, bool leaves_keyfile) {
+  if (pending.description.source == RootSource::kKeyFile) {
+    return crypto::CreateRootKeyFile(parts_.fs, next_keyfile(), pending.root);
+  }
+  if (!leaves_keyfile) return absl::OkStatus();
+  // A start that finds the change undone puts it back, and removes it where it was done.
+  TV_RETURN_IF_ERROR(
+      Annotate(parts_.fs.Rename(parts_.keyfile, next_keyfile()),
+               "the present keyfile has to be removed, so its directory must be writable"));
+  return parts_.fs.SyncDirectory(ParentOf(parts_.keyfile));
+}
+
+// The keyring knows which root key is in force, unless a write of it may have reached the disk.
+absl::Status RootKey::NotChanged(const absl::Status& why) {
+  if (parts_.keyring.write_is_open()) {
+    return Annotate(why,
+                    "the old root key or the new one may be in force after a restart, keep "
+                    "both");
+  }
+  if (const absl::Status settled = SettleKeyfile(); !settled.ok()) {
+    service::Log(service::LogLevel::kWarning, "root key not changed, its file is not in order",
+                 {{"file", next_keyfile()}, {"why", std::string(settled.message())}});
+  }
+  return Annotate(why, "the root key was not changed");
+}
+
 absl::Status RootKey::CarryOut(WallTime now) {
   std::optional<Pending> taken;
   {
@@ -402,23 +523,17 @@ absl::Status RootKey::CarryOut(WallTime now) {
     taken = std::exchange(pending_, std::nullopt);
   }
   const Pending& pending = *taken;
+  const std::lock_guard files_lock(files_mu_);
   const bool was_keyfile = parts_.keyring.root_description().source == RootSource::kKeyFile;
   const bool is_keyfile = pending.description.source == RootSource::kKeyFile;
   const bool leaves_keyfile = was_keyfile && !is_keyfile && !parts_.is_credential;
   TV_RETURN_IF_ERROR(SettleKeyfile());
-  if (is_keyfile) {
-    TV_RETURN_IF_ERROR(crypto::CreateRootKeyFile(parts_.fs, next_keyfile(), pending.root));
-  } else if (leaves_keyfile) {
-    // Where a start looks that finds the change undone, and removes it where it was done.
-    TV_RETURN_IF_ERROR(
-        Annotate(parts_.fs.Rename(parts_.keyfile, next_keyfile()),
-                 "the present keyfile has to be removed, so its directory must be writable"));
-    TV_RETURN_IF_ERROR(parts_.fs.SyncDirectory(ParentOf(parts_.keyfile)));
+  if (const absl::Status ahead = WriteAhead(pending, leaves_keyfile); !ahead.ok()) {
+    return NotChanged(ahead);
   }
   TV_CRASH_POINT("root.new_keyfile");
-  TV_RETURN_IF_ERROR(
-      Annotate(parts_.keyring.ChangeRoot(pending.description, pending.root, now),
-               "the old root key or the new one may be in force after a restart, keep both"));
+  const absl::Status changed = parts_.keyring.ChangeRoot(pending.description, pending.root, now);
+  if (!changed.ok()) return NotChanged(changed);
   TV_CRASH_POINT("root.changed");
   // It is in force. What is left to do with files is no failure of the change.
   absl::Status files;

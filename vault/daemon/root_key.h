@@ -25,7 +25,8 @@ v1::RootSource ToWire(crypto::RootSource source);
 // new shares take effect before enough of them were given back.
 // Threads: any; changes come one at a time. Borrows: everything handed in.
 // Invariants: (1) at every instant what is on disk or in the hands of the operators opens the
-// keyring. (2) What was given is wiped when it has served, when it lapses, and at a seal.
+// keyring. (2) What was given is wiped when it has served, when it lapses, and at a seal. (3) While
+// a write of the keyring is open no file of a root key goes.
 // Failure: a wrong secret is PERMISSION_DENIED, a malformed one INVALID_ARGUMENT; nothing changes.
 class RootKey {
  public:
@@ -36,8 +37,14 @@ class RootKey {
     crypto::Keyring& keyring;
     std::string keyfile;
     bool is_credential = false;  // the keyfile is handed in by systemd: it cannot be replaced
+    // Where the keyfile was before it became a credential, unless another place was named.
+    std::string default_keyfile;
   };
   explicit RootKey(Parts parts) : parts_(std::move(parts)) {}
+
+  // Once the keyring is settled: destroys what a change left of a keyfile where the root key does
+  // not come from one any more.
+  void DropLeftOver();
 
   // --- unseal -----------------------------------------------------------------------------------
   struct Progress {
@@ -86,10 +93,16 @@ class RootKey {
     bool complete = false;
   };
 
+  // With files_mu_ held:
   absl::StatusOr<SecretBytes> ReadKeyfile();
+  bool FilesMayGo() const;
   absl::Status InstallKeyfile();
   absl::Status SettleKeyfile();
   void DropNextKeyfile();
+  absl::Status CheckKeyfile(crypto::RootSource target);
+  absl::Status CheckKeyfileDirectory();
+  absl::Status WriteAhead(const Pending& pending, bool leaves_keyfile);
+  absl::Status NotChanged(const absl::Status& why);
   absl::StatusOr<Pending> MakePending(const v1::ChangeRootRequest& request,
                                       std::string_view new_passphrase);
   absl::Status Authorize(std::string_view secret, const std::string& by);
@@ -98,9 +111,12 @@ class RootKey {
   Step Advance();
   Step Complete();
   void DropLapsed() const;
-  std::string next_keyfile() const { return parts_.keyfile + ".next"; }
+  std::string next_keyfile() const {
+    return (parts_.is_credential ? parts_.default_keyfile : parts_.keyfile) + ".next";
+  }
 
   const Parts parts_;
+  std::mutex files_mu_;    // one at a time changes the files, or goes by them; before mu_
   mutable std::mutex mu_;  // guards everything below
   mutable std::optional<crypto::ShareCollector> unsealing_;
   mutable MonoTime unsealing_lapses_;

@@ -149,7 +149,8 @@ absl::Status Vault::OpenKeyring() {
       .random = around_.random,
       .keyring = *keyring_,
       .keyfile = config_.keyfile.empty() ? layout_.default_keyfile() : config_.keyfile,
-      .is_credential = !config_.credential.empty()});
+      .is_credential = !config_.credential.empty(),
+      .default_keyfile = layout_.default_keyfile()});
   return absl::OkStatus();
 }
 
@@ -222,7 +223,10 @@ absl::Status Vault::OpenEngine() {
                                .adopt_recovered_state = adopt};
   TV_ASSIGN_OR_RETURN(engine_, store::OpenEngine(std::move(options)));
   const std::vector<crypto::ReplicaId> replicas_before = keyring_->KnownReplicas();
-  if (engine_.keyring_current) keyring_->Settle();
+  if (engine_.keyring_current) {
+    keyring_->Settle();
+    root_key_->DropLeftOver();
+  }
   if (engine_.control_current) control_->Settle();
   if (!engine_.quarantine.empty()) {
     lockdown_->SetControlMode(engine_.quarantine);
