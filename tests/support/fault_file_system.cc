@@ -34,6 +34,22 @@ class FaultFile final : public WritableFile {
   const std::unique_ptr<WritableFile> base_;
 };
 
+class FaultReader final : public ReadableFile {
+ public:
+  FaultReader(FaultFileSystem& fs, std::string path, std::unique_ptr<ReadableFile> base)
+      : fs_(fs), path_(std::move(path)), base_(std::move(base)) {}
+  absl::StatusOr<size_t> ReadAt(uint64_t offset, std::span<uint8_t> out) override {
+    TV_RETURN_IF_ERROR(fs_.TouchToRead(path_));
+    return base_->ReadAt(offset, out);
+  }
+  uint64_t SizeWhenOpened() const override { return base_->SizeWhenOpened(); }
+
+ private:
+  FaultFileSystem& fs_;
+  const std::string path_;
+  const std::unique_ptr<ReadableFile> base_;
+};
+
 }  // namespace
 
 void FaultFileSystem::Hang(const std::string& part, int passes) {
@@ -106,6 +122,12 @@ absl::StatusOr<size_t> FaultFileSystem::ReadInto(const std::string& path, uint64
                                                  std::span<uint8_t> out) {
   TV_RETURN_IF_ERROR(TouchToRead(path));
   return base_.ReadInto(path, offset, out);
+}
+
+absl::StatusOr<std::unique_ptr<ReadableFile>> FaultFileSystem::OpenPlain(const std::string& path) {
+  TV_RETURN_IF_ERROR(Reach(path));
+  TV_ASSIGN_OR_RETURN(auto file, base_.OpenPlain(path));
+  return std::make_unique<FaultReader>(*this, path, std::move(file));
 }
 
 absl::StatusOr<std::unique_ptr<WritableFile>> FaultFileSystem::OpenWritable(const std::string& path,

@@ -37,6 +37,7 @@ class FaultFileSystem final : public FileSystem {
   absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) override;
   absl::StatusOr<size_t> ReadInto(const std::string& path, uint64_t offset,
                                   std::span<uint8_t> out) override;
+  absl::StatusOr<std::unique_ptr<ReadableFile>> OpenPlain(const std::string& path) override;
   absl::StatusOr<uint64_t> FileSize(const std::string& path) override {
     TV_RETURN_IF_ERROR(Reach(path));
     return base_.FileSize(path);
@@ -53,6 +54,9 @@ class FaultFileSystem final : public FileSystem {
   }
   absl::Status CreateDirectory(const std::string& path, int permissions) override {
     return base_.CreateDirectory(path, permissions);
+  }
+  absl::Status CreateNewDirectory(const std::string& path, int permissions) override {
+    return base_.CreateNewDirectory(path, permissions);
   }
   absl::Status RemoveDirectory(const std::string& path) override {
     return base_.RemoveDirectory(path);
@@ -73,10 +77,10 @@ class FaultFileSystem final : public FileSystem {
 
   // For the files it hands out: waits, or says that there is no room.
   absl::Status Touch(const std::string& path, bool writes);
+  absl::Status TouchToRead(const std::string& path);
 
  private:
   absl::Status Reach(const std::string& path);
-  absl::Status TouchToRead(const std::string& path);
 
   FileSystem& base_;
   std::mutex mu_;  // guards the rest

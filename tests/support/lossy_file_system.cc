@@ -121,6 +121,14 @@ struct LossyFileSystem::Impl {
     directory.pending.push_back(std::move(change));
   }
 
+  void AddDirectory(const std::string& path) {
+    const auto [parent, name] = Split(path);
+    auto node = std::make_shared<Node>();
+    node->directory = true;
+    Change(parent, {{{name, node}}});
+    DirectoryAt(path);
+  }
+
   absl::Status BeforeMutation() {
     if (off || (stop_at_call.has_value() && calls >= *stop_at_call)) {
       off = true;
@@ -383,6 +391,9 @@ absl::StatusOr<size_t> LossyFileSystem::ReadInto(const std::string& path, uint64
                                                  std::span<uint8_t> out) {
   return impl_->base.ReadInto(path, offset, out);
 }
+absl::StatusOr<std::unique_ptr<ReadableFile>> LossyFileSystem::OpenPlain(const std::string& path) {
+  return impl_->base.OpenPlain(path);
+}
 absl::StatusOr<uint64_t> LossyFileSystem::FileSize(const std::string& path) {
   return impl_->base.FileSize(path);
 }
@@ -430,14 +441,20 @@ absl::Status LossyFileSystem::Remove(const std::string& path) {
 absl::Status LossyFileSystem::CreateDirectory(const std::string& given_path, int permissions) {
   const std::string path = Normalized(given_path);
   const std::lock_guard lock(impl_->mu);
-  const auto [parent, name] = Split(path);
   if (impl_->Find(path) != nullptr) return impl_->base.CreateDirectory(path, permissions);
   TV_RETURN_IF_ERROR(impl_->BeforeMutation());
   TV_RETURN_IF_ERROR(impl_->base.CreateDirectory(path, permissions));
-  auto node = std::make_shared<Node>();
-  node->directory = true;
-  impl_->Change(parent, {{{name, node}}});
-  impl_->DirectoryAt(path);
+  impl_->AddDirectory(path);
+  return absl::OkStatus();
+}
+
+absl::Status LossyFileSystem::CreateNewDirectory(const std::string& given_path, int permissions) {
+  const std::string path = Normalized(given_path);
+  const std::lock_guard lock(impl_->mu);
+  impl_->DirectoryAt(Split(path).first);
+  TV_RETURN_IF_ERROR(impl_->BeforeMutation());
+  TV_RETURN_IF_ERROR(impl_->base.CreateNewDirectory(path, permissions));
+  impl_->AddDirectory(path);
   return absl::OkStatus();
 }
 

@@ -56,11 +56,13 @@ class LossyFileSystem : public FileSystem {
   absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) override;
   absl::StatusOr<size_t> ReadInto(const std::string& path, uint64_t offset,
                                   std::span<uint8_t> out) override;
+  absl::StatusOr<std::unique_ptr<ReadableFile>> OpenPlain(const std::string& path) override;
   absl::StatusOr<uint64_t> FileSize(const std::string& path) override;
   absl::Status Link(const std::string& from, const std::string& to) override;
   absl::Status Rename(const std::string& from, const std::string& to) override;
   absl::Status Remove(const std::string& path) override;
   absl::Status CreateDirectory(const std::string& path, int permissions) override;
+  absl::Status CreateNewDirectory(const std::string& path, int permissions) override;
   absl::Status RemoveDirectory(const std::string& path) override;
   absl::Status SyncDirectory(const std::string& path) override;
   absl::StatusOr<std::vector<std::string>> List(const std::string& directory) override;

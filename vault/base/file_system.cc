@@ -128,6 +128,41 @@ class PosixWritableFile final : public WritableFile {
   const std::string path_;
 };
 
+absl::StatusOr<size_t> ReadFrom(int fd, uint64_t offset, std::span<uint8_t> out,
+                                const std::string& path) {
+  size_t total = 0;
+  while (total < out.size()) {
+    const ssize_t count = Retry([&] {
+      return ::pread(fd, out.data() + total, out.size() - total,
+                     static_cast<off_t>(offset + total));
+    });
+    if (count < 0) return ErrnoStatus(errno, "read", path);
+    if (count == 0) break;
+    total += static_cast<size_t>(count);
+  }
+  return total;
+}
+
+class PosixReadableFile final : public ReadableFile {
+ public:
+  PosixReadableFile(int fd, uint64_t size, std::string path)
+      : fd_(fd), size_(size), path_(std::move(path)) {}
+
+  absl::StatusOr<size_t> ReadAt(uint64_t offset, std::span<uint8_t> out) override {
+    return ReadFrom(fd_.get(), offset, out, path_);
+  }
+  uint64_t SizeWhenOpened() const override { return size_; }
+
+ private:
+  const Descriptor fd_;
+  const uint64_t size_;
+  const std::string path_;
+};
+
+absl::Status NotPlain(const std::string& path) {
+  return absl::FailedPreconditionError(absl::StrCat(path, " is no plain file"));
+}
+
 int FlagsFor(OpenMode mode) {
   switch (mode) {
     case OpenMode::kNew:
@@ -212,17 +247,24 @@ class PosixFileSystemImpl final : public FileSystem {
                                   std::span<uint8_t> out) override {
     const Descriptor fd(Retry([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); }));
     if (fd.get() < 0) return ErrnoStatus(errno, "open", path);
-    size_t total = 0;
-    while (total < out.size()) {
-      const ssize_t count = Retry([&] {
-        return ::pread(fd.get(), out.data() + total, out.size() - total,
-                       static_cast<off_t>(offset + total));
-      });
-      if (count < 0) return ErrnoStatus(errno, "read", path);
-      if (count == 0) break;
-      total += static_cast<size_t>(count);
-    }
-    return total;
+    return ReadFrom(fd.get(), offset, out, path);
+  }
+
+  absl::StatusOr<std::unique_ptr<ReadableFile>> OpenPlain(const std::string& path) override {
+    struct stat info {};
+    // Looked at first, since to open a device may do something; and again once it is open, since it
+    // may be another one by then.
+    if (::lstat(path.c_str(), &info) != 0) return ErrnoStatus(errno, "examine", path);
+    if (!S_ISREG(info.st_mode)) return NotPlain(path);
+    Descriptor fd(Retry([&] {
+      return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    }));
+    if (fd.get() < 0 && (errno == ELOOP || errno == ENXIO)) return NotPlain(path);
+    if (fd.get() < 0) return ErrnoStatus(errno, "open", path);
+    if (::fstat(fd.get(), &info) != 0) return ErrnoStatus(errno, "examine", path);
+    if (!S_ISREG(info.st_mode)) return NotPlain(path);
+    return std::make_unique<PosixReadableFile>(fd.Release(), static_cast<uint64_t>(info.st_size),
+                                               path);
   }
 
   absl::StatusOr<uint64_t> FileSize(const std::string& path) override {
@@ -257,6 +299,10 @@ class PosixFileSystemImpl final : public FileSystem {
     const bool is_there = ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
     if (error == EEXIST && is_there) return absl::OkStatus();
     return ErrnoStatus(error, "create directory", path);
+  }
+  absl::Status CreateNewDirectory(const std::string& path, int permissions) override {
+    if (::mkdir(path.c_str(), static_cast<mode_t>(permissions)) == 0) return absl::OkStatus();
+    return ErrnoStatus(errno, "create directory", path);
   }
   absl::Status RemoveDirectory(const std::string& path) override {
     if (::rmdir(path.c_str()) != 0) return ErrnoStatus(errno, "remove directory", path);

@@ -24,6 +24,15 @@ class WritableFile {
   virtual absl::Status Close() = 0;  // without sync
 };
 
+// A file open for reading: always the same one, whatever its name stands for by now.
+class ReadableFile {
+ public:
+  virtual ~ReadableFile() = default;
+  // Reads up to out.size() bytes at `offset`; returns how many there were.
+  virtual absl::StatusOr<size_t> ReadAt(uint64_t offset, std::span<uint8_t> out) = 0;
+  virtual uint64_t SizeWhenOpened() const = 0;
+};
+
 enum class OpenMode {
   kNew,       // create; ALREADY_EXISTS where the name is taken, be it by a symbolic link
   kTruncate,  // create or empty
@@ -46,6 +55,10 @@ class FileSystem {
   // into guarded memory); returns how many there were.
   virtual absl::StatusOr<size_t> ReadInto(const std::string& path, uint64_t offset,
                                           std::span<uint8_t> out) = 0;
+  // For what somebody else may have put there: opens a plain file only, through no link in its
+  // place, and waits for nobody. FAILED_PRECONDITION where the name stands for a link, pipe,
+  // device, socket or directory.
+  virtual absl::StatusOr<std::unique_ptr<ReadableFile>> OpenPlain(const std::string& path) = 0;
   virtual absl::StatusOr<uint64_t> FileSize(const std::string& path) = 0;
   // A further name for the same file.
   virtual absl::Status Link(const std::string& from, const std::string& to) = 0;
@@ -56,6 +69,9 @@ class FileSystem {
   virtual absl::Status Remove(const std::string& path) = 0;
   // OK where the directory is there already.
   virtual absl::Status CreateDirectory(const std::string& path, int permissions) = 0;
+  // ALREADY_EXISTS where the name is taken, be it by an empty directory or by a link to one: what
+  // is in the new one is the caller's alone.
+  virtual absl::Status CreateNewDirectory(const std::string& path, int permissions) = 0;
   virtual absl::Status RemoveDirectory(const std::string& path) = 0;  // an empty one
   virtual absl::Status SyncDirectory(const std::string& path) = 0;
   virtual absl::StatusOr<std::vector<std::string>> List(const std::string& directory) = 0;

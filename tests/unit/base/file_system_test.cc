@@ -158,6 +158,42 @@ TEST(PosixFileSystem, ListsSortedAndHandlesDirectories) {
   EXPECT_GT(free, 0U);
 }
 
+TEST(PosixFileSystem, ANewDirectoryIsNobodyElses) {
+  const TempDirectory dir;
+  LossyFileSystem lossy;
+  for (FileSystem* const fs : {&PosixFileSystem(), static_cast<FileSystem*>(&lossy)}) {
+    const std::string path = dir.Path(fs == &lossy ? "lossy" : "posix");
+    ASSERT_THAT(fs->CreateNewDirectory(path, 0700), IsOk());
+    EXPECT_THAT(fs->CreateNewDirectory(path, 0700), StatusIs(absl::StatusCode::kAlreadyExists));
+    ASSERT_EQ(::symlink(path.c_str(), (path + ".link").c_str()), 0);
+    EXPECT_THAT(fs->CreateNewDirectory(path + ".link", 0700),
+                StatusIs(absl::StatusCode::kAlreadyExists));
+    EXPECT_TRUE(fs->Exists(path));
+  }
+}
+
+TEST(PosixFileSystem, OpensAsAPlainFileNothingElseAndWaitsForNobody) {
+  const TempDirectory dir;
+  FileSystem& fs = PosixFileSystem();
+  ASSERT_THAT(WriteUnsynced(fs, dir.Path("file"), "content"), IsOk());
+  ASSERT_EQ(::symlink(dir.Path("file").c_str(), dir.Path("link").c_str()), 0);
+  ASSERT_EQ(::mkfifo(dir.Path("pipe").c_str(), 0600), 0);
+  for (const std::string& path :
+       {dir.Path("link"), dir.Path("pipe"), dir.path(), std::string("/dev/null")}) {
+    EXPECT_THAT(fs.OpenPlain(path).status(), StatusIs(absl::StatusCode::kFailedPrecondition))
+        << path;
+  }
+  EXPECT_THAT(fs.OpenPlain(dir.Path("none")).status(), StatusIs(absl::StatusCode::kNotFound));
+
+  TV_ASSERT_OK_AND_ASSIGN(const auto file, fs.OpenPlain(dir.Path("file")));
+  ASSERT_THAT(WriteUnsynced(fs, dir.Path("other"), "exchanged"), IsOk());
+  ASSERT_THAT(fs.Rename(dir.Path("other"), dir.Path("file")), IsOk());
+  std::array<uint8_t, 16> out{};
+  TV_ASSERT_OK_AND_ASSIGN(const size_t count, file->ReadAt(3, out));
+  EXPECT_EQ(AsText(Bytes(out).first(count)), "tent") << "the file that was opened";
+  EXPECT_EQ(file->SizeWhenOpened(), 7U);
+}
+
 // --- the lossy file system must lose, or nothing tested on it means anything ---------------------
 
 TEST(LossyFileSystem, LosesContentThatWasNotSynced) {
