@@ -181,6 +181,10 @@ absl::Status BringAnchorForward(Anchor& anchor, const AnchorState& now) {
 
 }  // namespace
 
+RecoveredEnd EndOf(const JournalHead& head) {
+  return {.commits = head.seq, .head = {head.tree_size, head.root}, .meta_sum = head.meta_sum};
+}
+
 absl::StatusOr<Engine> OpenEngine(EngineOptions options) {
   const std::optional<AnchorState>& anchored = options.anchor->recovered();
   const StoreEpoch above =
@@ -193,7 +197,8 @@ absl::StatusOr<Engine> OpenEngine(EngineOptions options) {
   if (quarantine.empty()) quarantine = Contradiction(options, recovered, tree);
   const AnchorState now = StateToAnchor(options, recovered.head, epoch);
   // An inconsistent tree is never extended, whoever asks.
-  const bool adopt = options.adopt_recovered_state && recovered.broken.empty();
+  const bool meant = !options.adopt_only || *options.adopt_only == EndOf(recovered.head);
+  const bool adopt = options.adopt_recovered_state && recovered.broken.empty() && meant;
   const bool fresh = quarantine.empty() && !anchored;
   const std::optional<Known> known = WhatIsKnown(*options.anchor, recovered.head, fresh || adopt);
   if (adopt && !quarantine.empty()) quarantine.clear();

@@ -2,16 +2,31 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "audit/merkle.h"
+#include "vault/base/ids.h"
 #include "vault/base/secret.h"
 #include "vault/base/status.h"
 #include "vault/store/anchor.h"
 #include "vault/store/journal.h"
+#include "vault/store/log_layout.h"
+#include "vault/store/meta_sum.h"
 #include "vault/store/store.h"
 
 namespace televault::store {
+
+// Where a store ends, to the byte of its records.
+struct RecoveredEnd {
+  uint64_t commits = 0;
+  audit::TreeHead head;
+  MetaSum meta_sum{};
+  friend bool operator==(const RecoveredEnd&, const RecoveredEnd&) = default;
+};
+
+RecoveredEnd EndOf(const JournalHead& head);
 
 struct EngineOptions {
   // The opened store; OpenEngine takes the lease.
@@ -37,6 +52,8 @@ struct EngineOptions {
   // An operator's audited decision to go on from what is there although the anchor contradicts it
   // or is missing (restore, lost device). Never set by default.
   bool adopt_recovered_state = false;
+  // Where it is set, the decision is about a store that ends here, and about no other one.
+  std::optional<RecoveredEnd> adopt_only;
 };
 
 // The opened vault state. Destroy the journal before anchor and store (members are in that order).

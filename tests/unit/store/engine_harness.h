@@ -63,7 +63,8 @@ class EngineHarness {
                               .keyring_generation = keyring_generation,
                               .control_generation = control_generation,
                               .current_lock_epoch = LockEpoch(lock_epoch),
-                              .adopt_recovered_state = adopt});
+                              .adopt_recovered_state = adopt,
+                              .adopt_only = adopt_only});
   }
   StoreHarness& store() { return *store_; }
   std::string anchor_path() const { return directory_.Path("anchor"); }
@@ -83,6 +84,7 @@ class EngineHarness {
   std::atomic<int64_t> now_us{0};
   uint64_t keyring_generation = 1;
   uint64_t control_generation = 1;
+  std::optional<store::RecoveredEnd> adopt_only;
   std::atomic<int> failures{0};
 };
 

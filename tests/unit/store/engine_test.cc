@@ -57,6 +57,13 @@ class SimEngineTest : public ::testing::Test {
     TV_ASSERT_OK_AND_ASSIGN(const Engine engine, harness_.Open());
     EXPECT_EQ(engine.quarantine, "") << "adopting once is enough";
   }
+  absl::StatusOr<RecoveredEnd> TheEnd() {
+    TV_ASSIGN_OR_RETURN(const auto store, harness_.store().Open());
+    TV_ASSIGN_OR_RETURN(const auto view, store->Pin());
+    TV_ASSIGN_OR_RETURN(const std::string stored, view->Get(Family::kAudit, kHeadKey));
+    TV_ASSIGN_OR_RETURN(const JournalHead head, ParseHead(AsBytes(stored), harness_.freshness_key));
+    return EndOf(head);
+  }
   // Writes past the journal, as somebody with the disk in his hands could.
   void WriteBehindItsBack(std::vector<Mutation> mutations) {
     TV_ASSERT_OK_AND_ASSIGN(const auto store, harness_.store().Open());
@@ -66,6 +73,40 @@ class SimEngineTest : public ::testing::Test {
 
   EngineHarness harness_;
 };
+
+// A decision about one store says nothing about another one that was put in its place.
+TEST_F(SimEngineTest, OnlyTheStoreThatTheDecisionIsAboutIsAdopted) {
+  Fill(3);
+  TV_ASSERT_OK_AND_ASSIGN(const RecoveredEnd end, TheEnd());
+  std::filesystem::remove(harness_.anchor_path());
+  std::vector<RecoveredEnd> others(4, end);
+  ++others[0].commits;
+  --others[1].head.size;
+  others[2].head.root[0] ^= 1;
+  others[3].meta_sum[0] ^= 1;
+  for (const RecoveredEnd& other : others) {
+    harness_.adopt_only = other;
+    TV_ASSERT_OK_AND_ASSIGN(const Engine engine, harness_.Open(/*adopt=*/true));
+    EXPECT_THAT(engine.quarantine, HasSubstr("the anchor is missing"));
+    EXPECT_FALSE(std::filesystem::exists(harness_.anchor_path()));
+  }
+  harness_.adopt_only = end;
+  {
+    TV_ASSERT_OK_AND_ASSIGN(const Engine engine, harness_.Open());
+    EXPECT_NE(engine.quarantine, "") << "it adopts nothing by itself";
+  }
+  ExpectAdoptable();
+}
+
+// Its log ends where it should, and a record was exchanged.
+TEST_F(SimEngineTest, AChangedRecordIsNotTheStoreThatTheDecisionIsAbout) {
+  Fill(3);
+  TV_ASSERT_OK_AND_ASSIGN(harness_.adopt_only, TheEnd());
+  std::filesystem::remove(harness_.anchor_path());
+  WriteBehindItsBack({{Family::kMeta, "record", "of before"}});
+  TV_ASSERT_OK_AND_ASSIGN(const Engine engine, harness_.Open(/*adopt=*/true));
+  EXPECT_THAT(engine.quarantine, HasSubstr("a record of the store is stale"));
+}
 
 TEST_F(SimEngineTest, AFreshVaultStartsAndGoesOn) {
   Fill(3);
