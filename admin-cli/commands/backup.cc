@@ -1,4 +1,5 @@
 #include <cerrno>
+#include <cmath>
 #include <string>
 #include <system_error>
 #include <unistd.h>
@@ -49,7 +50,7 @@ void DeclareRestore(CLI::App& verb, RestoreArgs& args) {
 }
 
 std::string Seconds(double seconds, uint64_t bytes) {
-  std::string text = absl::StrCat(static_cast<int64_t>(seconds * 10) / 10.0, " s");
+  std::string text = absl::StrCat(std::trunc(seconds * 10) / 10, " s");
   if (seconds > 0.05) {
     absl::StrAppend(&text, ", ",
                     HumanBytes(static_cast<uint64_t>(static_cast<double>(bytes) / seconds)), "/s");
