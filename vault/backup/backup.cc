@@ -277,13 +277,19 @@ absl::StatusOr<Summary> BackupMaker::Verify(const std::string& directory,
       directory.size() > limits::kMaxBackupPathBytes) {
     return absl::InvalidArgumentError("give the directory of the backup with an absolute path");
   }
+  // Hashed here and opened by the engine below: between the two nobody may have changed it.
+  for (const char* const part : {"", kStoreDirectory, kDatabaseDirectory}) {
+    TV_RETURN_IF_ERROR(CheckNobodyElseWrites(absl::StrCat(directory, "/", part)));
+  }
   Summary summary{.directory = directory};
   const MonoTime start = parts_.clock.Mono();
   TV_ASSIGN_OR_RETURN(
       summary.manifest,
-      CheckFiles(parts_.fs, directory, parts_.log, parts_.vault, [&](const std::string& name) {
-        return HashFile(parts_.fs, directory, name, go_on);
-      }));
+      CheckFiles(parts_.fs, directory, parts_.log, parts_.vault,
+                 [&](const std::string& name) -> absl::StatusOr<FileEntry> {
+                   TV_RETURN_IF_ERROR(CheckNobodyElseWrites(absl::StrCat(directory, "/", name)));
+                   return HashFile(parts_.fs, directory, name, go_on);
+                 }));
   TV_RETURN_IF_ERROR(CheckAgainstLog(summary.manifest.head, 0));
   TV_ASSIGN_OR_RETURN(const auto copy, OpenCopy(parts_.fs, directory));
   ContentCheck check({*copy, parts_.freshness_key, go_on});

@@ -82,8 +82,9 @@ class BackupMaker {
   absl::StatusOr<std::unique_ptr<Unpublished>> Make(const std::string& directory,
                                                     const ContentCheck::Keys& keys,
                                                     const GoOn& go_on);
-  // Errors where it is none, is not this vault's, was changed, or does not fit its log; what does
-  // not open in one that is whole is in `problems`.
+  // Errors where it is none, is not this vault's, was changed, or does not fit its log, and
+  // FAILED_PRECONDITION where somebody else may change it meanwhile; what does not open in one that
+  // is whole is in `problems`.
   absl::StatusOr<Summary> Verify(const std::string& directory, const ContentCheck::Keys& keys,
                                  const GoOn& go_on);
 

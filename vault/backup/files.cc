@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <span>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -16,20 +17,37 @@ namespace {
 using limits::kBackupKeepFreeBytes;
 using limits::kBackupUnsyncedBytes;
 
-// Reads all of a file, piece by piece.
+// DATA_LOSS where something else than a plain file lies there, or nothing.
+absl::StatusOr<std::unique_ptr<ReadableFile>> OpenToCopy(FileSystem& fs, const std::string& path) {
+  auto file = fs.OpenPlain(path);
+  if (absl::IsNotFound(file.status())) {
+    return absl::DataLossError(absl::StrCat(path, " is missing"));
+  }
+  if (absl::IsFailedPrecondition(file.status())) {
+    return absl::DataLossError(std::string(file.status().message()));
+  }
+  return file;
+}
+
+// Reads all of a file, piece by piece: of one and the same, and no more than it had when it was
+// opened, since whoever writes on at its end would have no end of it.
 absl::StatusOr<FileEntry> ReadPieces(FileSystem& fs, const std::string& directory,
                                      const std::string& name, const GoOn& go_on,
                                      const std::function<absl::Status(Bytes)>& take) {
   const std::string path = absl::StrCat(directory, "/", name);
+  TV_ASSIGN_OR_RETURN(const std::unique_ptr<ReadableFile> file, OpenToCopy(fs, path));
   FileEntry entry{.name = name};
   crypto::Hasher32 hasher;
   std::vector<uint8_t> piece(limits::kBackupPieceBytes);
   while (true) {
     TV_RETURN_IF_ERROR(go_on());
-    TV_ASSIGN_OR_RETURN(const size_t count, fs.ReadInto(path, entry.size, piece));
+    TV_ASSIGN_OR_RETURN(const size_t count, file->ReadAt(entry.size, piece));
     const Bytes read = Bytes(piece).first(count);
     hasher.Add(read);
     entry.size += count;
+    if (entry.size > file->SizeWhenOpened()) {
+      return absl::DataLossError(absl::StrCat(path, " grows while it is read"));
+    }
     TV_RETURN_IF_ERROR(take(read));
     if (count < piece.size()) break;
   }
@@ -124,8 +142,35 @@ absl::Status CheckNames(FileSystem& fs, const std::string& directory,
 
 absl::StatusOr<std::string> ReadPlainFile(FileSystem& fs, const std::string& path,
                                           size_t max_bytes) {
-  TV_RETURN_IF_ERROR(CheckKind(path, Kind::kFile));
-  return fs.ReadFile(path, max_bytes);
+  TV_ASSIGN_OR_RETURN(const std::unique_ptr<ReadableFile> file, OpenToCopy(fs, path));
+  const uint64_t size = file->SizeWhenOpened();
+  if (size > max_bytes) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(path, " has ", size, " bytes, more than the ", max_bytes, " allowed"));
+  }
+  std::string content(static_cast<size_t>(size), '\0');
+  TV_ASSIGN_OR_RETURN(
+      const size_t count,
+      file->ReadAt(0, {reinterpret_cast<uint8_t*>(content.data()), content.size()}));
+  content.resize(count);
+  return content;
+}
+
+absl::Status CheckNobodyElseWrites(const std::string& path) {
+  struct stat info {};
+  // Of a link itself: it is refused as what it is where it is opened.
+  if (::lstat(path.c_str(), &info) != 0 || S_ISLNK(info.st_mode)) return absl::OkStatus();
+  if (info.st_uid != ::geteuid() && info.st_uid != 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        path, " belongs to the user ", info.st_uid, ", who could change it meanwhile; ", "this is ",
+        ::geteuid(), ": give it to that user or to root (chown)"));
+  }
+  if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        path, " can be written by others than its owner, who could change it meanwhile: take that ",
+        "away (chmod go-w)"));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckEntry(const FileEntry& listed, const FileEntry& found) {

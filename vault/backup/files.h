@@ -20,7 +20,8 @@ using GoOn = std::function<absl::Status()>;
 // does not wait for all of them.
 absl::StatusOr<FileEntry> CopyFile(FileSystem& fs, const std::string& from, const std::string& to,
                                    const std::string& name, const GoOn& go_on);
-// The same file, read only.
+// The same file, read only. Both open plain files and nothing else, and wait for nobody: DATA_LOSS
+// for a link, a pipe, a device.
 absl::StatusOr<FileEntry> HashFile(FileSystem& fs, const std::string& directory,
                                    const std::string& name, const GoOn& go_on);
 
@@ -29,9 +30,13 @@ absl::StatusOr<FileEntry> HashFile(FileSystem& fs, const std::string& directory,
 absl::Status CheckNames(FileSystem& fs, const std::string& directory,
                         const std::vector<FileEntry>& files);
 
-// A small file that has to be a plain one.
+// A small file that has to be a plain one: DATA_LOSS where it is a link, a pipe or anything else.
 absl::StatusOr<std::string> ReadPlainFile(FileSystem& fs, const std::string& path,
                                           size_t max_bytes);
+
+// FAILED_PRECONDITION where somebody beside root and this process' user may write to the file or
+// directory: for what is read twice, or is trusted as it lies there. What is not there passes.
+absl::Status CheckNobodyElseWrites(const std::string& path);
 
 // DATA_LOSS that names the file where `found` is not what `listed` says.
 absl::Status CheckEntry(const FileEntry& listed, const FileEntry& found);

@@ -202,6 +202,25 @@ TEST_F(BackupTest, AChangedFileOfAnyKindIsNoticed) {
   EXPECT_EQ(Refusal(Verify("one")), "DATA_LOSS ") << "a link in the place of a file";
 }
 
+// It is hashed, and then opened by the engine: what is checked must be what is opened.
+TEST_F(BackupTest, WhatSomebodyElseMayChangeMeanwhileIsNotVerified) {
+  Create("one");
+  for (const std::string& path :
+       {backup("one"), backup("one") + "/store/db", backup("one") + "/store/db/CURRENT"}) {
+    std::filesystem::permissions(path, std::filesystem::perms::group_write,
+                                 std::filesystem::perm_options::add);
+    const auto refused = Verify("one");
+    EXPECT_EQ(Refusal(refused), "FAILED_PRECONDITION ") << path;
+    EXPECT_THAT(std::string(refused.status().message()), HasSubstr("chmod go-w"));
+    std::filesystem::permissions(path, std::filesystem::perms::group_write,
+                                 std::filesystem::perm_options::remove);
+  }
+  ASSERT_THAT(Verify("one"), IsOk());
+  std::filesystem::remove(backup("one") + "/checkpoint");
+  ASSERT_EQ(::mkfifo((backup("one") + "/checkpoint").c_str(), 0600), 0);
+  EXPECT_EQ(Refusal(Verify("one")), "DATA_LOSS ") << "a pipe that nobody writes to";
+}
+
 TEST_F(BackupTest, TheCommandLineShowsWhatItIs) {
   const ProcessResult table = Cli({"-o", "table", "backup", "create", backup("one")});
   EXPECT_EQ(table.exit_code, 0) << table.err;

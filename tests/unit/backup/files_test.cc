@@ -4,6 +4,8 @@
 #include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_directory.h"
@@ -61,6 +63,60 @@ TEST_F(BackupFilesTest, ACopyEndsWhenItIsTold) {
   };
   EXPECT_THAT(CopyFile(fs_, directory_.path(), directory_.Path("to"), "large", until),
               StatusIs(absl::StatusCode::kCancelled));
+}
+
+// Whoever can write to a backup must not hold up whoever looks at it, nor show it other files.
+TEST_F(BackupFilesTest, APipeOrALinkInThePlaceOfAFileIsNeitherReadNorWaitedFor) {
+  std::ofstream(directory_.Path("outside")) << "of somebody else";
+  std::filesystem::create_symlink(directory_.Path("outside"), directory_.Path("link"));
+  ASSERT_EQ(::mkfifo(directory_.Path("pipe").c_str(), 0600), 0);
+  std::filesystem::create_directory(directory_.Path("to"));
+  for (const char* const name : {"pipe", "link", "backup"}) {
+    EXPECT_THAT(HashFile(fs_, directory_.path(), name, Always),
+                StatusIs(absl::StatusCode::kDataLoss, HasSubstr("no plain file")));
+    EXPECT_THAT(ReadPlainFile(fs_, directory_.Path(name), 100),
+                StatusIs(absl::StatusCode::kDataLoss, HasSubstr("no plain file")));
+    EXPECT_THAT(CopyFile(fs_, directory_.path(), directory_.Path("to"), name, Always),
+                StatusIs(absl::StatusCode::kDataLoss, HasSubstr("no plain file")));
+  }
+  EXPECT_THAT(ReadPlainFile(fs_, directory_.Path("nothing"), 100),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("is missing")));
+  EXPECT_THAT(ReadPlainFile(fs_, directory_.Path("outside"), 3),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+}
+
+TEST_F(BackupFilesTest, AFileThatGrowsWhileItIsReadHasAnEnd) {
+  const std::string path = directory_.Path("large");
+  std::ofstream(path, std::ios::binary) << std::string(3 << 20, 'x');
+  int pieces = 0;
+  const auto grow = [&]() -> absl::Status {
+    if (++pieces > 1'000) return absl::CancelledError("no end of it");
+    std::ofstream(path, std::ios::binary | std::ios::app) << std::string(2 << 20, 'y');
+    return absl::OkStatus();
+  };
+  EXPECT_THAT(HashFile(fs_, directory_.path(), "large", grow),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("grows")));
+}
+
+TEST_F(BackupFilesTest, WhatOthersMayWriteToIsToldFromWhatTheyMayNot) {
+  const std::string path = directory_.Path("backup");
+  const auto others = std::filesystem::perms::group_write | std::filesystem::perms::others_write;
+  std::filesystem::permissions(path, others, std::filesystem::perm_options::remove);
+  EXPECT_THAT(CheckNobodyElseWrites(path), IsOk());
+  for (const auto bit :
+       {std::filesystem::perms::group_write, std::filesystem::perms::others_write}) {
+    std::filesystem::permissions(path, bit, std::filesystem::perm_options::add);
+    EXPECT_THAT(CheckNobodyElseWrites(path),
+                StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("chmod go-w")));
+    std::filesystem::permissions(path, bit, std::filesystem::perm_options::remove);
+  }
+  EXPECT_THAT(CheckNobodyElseWrites(directory_.Path("nothing")), IsOk());
+  constexpr uid_t kSomebody = 12'345;
+  if (::chown(path.c_str(), kSomebody, static_cast<gid_t>(-1)) != 0) {
+    GTEST_SKIP() << "only root gives files away";
+  }
+  EXPECT_THAT(CheckNobodyElseWrites(path),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("belongs to the user")));
 }
 
 TEST_F(BackupFilesTest, EveryFileIsThereAndNoOther) {
