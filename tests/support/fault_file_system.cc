@@ -86,6 +86,22 @@ void FaultFileSystem::Lose(const std::string& part) {
   lost_ = part;
 }
 
+void FaultFileSystem::Precede(const std::string& end, std::function<void()> what) {
+  const std::lock_guard lock(mu_);
+  preceded_ = end;
+  quicker_ = std::move(what);
+}
+
+void FaultFileSystem::GoBefore(const std::string& path) {
+  std::function<void()> what;
+  {
+    const std::lock_guard lock(mu_);
+    if (quicker_ == nullptr || !path.ends_with(preceded_)) return;
+    what = std::exchange(quicker_, nullptr);
+  }
+  what();
+}
+
 absl::Status FaultFileSystem::Reach(const std::string& path) {
   const std::lock_guard lock(mu_);
   if (Named(path, lost_)) return absl::UnavailableError("the device does not answer");

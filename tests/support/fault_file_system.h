@@ -1,6 +1,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -32,6 +33,9 @@ class FaultFileSystem final : public FileSystem {
   // device that does not answer; whether they exist cannot be found out. "" = nothing any more.
   void Lose(const std::string& part);
 
+  // Once, before a directory is made whose path ends with `end`: somebody else is quicker.
+  void Precede(const std::string& end, std::function<void()> what);
+
   absl::StatusOr<std::unique_ptr<WritableFile>> OpenWritable(const std::string& path, OpenMode mode,
                                                              int permissions) override;
   absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) override;
@@ -53,9 +57,11 @@ class FaultFileSystem final : public FileSystem {
     return base_.Remove(path);
   }
   absl::Status CreateDirectory(const std::string& path, int permissions) override {
+    GoBefore(path);
     return base_.CreateDirectory(path, permissions);
   }
   absl::Status CreateNewDirectory(const std::string& path, int permissions) override {
+    GoBefore(path);
     return base_.CreateNewDirectory(path, permissions);
   }
   absl::Status RemoveDirectory(const std::string& path) override {
@@ -81,6 +87,7 @@ class FaultFileSystem final : public FileSystem {
 
  private:
   absl::Status Reach(const std::string& path);
+  void GoBefore(const std::string& path);
 
   FileSystem& base_;
   std::mutex mu_;  // guards the rest
@@ -91,6 +98,8 @@ class FaultFileSystem final : public FileSystem {
   int hanging_ = 0;
   std::string full_;
   std::string lost_;
+  std::string preceded_;
+  std::function<void()> quicker_;
 };
 
 }  // namespace televault::testing

@@ -130,8 +130,8 @@ absl::Status BackupMaker::Copy(const std::string& to, std::vector<FileEntry>& fi
         reason::kDiskFull);
   }
   const std::string database = absl::StrCat(to, "/", kDatabaseDirectory);
-  TV_RETURN_IF_ERROR(parts_.fs.CreateDirectory(absl::StrCat(to, "/", kStoreDirectory), 0700));
-  TV_RETURN_IF_ERROR(parts_.fs.CreateDirectory(database, 0700));
+  TV_RETURN_IF_ERROR(parts_.fs.CreateNewDirectory(absl::StrCat(to, "/", kStoreDirectory), 0700));
+  TV_RETURN_IF_ERROR(parts_.fs.CreateNewDirectory(database, 0700));
   for (const std::string& name : names) {
     TV_ASSIGN_OR_RETURN(FileEntry entry,
                         CopyFile(parts_.fs, linked + "/db", database, name, go_on));
@@ -190,7 +190,7 @@ absl::StatusOr<std::unique_ptr<Unpublished>> BackupMaker::Make(const std::string
                                                                const GoOn& go_on) {
   TV_RETURN_IF_ERROR(CheckPlace(directory));
   const std::string partial = PartialOf(directory);
-  TV_RETURN_IF_ERROR(parts_.fs.CreateDirectory(partial, 0700));
+  TV_RETURN_IF_ERROR(parts_.fs.CreateNewDirectory(partial, 0700));
   absl::Cleanup remove = [&] { RemoveTree(parts_.fs, partial).IgnoreError(); };
   Summary summary{.directory = directory};
   Manifest& manifest = summary.manifest;

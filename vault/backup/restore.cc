@@ -115,11 +115,11 @@ absl::Status StoreRestore::Stage(const std::string& backup, Manifest& manifest) 
   FileSystem& fs = parts_.fs;
   const std::string staging = StagingOf(parts_.store_directory);
   const std::string database = staging + "/db";
-  TV_RETURN_IF_ERROR(fs.CreateDirectory(staging, 0700));
+  TV_RETURN_IF_ERROR(fs.CreateNewDirectory(staging, 0700));
   TV_RETURN_IF_ERROR(ReplaceFile(fs, absl::StrCat(staging, "/", kStagingMark),
                                  AsBytes("a copy of a backup that is not in its place yet\n"),
                                  0600));
-  TV_RETURN_IF_ERROR(fs.CreateDirectory(database, 0700));
+  TV_RETURN_IF_ERROR(fs.CreateNewDirectory(database, 0700));
   const std::string from = absl::StrCat(backup, "/", kDatabaseDirectory);
   const auto take = [&](const std::string& name) -> absl::StatusOr<FileEntry> {
     if (name == kCheckpointFile) return HashFile(fs, backup, name, NeverStops);
