@@ -9,6 +9,7 @@
 #include "vault/base/bytes.h"
 #include "vault/base/crash_point.h"
 #include "vault/store/audit_tree.h"
+#include "vault/store/log_layout.h"
 #include "vault/store/rocks_store.h"
 
 namespace televault::backup {
@@ -40,6 +41,12 @@ absl::StatusOr<bool> HasRoot(const store::AuditTree& tree, const audit::TreeHead
   if (head.size == 0) return true;
   TV_ASSIGN_OR_RETURN(const audit::Hash root, tree.RootAt(head.size));
   return root == head.root;
+}
+
+absl::StatusOr<store::JournalHead> HeadOf(store::Store& store, const SecretBytes& key) {
+  TV_ASSIGN_OR_RETURN(const std::unique_ptr<store::View> view, store.Pin());
+  TV_ASSIGN_OR_RETURN(const std::string stored, view->Get(store::Family::kAudit, store::kHeadKey));
+  return store::ParseHead(AsBytes(stored), key);
 }
 
 absl::Status Fork(std::string_view of) {
@@ -145,9 +152,10 @@ absl::Status StoreRestore::CheckCopy(const Manifest& manifest) {
     ContentCheck content({*copy, parts_.freshness_key, NeverStops});
     TV_ASSIGN_OR_RETURN(const Content found, content.CheckSealed());
     if (found.head.tree_size != manifest.head.size || found.head.root != manifest.head.root ||
-        found.head.seq != manifest.commits) {
+        found.head.seq != manifest.commits || found.head.meta_sum != manifest.meta_sum) {
       return absl::DataLossError("the backup does not end where its manifest says");
     }
+    TV_RETURN_IF_ERROR(CheckKeyring(found.head.keyring_generation));
     TV_RETURN_IF_ERROR(CheckAgainstAnchor(manifest, *copy));
     return CheckAgainstOldStore(manifest);
   };
@@ -156,16 +164,18 @@ absl::Status StoreRestore::CheckCopy(const Manifest& manifest) {
   return status;
 }
 
+absl::Status StoreRestore::CheckKeyring(uint64_t known) const {
+  if (parts_.keyring_generation >= known) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the keyring here is of generation ", parts_.keyring_generation, ", and generation ", known,
+      " was in use: put the newest keyring back, or name the key replica that has it. ",
+      "An older one would bring back what was shredded"));
+}
+
 absl::Status StoreRestore::CheckAgainstAnchor(const Manifest& manifest, store::Store& copy) {
-  const uint64_t needed =
+  TV_RETURN_IF_ERROR(CheckKeyring(
       std::max(manifest.keyring_generation,
-               parts_.anchor.has_value() ? parts_.anchor->keyring_generation : uint64_t{0});
-  if (parts_.keyring_generation < needed) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the keyring here is of generation ", parts_.keyring_generation, ", and generation ",
-        needed, " was in use: put the newest keyring back, or name the key replica that has it. ",
-        "An older one would bring back what was shredded"));
-  }
+               parts_.anchor.has_value() ? parts_.anchor->keyring_generation : uint64_t{0})));
   if (!parts_.anchor.has_value()) {
     if (!parts_.accepted.empty()) return absl::OkStatus();
     return absl::DataLossError(
@@ -195,11 +205,7 @@ absl::Status StoreRestore::CheckAgainstOldStore(const Manifest& manifest) {
   if (!parts_.fs.Exists(parts_.store_directory + "/db/CURRENT")) return absl::OkStatus();
   const auto old = LookAt(parts_.fs, parts_.store_directory);
   if (!old.ok()) return absl::OkStatus();
-  const auto view = (*old)->Pin();
-  if (!view.ok()) return absl::OkStatus();
-  const auto stored = (*view)->Get(store::Family::kAudit, store::kHeadKey);
-  if (!stored.ok()) return absl::OkStatus();
-  const auto head = store::ParseHead(AsBytes(*stored), parts_.freshness_key);
+  const auto head = HeadOf(**old, parts_.freshness_key);
   if (!head.ok()) return absl::OkStatus();
   const auto tree = TreeOf(**old, head->tree_size);
   if (!tree.ok() || (*tree)->snapshot()->builder.Root() != head->root) return absl::OkStatus();
@@ -209,6 +215,7 @@ absl::Status StoreRestore::CheckAgainstOldStore(const Manifest& manifest) {
     const auto continues = HasRoot(**tree, {anchor.tree_size, anchor.root});
     if (!continues.ok() || !*continues) return absl::OkStatus();
   }
+  TV_RETURN_IF_ERROR(CheckKeyring(head->keyring_generation));
   if (head->tree_size >= manifest.head.size) {
     const auto prefix = HasRoot(**tree, manifest.head);
     if (prefix.ok() && !*prefix) return Fork("the store that is here");
@@ -227,6 +234,8 @@ absl::Status StoreRestore::Order(const Manifest& manifest) {
   RestoreOrder order{.vault = parts_.vault,
                      .made_at = manifest.created_at,
                      .head = manifest.head,
+                     .commits = manifest.commits,
+                     .meta_sum = manifest.meta_sum,
                      .store_epoch = StoreEpoch(manifest.store_epoch.value() + kEpochsLeftOut),
                      .lock_epoch = std::max(manifest.lock_epoch, parts_.lock_epoch),
                      .keyring_generation = parts_.keyring_generation,

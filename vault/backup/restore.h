@@ -59,6 +59,7 @@ class StoreRestore {
  private:
   absl::Status FinishEarlier();
   bool NeverStarted() const;
+  absl::Status CheckKeyring(uint64_t known) const;
   absl::Status Stage(const std::string& backup, Manifest& manifest);
   absl::Status CheckCopy(const Manifest& manifest);
   absl::Status CheckAgainstAnchor(const Manifest& manifest, store::Store& copy);

@@ -24,12 +24,13 @@ absl::Status Malformed() {
 std::string BodyOf(const RestoreOrder& order) {
   return absl::StrCat(
       kHeader, "\nvault ", ToHex(order.vault.bytes), "\nmade_at_us ", order.made_at.micros,
-      "\nsize ", order.head.size, "\nroot ", ToHex(order.head.root), "\nanchored ",
-      order.anchored ? 1 : 0, "\nanchor_commits ", order.anchor_commits, "\nanchor_size ",
-      order.anchor.size, "\nanchor_root ", ToHex(order.anchor.root), "\nstore_epoch ",
-      order.store_epoch.value(), "\nlock_epoch ", order.lock_epoch.value(), "\nkeyring_generation ",
-      order.keyring_generation, "\nstarted ", order.started ? 1 : 0, "\naccepted x",
-      ToHex(AsBytes(order.accepted)), "\nby x", ToHex(AsBytes(order.by)), "\n");
+      "\nsize ", order.head.size, "\nroot ", ToHex(order.head.root), "\ncommits ", order.commits,
+      "\nmeta_sum ", ToHex(order.meta_sum), "\nanchored ", order.anchored ? 1 : 0,
+      "\nanchor_commits ", order.anchor_commits, "\nanchor_size ", order.anchor.size,
+      "\nanchor_root ", ToHex(order.anchor.root), "\nstore_epoch ", order.store_epoch.value(),
+      "\nlock_epoch ", order.lock_epoch.value(), "\nkeyring_generation ", order.keyring_generation,
+      "\nstarted ", order.started ? 1 : 0, "\naccepted x", ToHex(AsBytes(order.accepted)), "\nby x",
+      ToHex(AsBytes(order.by)), "\n");
 }
 
 // Reads "name value" lines; remembers whether one was wrong.
@@ -96,6 +97,8 @@ absl::StatusOr<RestoreOrder> ParseOrder(std::string_view text, const SecretBytes
   order.made_at.micros = static_cast<int64_t>(fields.Number("made_at_us"));
   order.head.size = fields.Number("size");
   fields.Hex("root", order.head.root);
+  order.commits = fields.Number("commits");
+  fields.Hex("meta_sum", order.meta_sum);
   order.anchored = fields.Flag("anchored");
   order.anchor_commits = fields.Number("anchor_commits");
   order.anchor.size = fields.Number("anchor_size");
@@ -109,6 +112,17 @@ absl::StatusOr<RestoreOrder> ParseOrder(std::string_view text, const SecretBytes
   // One spelling for each order.
   if (fields.wrong() || FormatOrder(order, key) != text) return Malformed();
   return order;
+}
+
+bool AcceptsLostHistory(const RestoreOrder& order, const FoundAtStart& found) {
+  if (order.accepted.empty() || order.started) return false;
+  if (found.keyring_generation < order.keyring_generation) return false;
+  // One that came or went since says something else than was accepted.
+  if (found.anchor.has_value() != order.anchored) return false;
+  if (!order.anchored) return true;
+  return found.anchor->seq == order.anchor_commits &&
+         found.anchor->tree_size == order.anchor.size && found.anchor->root == order.anchor.root &&
+         found.keyring_generation >= found.anchor->keyring_generation;
 }
 
 SecretBytes OrderKey(const SecretBytes& anchor_key) {

@@ -12,6 +12,9 @@
 #include "vault/base/secret.h"
 #include "vault/base/status.h"
 #include "vault/base/time.h"
+#include "vault/store/anchor.h"
+#include "vault/store/engine.h"
+#include "vault/store/meta_sum.h"
 
 namespace televault::backup {
 
@@ -22,6 +25,8 @@ struct RestoreOrder {
   WallTime made_at;  // of the backup
   // Where the store ends, and what the anchor said when it was put in place.
   audit::TreeHead head;
+  uint64_t commits = 0;
+  store::MetaSum meta_sum{};
   bool anchored = false;  // there was an anchor that could be read
   uint64_t anchor_commits = 0;
   audit::TreeHead anchor;
@@ -35,7 +40,20 @@ struct RestoreOrder {
   // A start has locked the vault and recorded the restore; the keyring has not been followed yet.
   bool started = false;
   friend bool operator==(const RestoreOrder&, const RestoreOrder&) = default;
+
+  store::RecoveredEnd End() const { return {commits, head, meta_sum}; }
 };
+
+// What a start finds.
+struct FoundAtStart {
+  std::optional<store::AnchorState> anchor;  // nothing: none that can be read
+  uint64_t keyring_generation = 0;
+};
+
+// Whether the order accepts that the store it came with goes on from its end. What was accepted is
+// the loss of what the anchor knew of at that time, once, and of nothing else; never an older
+// keyring.
+bool AcceptsLostHistory(const RestoreOrder& order, const FoundAtStart& found);
 
 // With a MAC of `key`: whoever can write the data directory but has not its control key makes none.
 std::string FormatOrder(const RestoreOrder& order, const SecretBytes& key);

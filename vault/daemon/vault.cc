@@ -204,7 +204,8 @@ void Vault::OpenLockdown() {
 absl::Status Vault::OpenEngine() {
   TV_ASSIGN_OR_RETURN(auto store,
                       store::OpenRocksStore({.directory = layout_.store_dir(), .fs = around_.fs}));
-  const bool adopt = !config_.adopt_reason.empty() || AcceptsLostHistory();
+  const std::optional<store::RecoveredEnd> accepted = AcceptedEnd();
+  const bool adopt = !config_.adopt_reason.empty() || accepted.has_value();
   store::EngineOptions options{.store = std::move(store),
                                .anchor = std::move(anchor_),
                                .freshness_key = *freshness_key_,
@@ -220,7 +221,8 @@ absl::Status Vault::OpenEngine() {
                                .control_generation = control_->generation(),
                                .current_lock_epoch = LockEpoch(lockdown_->View()->epoch),
                                .used_epoch = restored_ ? restored_->store_epoch : StoreEpoch(0),
-                               .adopt_recovered_state = adopt};
+                               .adopt_recovered_state = adopt,
+                               .adopt_only = accepted};
   TV_ASSIGN_OR_RETURN(engine_, store::OpenEngine(std::move(options)));
   const std::vector<crypto::ReplicaId> replicas_before = keyring_->KnownReplicas();
   if (engine_.keyring_current) {

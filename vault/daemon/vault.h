@@ -135,7 +135,7 @@ class Vault final : public service::DataPlaneSource,
   absl::StatusOr<std::string> SignText(const std::string& text) const;
   absl::Status ReadRestoreOrder();
   std::string LockBecause() const;
-  bool AcceptsLostHistory() const;
+  std::optional<store::RecoveredEnd> AcceptedEnd() const;
   absl::Status RecordRestore();
   absl::Status FollowKeyring();
   std::shared_ptr<service::DataPlane> NewDataPlane();

@@ -128,16 +128,13 @@ std::string Vault::LockBecause() const {
       restored_->accepted.empty() ? "" : ", history after it lost: ", restored_->accepted);
 }
 
-// What was accepted is the loss of what the anchor knew of at that time, and of nothing else; never
-// an older keyring.
-bool Vault::AcceptsLostHistory() const {
-  if (!restored_.has_value() || restored_->accepted.empty()) return false;
-  if (keyring_->generation() < restored_->keyring_generation) return false;
-  const std::optional<store::AnchorState>& anchor = anchor_->recovered();
-  if (!anchor.has_value() || !restored_->anchored) return !anchor.has_value();
-  return anchor->seq == restored_->anchor_commits && anchor->tree_size == restored_->anchor.size &&
-         anchor->root == restored_->anchor.root &&
-         keyring_->generation() >= anchor->keyring_generation;
+// The one store that is accepted although the anchor knows more: what is put in its place is not.
+std::optional<store::RecoveredEnd> Vault::AcceptedEnd() const {
+  if (!config_.adopt_reason.empty() || !restored_.has_value()) return std::nullopt;
+  const backup::FoundAtStart found{.anchor = anchor_->recovered(),
+                                   .keyring_generation = keyring_->generation()};
+  if (!backup::AcceptsLostHistory(*restored_, found)) return std::nullopt;
+  return restored_->End();
 }
 
 absl::Status Vault::RecordRestore() {

@@ -24,6 +24,8 @@ class RestoreOrderTest : public ::testing::Test {
     order.anchored = true;
     order.anchor_commits = 40;
     order.anchor = {44, audit::LeafHash(AsBytes("b"))};
+    order.commits = 11;
+    order.meta_sum.fill(6);
     order.store_epoch = StoreEpoch(9);
     order.lock_epoch = LockEpoch(2);
     order.keyring_generation = 17;
@@ -53,6 +55,34 @@ TEST_F(RestoreOrderTest, NoOtherKeyAndNoOtherByteIsTaken) {
     EXPECT_THAT(ParseOrder(changed, key_), StatusIs(absl::StatusCode::kDataLoss)) << i;
     EXPECT_THAT(ParseOrder(text.substr(0, i), key_), StatusIs(absl::StatusCode::kDataLoss)) << i;
   }
+}
+
+TEST_F(RestoreOrderTest, AcceptsWhatWasKnownAndOnce) {
+  const RestoreOrder order = TheOrder();
+  FoundAtStart found{
+      .anchor =
+          store::AnchorState{
+              .seq = 40, .tree_size = 44, .root = order.anchor.root, .keyring_generation = 17},
+      .keyring_generation = 17};
+  EXPECT_TRUE(AcceptsLostHistory(order, found));
+  const auto with = [&](auto change) {
+    RestoreOrder other = order;
+    change(other);
+    return AcceptsLostHistory(other, found);
+  };
+  EXPECT_FALSE(with([](RestoreOrder& other) { other.accepted = ""; }));
+  EXPECT_FALSE(with([](RestoreOrder& other) { other.started = true; })) << "it was used";
+  EXPECT_FALSE(with([](RestoreOrder& other) { other.anchored = false; })) << "it came since";
+  EXPECT_FALSE(with([](RestoreOrder& other) { other.anchor_commits = 41; }));
+  EXPECT_FALSE(with([](RestoreOrder& other) { other.anchor.size = 45; }));
+  EXPECT_FALSE(with([](RestoreOrder& other) { other.anchor.root[0] ^= 1; }));
+  EXPECT_FALSE(with([](RestoreOrder& other) { other.keyring_generation = 18; }));
+  found.anchor->keyring_generation = 18;
+  EXPECT_FALSE(AcceptsLostHistory(order, found));
+  found.anchor->keyring_generation = 17;
+  found.anchor = std::nullopt;
+  EXPECT_FALSE(AcceptsLostHistory(order, found)) << "it went since";
+  EXPECT_TRUE(with([](RestoreOrder& other) { other.anchored = false; }));
 }
 
 TEST_F(RestoreOrderTest, LiesInTheStoreUntilItIsRemoved) {

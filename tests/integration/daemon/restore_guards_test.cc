@@ -1,0 +1,140 @@
+// What a restore and the start after it do not let themselves be talked into: another
+// store than the one that was accepted, directories and files that somebody else has put there.
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+
+#include "tests/integration/daemon/in_process.h"
+#include "tests/support/fault_file_system.h"
+#include "vault/daemon/layout.h"
+#include "vault/daemon/restore.h"
+
+namespace televault::daemon {
+namespace {
+
+using televault::testing::Append;
+using televault::testing::Apply;
+using televault::testing::BulkColumns;
+using televault::testing::FaultFileSystem;
+using televault::testing::IsOk;
+using televault::testing::Refusal;
+using televault::testing::StatusIs;
+using ::testing::HasSubstr;
+
+namespace fs = std::filesystem;
+
+class RestoreGuardsTest : public InProcessTest {
+ protected:
+  RestoreGuardsTest() : InProcessTest(fs_) {}
+  void SetUp() override {
+    ASSERT_NO_FATAL_FAILURE(InProcessTest::SetUp());
+    ASSERT_THAT(Apply(*As("steward"), televault::testing::SampleManifest("cli_usage")), IsOk());
+    collector_ = TokenFor("collector");
+    operator_ = TokenFor("operator");
+    Store();
+    ASSERT_THAT(Create("one"), IsOk());
+  }
+
+  void Store() {
+    const WallTime noon = clock_.Wall() - microseconds(kMicrosPerDay);
+    ASSERT_THAT(Append(*Connect(collector_), BulkColumns("cli_usage", noon, 100, 100)), IsOk());
+  }
+  absl::Status Create(const std::string& name) {
+    v1::CreateBackupRequest request;
+    request.set_directory(directory_.Path(name));
+    client::Call call;
+    return Connect(operator_)->CreateBackup(request, call).status();
+  }
+  absl::StatusOr<backup::StoreRestore::Report> Restore(const std::string& name,
+                                                       FileSystem& file_system = PosixFileSystem(),
+                                                       const std::string& static_files = "") {
+    return RestoreVault(file_system, clock_, SystemRandom(),
+                        {.config = config_,
+                         .backup = directory_.Path(name),
+                         .accepted = accepted_,
+                         .static_files = static_files,
+                         .by = "a test"});
+  }
+  // Why the vault is in control mode after a start that does not unseal it; "" = it is not.
+  std::string ControlModeAtAStart() {
+    auto vault = Vault::Open(config_, {.fs = fs_, .clock = clock_, .random = SystemRandom()});
+    EXPECT_THAT(vault, IsOk());
+    return vault.ok() ? (*vault)->lockdown().control_mode() : "";
+  }
+  Layout layout() const { return {config_.data_dir}; }
+  std::string anchor() const { return layout().default_anchor(); }
+  std::string staging() const { return layout().store_dir() + ".restoring"; }
+  std::string kept() const { return layout().store_dir() + ".before-restore"; }
+
+  static void Exchange(const std::string& path, const std::string& by) {
+    fs::remove_all(path);
+    fs::copy(by, path, fs::copy_options::recursive);
+  }
+  FaultFileSystem fs_;
+  std::string accepted_ = "a drill";
+  std::string collector_;
+  std::string operator_;
+};
+
+// --- what was accepted
+// ---------------------------------------------------------------------------
+
+TEST_F(RestoreGuardsTest, AnAnchorThatWasTakenAwaySinceIsNoLossThatWasAccepted) {
+  End();
+  ASSERT_THAT(Restore("one"), IsOk());
+  fs::rename(anchor(), anchor() + ".aside");
+  EXPECT_THAT(ControlModeAtAStart(), HasSubstr("the anchor is missing"));
+  fs::rename(anchor() + ".aside", anchor());
+  EXPECT_EQ(ControlModeAtAStart(), "");
+}
+
+TEST_F(RestoreGuardsTest, AnAnchorThatCameSinceIsNoneThatWasAccepted) {
+  End();
+  fs::rename(anchor(), anchor() + ".aside");
+  ASSERT_THAT(Restore("one"), IsOk());
+  fs::rename(anchor() + ".aside", anchor());
+  EXPECT_THAT(ControlModeAtAStart(), HasSubstr("older than the anchor"));
+}
+
+// The order of one restore beside another store: what it accepts is not that one.
+TEST_F(RestoreGuardsTest, AnOrderAcceptsNoOtherStoreThanItsOwn) {
+  Store();
+  ASSERT_THAT(Create("two"), IsOk());
+  Store();
+  End();
+  ASSERT_THAT(Restore("two"), IsOk());
+  Exchange(layout().store_dir() + "/db", directory_.Path("one/store/db"));
+  EXPECT_THAT(ControlModeAtAStart(), HasSubstr("older than the anchor"));
+  Exchange(layout().store_dir() + "/db", directory_.Path("two/store/db"));
+  EXPECT_EQ(ControlModeAtAStart(), "");
+}
+
+// --- directories and files of somebody else
+// ------------------------------------------------------
+
+TEST_F(RestoreGuardsTest, NoBackupIsMadeInADirectoryThatSomebodyElseWasQuickerToMake) {
+  for (const char* const part : {"two.partial", "two.partial/store", "two.partial/store/db"}) {
+    fs_.Precede(part, [&] { fs::create_directory(directory_.Path(part)); });
+    EXPECT_EQ(Refusal(Create("two")), "ALREADY_EXISTS ") << part;
+    EXPECT_FALSE(fs::exists(directory_.Path("two")));
+    EXPECT_EQ(fs::exists(directory_.Path("two.partial")), std::string(part) == "two.partial")
+        << "what is somebody else's is left alone";
+    fs::remove_all(directory_.Path("two.partial"));
+  }
+  EXPECT_THAT(Create("two"), IsOk());
+}
+
+TEST_F(RestoreGuardsTest, NoRestoreCopiesIntoADirectoryThatSomebodyElseWasQuickerToMake) {
+  End();
+  for (const std::string& path : {staging(), staging() + "/db"}) {
+    FaultFileSystem quick;
+    quick.Precede(path, [&] { fs::create_directory(path); });
+    EXPECT_THAT(Restore("one", quick).status(), StatusIs(absl::StatusCode::kAlreadyExists));
+    EXPECT_TRUE(fs::exists(layout().store_dir() + "/db/CURRENT"));
+    fs::remove_all(staging());
+  }
+  EXPECT_THAT(Restore("one"), IsOk());
+}
+
+}  // namespace
+}  // namespace televault::daemon
