@@ -9,6 +9,7 @@
 #include "vault/base/bytes.h"
 #include "vault/base/crash_point.h"
 #include "vault/store/audit_tree.h"
+#include "vault/store/engine.h"
 #include "vault/store/log_layout.h"
 #include "vault/store/rocks_store.h"
 
@@ -76,9 +77,7 @@ absl::Status StoreRestore::FinishEarlier() {
   FileSystem& fs = parts_.fs;
   const std::string staging = StagingOf(parts_.store_directory);
   if (!fs.Exists(staging)) return absl::OkStatus();
-  if (fs.Exists(absl::StrCat(staging, "/", kStagingMark)) || !fs.Exists(staging + "/db")) {
-    return RemoveTree(fs, staging);
-  }
+  if (IsUnderWay(staging) || IsOnlyACopy(staging)) return RemoveTree(fs, staging);
   const std::string kept = KeptOf(parts_.store_directory);
   if (fs.Exists(kept)) {
     return absl::FailedPreconditionError(
@@ -89,17 +88,34 @@ absl::Status StoreRestore::FinishEarlier() {
   return fs.SyncDirectory(ParentOf(kept));
 }
 
-// Of a store that came from a backup and was never served nothing is worth keeping.
-bool StoreRestore::NeverStarted() const {
-  const auto order = ReadOrder(parts_.fs, parts_.store_directory, parts_.order_key);
-  return order.ok() && order->has_value() && !(*order)->started;
+// A copy that has no order yet. Its mark alone says nothing: a store that was put in its place and
+// started has it, too, until it is taken in, and may be here for having been replaced.
+bool StoreRestore::IsUnderWay(const std::string& staging) const {
+  const auto is_missing = [&](std::string_view name) {
+    return absl::IsNotFound(parts_.fs.FileSize(absl::StrCat(staging, "/", ToAbsl(name))).status());
+  };
+  if (is_missing("db")) return true;
+  return !is_missing(kStagingMark) && is_missing(kOrderFile);
+}
+
+// Nothing is worth keeping of a store that came from a backup and has not grown since. Where that
+// cannot be found out it is another one. That no start is noted in its order proves nothing: what a
+// start commits comes before the note.
+bool StoreRestore::IsOnlyACopy(const std::string& directory) const {
+  const auto order = ReadOrder(parts_.fs, directory, parts_.order_key);
+  if (!order.ok() || !order->has_value() || (*order)->started) return false;
+  const auto store = LookAt(parts_.fs, directory);
+  if (!store.ok()) return false;
+  const auto head = HeadOf(**store, parts_.freshness_key);
+  return head.ok() && store::EndOf(*head) == (*order)->End();
 }
 
 absl::StatusOr<StoreRestore::Report> StoreRestore::Run(const std::string& backup) {
   const MonoTime start = parts_.clock.Mono();
   TV_RETURN_IF_ERROR(FinishEarlier());
-  if (const std::string kept = KeptOf(parts_.store_directory);
-      !NeverStarted() && parts_.fs.Exists(parts_.store_directory) && parts_.fs.Exists(kept)) {
+  const bool keeps =
+      parts_.fs.Exists(parts_.store_directory) && !IsOnlyACopy(parts_.store_directory);
+  if (const std::string kept = KeptOf(parts_.store_directory); keeps && parts_.fs.Exists(kept)) {
     return absl::FailedPreconditionError(
         absl::StrCat(kept, " is left of an earlier restore, and the store of now is to be kept ",
                      "there: move it away or remove it"));
@@ -110,7 +126,7 @@ absl::StatusOr<StoreRestore::Report> StoreRestore::Run(const std::string& backup
   TV_RETURN_IF_ERROR(CheckCopy(report.manifest));
   TV_RETURN_IF_ERROR(Order(report.manifest));
   TV_CRASH_POINT("restore.ordered");
-  TV_ASSIGN_OR_RETURN(report.kept, Swap());
+  TV_ASSIGN_OR_RETURN(report.kept, Swap(keeps));
   if (parts_.anchor.has_value() && parts_.anchor->tree_size > report.manifest.head.size) {
     report.lost_entries = parts_.anchor->tree_size - report.manifest.head.size;
   }
@@ -252,12 +268,11 @@ absl::Status StoreRestore::Order(const Manifest& manifest) {
   return WriteOrder(parts_.fs, StagingOf(parts_.store_directory), order, parts_.order_key);
 }
 
-absl::StatusOr<std::string> StoreRestore::Swap() {
+absl::StatusOr<std::string> StoreRestore::Swap(bool keeps) {
   FileSystem& fs = parts_.fs;
   const std::string& store = parts_.store_directory;
   const std::string staging = StagingOf(store);
   const bool replaces = fs.Exists(store);
-  const bool keeps = replaces && !NeverStarted();
   const absl::Status swapped = replaces ? fs.Exchange(store, staging) : fs.Rename(staging, store);
   if (absl::IsUnimplemented(swapped)) {
     return absl::FailedPreconditionError(absl::StrCat(std::string(swapped.message()), ": move ",

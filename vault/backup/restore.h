@@ -58,14 +58,15 @@ class StoreRestore {
 
  private:
   absl::Status FinishEarlier();
-  bool NeverStarted() const;
+  bool IsOnlyACopy(const std::string& directory) const;
+  bool IsUnderWay(const std::string& staging) const;
   absl::Status CheckKeyring(uint64_t known) const;
   absl::Status Stage(const std::string& backup, Manifest& manifest);
   absl::Status CheckCopy(const Manifest& manifest);
   absl::Status CheckAgainstAnchor(const Manifest& manifest, store::Store& copy);
   absl::Status CheckAgainstOldStore(const Manifest& manifest);
   absl::Status Order(const Manifest& manifest);
-  absl::StatusOr<std::string> Swap();
+  absl::StatusOr<std::string> Swap(bool keeps);
 
   const Parts parts_;
 };

@@ -109,6 +109,47 @@ TEST_F(RestoreGuardsTest, AnOrderAcceptsNoOtherStoreThanItsOwn) {
   EXPECT_EQ(ControlModeAtAStart(), "");
 }
 
+// --- what an earlier restore left
+// ----------------------------------------------------------------
+
+// A restore over a restored store that was started, and was cut short right after the exchange:
+// what has lost its place bears the mark of a copy, and holds what that start has written.
+TEST_F(RestoreGuardsTest, AStoreThatWasStartedIsKeptAlsoWhereItBearsTheMarkOfACopy) {
+  End();
+  ASSERT_THAT(Restore("one"), IsOk());
+  fs::rename(kept(), directory_.Path("aside"));
+  EXPECT_EQ(ControlModeAtAStart(), "");
+  ASSERT_TRUE(fs::exists(layout().store_dir() + "/restoring"));
+  fs::rename(layout().store_dir(), staging());
+  TV_ASSERT_OK_AND_ASSIGN(const auto report, Restore("one"));
+  EXPECT_TRUE(fs::exists(kept() + "/db/CURRENT"));
+  EXPECT_TRUE(fs::exists(layout().store_dir() + "/db/CURRENT"));
+}
+
+// The start wrote to the log, and was killed before it noted so in the order.
+TEST_F(RestoreGuardsTest, AStoreThatGrewIsKeptWhateverItsOrderSays) {
+  End();
+  ASSERT_THAT(Restore("one"), IsOk());
+  fs::rename(kept(), directory_.Path("aside"));
+  const std::string order = layout().store_dir() + "/restored";
+  fs::copy(order, directory_.Path("order"));
+  EXPECT_EQ(ControlModeAtAStart(), "");
+  fs::copy(directory_.Path("order"), order, fs::copy_options::overwrite_existing);
+  TV_ASSERT_OK_AND_ASSIGN(const auto report, Restore("one"));
+  EXPECT_EQ(report.kept, kept());
+  EXPECT_TRUE(fs::exists(kept() + "/db/CURRENT"));
+}
+
+TEST_F(RestoreGuardsTest, ACopyThatWasNeverStartedIsReplaced) {
+  End();
+  ASSERT_THAT(Restore("one"), IsOk());
+  fs::copy(layout().store_dir(), staging(), fs::copy_options::recursive);
+  TV_ASSERT_OK_AND_ASSIGN(const auto report, Restore("one"));
+  EXPECT_EQ(report.kept, kept()) << "the store of before the first one";
+  EXPECT_FALSE(fs::exists(staging()));
+  EXPECT_EQ(ControlModeAtAStart(), "");
+}
+
 // --- directories and files of somebody else
 // ------------------------------------------------------
 
