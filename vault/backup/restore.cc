@@ -50,6 +50,8 @@ absl::StatusOr<store::JournalHead> HeadOf(store::Store& store, const SecretBytes
   return store::ParseHead(AsBytes(stored), key);
 }
 
+uint64_t LessThan(uint64_t there, uint64_t known) { return known > there ? known - there : 0; }
+
 absl::Status Fork(std::string_view of) {
   return absl::DataLossError(absl::StrCat(
       "the backup's log is another one than that of ", ToAbsl(of),
@@ -112,6 +114,9 @@ bool StoreRestore::IsOnlyACopy(const std::string& directory) const {
 
 absl::StatusOr<StoreRestore::Report> StoreRestore::Run(const std::string& backup) {
   const MonoTime start = parts_.clock.Mono();
+  if (parts_.anchor.has_value()) {
+    TV_RETURN_IF_ERROR(CheckControl(parts_.anchor->control_generation, "the anchor"));
+  }
   TV_RETURN_IF_ERROR(FinishEarlier());
   const bool keeps =
       parts_.fs.Exists(parts_.store_directory) && !IsOnlyACopy(parts_.store_directory);
@@ -127,8 +132,10 @@ absl::StatusOr<StoreRestore::Report> StoreRestore::Run(const std::string& backup
   TV_RETURN_IF_ERROR(Order(report.manifest));
   TV_CRASH_POINT("restore.ordered");
   TV_ASSIGN_OR_RETURN(report.kept, Swap(keeps));
-  if (parts_.anchor.has_value() && parts_.anchor->tree_size > report.manifest.head.size) {
-    report.lost_entries = parts_.anchor->tree_size - report.manifest.head.size;
+  if (parts_.anchor.has_value()) {
+    const store::AnchorState& anchor = *parts_.anchor;
+    report.lost_entries = LessThan(report.manifest.head.size, anchor.tree_size);
+    report.lost_control = LessThan(parts_.control_generation, anchor.control_generation);
   }
   report.seconds = std::chrono::duration<double>(parts_.clock.Mono() - start).count();
   return report;
@@ -171,6 +178,10 @@ absl::Status StoreRestore::CheckCopy(const Manifest& manifest) {
         found.head.seq != manifest.commits || found.head.meta_sum != manifest.meta_sum) {
       return absl::DataLossError("the backup does not end where its manifest says");
     }
+    // An anchor beyond the backup also knows what was put back on record since.
+    if (!parts_.anchor.has_value() || parts_.anchor->seq < manifest.commits) {
+      TV_RETURN_IF_ERROR(CheckControl(found.head.control_generation, "the backup"));
+    }
     TV_RETURN_IF_ERROR(CheckKeyring(found.head.keyring_generation));
     TV_RETURN_IF_ERROR(CheckAgainstAnchor(manifest, *copy));
     return CheckAgainstOldStore(manifest);
@@ -186,6 +197,21 @@ absl::Status StoreRestore::CheckKeyring(uint64_t known) const {
       "the keyring here is of generation ", parts_.keyring_generation, ", and generation ", known,
       " was in use: put the newest keyring back, or name the key replica that has it. ",
       "An older one would bring back what was shredded"));
+}
+
+// Who may do what stands in the control files, which are in no backup: that they are older than
+// somebody knows is nothing that came after the backup, but a rollback of rights. Only the restore
+// that puts them back itself can lose what is in no file any more.
+absl::Status StoreRestore::CheckControl(uint64_t known, std::string_view who) const {
+  if (parts_.control_generation >= known) return absl::OkStatus();
+  if (parts_.restores_control && !parts_.accepted.empty()) return absl::OkStatus();
+  const std::string older = absl::StrCat(
+      "the control files are of generation ", parts_.control_generation, ", and ", ToAbsl(who),
+      " saw generation ", known, ": persons, tokens and revocations since would be undone");
+  if (parts_.restores_control) return absl::DataLossError(absl::StrCat(older, kAccept));
+  return absl::DataLossError(absl::StrCat(
+      older, ". No restore into a vault that is there accepts that: put the newest control files ",
+      "back; where they are lost, make the data directory again with --static-files"));
 }
 
 absl::Status StoreRestore::CheckAgainstAnchor(const Manifest& manifest, store::Store& copy) {
@@ -231,6 +257,7 @@ absl::Status StoreRestore::CheckAgainstOldStore(const Manifest& manifest) {
     const auto continues = HasRoot(**tree, {anchor.tree_size, anchor.root});
     if (!continues.ok() || !*continues) return absl::OkStatus();
   }
+  TV_RETURN_IF_ERROR(CheckControl(head->control_generation, "the store that is here"));
   TV_RETURN_IF_ERROR(CheckKeyring(head->keyring_generation));
   if (head->tree_size >= manifest.head.size) {
     const auto prefix = HasRoot(**tree, manifest.head);
@@ -252,6 +279,7 @@ absl::Status StoreRestore::Order(const Manifest& manifest) {
                      .head = manifest.head,
                      .commits = manifest.commits,
                      .meta_sum = manifest.meta_sum,
+                     .control_generation = parts_.control_generation,
                      .store_epoch = StoreEpoch(manifest.store_epoch.value() + kEpochsLeftOut),
                      .lock_epoch = std::max(manifest.lock_epoch, parts_.lock_epoch),
                      .keyring_generation = parts_.keyring_generation,
@@ -262,6 +290,7 @@ absl::Status StoreRestore::Order(const Manifest& manifest) {
     order.anchored = true;
     order.anchor_commits = anchor.seq;
     order.anchor = {anchor.tree_size, anchor.root};
+    order.anchor_control_generation = anchor.control_generation;
     order.store_epoch = std::max(manifest.store_epoch, anchor.store_epoch);
     order.lock_epoch = std::max(order.lock_epoch, anchor.lock_epoch);
   }

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "audit/note.h"
 #include "vault/backup/content.h"
@@ -17,8 +18,9 @@
 namespace televault::backup {
 
 // Puts the data of a backup in the place of a vault's store, while no daemon runs.
-// Refuses another vault's backup, one that was changed, and a fork, whoever asks; one that is older
-// than the anchor unless that is accepted; to touch keys or anchor.
+// Refuses another vault's backup, one that was changed, a fork, older keys, and older rights that
+// are not put back with it, whoever asks; what is older than the anchor unless that is accepted; to
+// touch keys or anchor.
 // Threads: one.  Borrows: everything handed in. The caller holds the vault's lock.
 // Invariants: (1) under the store's name there is the old store or the new one, whole, after a
 // crash at any step. (2) What is copied is checked as it is read, and nothing is read again from
@@ -37,6 +39,9 @@ class StoreRestore {
     // What the anchor says; nothing where there is none, or none that can be read.
     std::optional<store::AnchorState> anchor;
     uint64_t keyring_generation = 0;
+    uint64_t control_generation = 0;
+    // The control files are put back, too: then they may be older, where that is accepted.
+    bool restores_control = false;
     LockEpoch lock_epoch;
     std::string accepted;  // why lost history is accepted; "" = it is not
     std::string by;
@@ -48,6 +53,9 @@ class StoreRestore {
     std::string kept;  // where the old store lies now; "" = there was none
     // Entries of the log that the anchor knew of and the backup has not.
     uint64_t lost_entries = 0;
+    // Changes of persons, tokens and their uses that the anchor knew of and the control files have
+    // not.
+    uint64_t lost_control = 0;
     double seconds = 0;
   };
   absl::StatusOr<Report> Run(const std::string& backup);
@@ -61,6 +69,7 @@ class StoreRestore {
   bool IsOnlyACopy(const std::string& directory) const;
   bool IsUnderWay(const std::string& staging) const;
   absl::Status CheckKeyring(uint64_t known) const;
+  absl::Status CheckControl(uint64_t known, std::string_view who) const;
   absl::Status Stage(const std::string& backup, Manifest& manifest);
   absl::Status CheckCopy(const Manifest& manifest);
   absl::Status CheckAgainstAnchor(const Manifest& manifest, store::Store& copy);

@@ -27,10 +27,11 @@ std::string BodyOf(const RestoreOrder& order) {
       "\nsize ", order.head.size, "\nroot ", ToHex(order.head.root), "\ncommits ", order.commits,
       "\nmeta_sum ", ToHex(order.meta_sum), "\nanchored ", order.anchored ? 1 : 0,
       "\nanchor_commits ", order.anchor_commits, "\nanchor_size ", order.anchor.size,
-      "\nanchor_root ", ToHex(order.anchor.root), "\nstore_epoch ", order.store_epoch.value(),
-      "\nlock_epoch ", order.lock_epoch.value(), "\nkeyring_generation ", order.keyring_generation,
-      "\nstarted ", order.started ? 1 : 0, "\naccepted x", ToHex(AsBytes(order.accepted)), "\nby x",
-      ToHex(AsBytes(order.by)), "\n");
+      "\nanchor_root ", ToHex(order.anchor.root), "\ncontrol_generation ", order.control_generation,
+      "\nanchor_control_generation ", order.anchor_control_generation, "\nstore_epoch ",
+      order.store_epoch.value(), "\nlock_epoch ", order.lock_epoch.value(), "\nkeyring_generation ",
+      order.keyring_generation, "\nstarted ", order.started ? 1 : 0, "\naccepted x",
+      ToHex(AsBytes(order.accepted)), "\nby x", ToHex(AsBytes(order.by)), "\n");
 }
 
 // Reads "name value" lines; remembers whether one was wrong.
@@ -73,6 +74,17 @@ class Fields {
   bool wrong_ = false;
 };
 
+// Where the restore put older control files back, these and no other ones; else none that are older
+// than the restore or the anchor saw.
+bool SameRights(const RestoreOrder& order, const FoundAtStart& found) {
+  const uint64_t anchored = found.anchor.has_value() ? found.anchor->control_generation : 0;
+  if (order.control_generation < order.anchor_control_generation) {
+    return found.control_generation == order.control_generation &&
+           anchored == order.anchor_control_generation;
+  }
+  return found.control_generation >= std::max(order.control_generation, anchored);
+}
+
 }  // namespace
 
 std::string FormatOrder(const RestoreOrder& order, const SecretBytes& key) {
@@ -103,6 +115,8 @@ absl::StatusOr<RestoreOrder> ParseOrder(std::string_view text, const SecretBytes
   order.anchor_commits = fields.Number("anchor_commits");
   order.anchor.size = fields.Number("anchor_size");
   fields.Hex("anchor_root", order.anchor.root);
+  order.control_generation = fields.Number("control_generation");
+  order.anchor_control_generation = fields.Number("anchor_control_generation");
   order.store_epoch = StoreEpoch(fields.Number("store_epoch"));
   order.lock_epoch = LockEpoch(fields.Number("lock_epoch"));
   order.keyring_generation = fields.Number("keyring_generation");
@@ -116,7 +130,9 @@ absl::StatusOr<RestoreOrder> ParseOrder(std::string_view text, const SecretBytes
 
 bool AcceptsLostHistory(const RestoreOrder& order, const FoundAtStart& found) {
   if (order.accepted.empty() || order.started) return false;
-  if (found.keyring_generation < order.keyring_generation) return false;
+  if (found.keyring_generation < order.keyring_generation || !SameRights(order, found)) {
+    return false;
+  }
   // One that came or went since says something else than was accepted.
   if (found.anchor.has_value() != order.anchored) return false;
   if (!order.anchored) return true;

@@ -30,6 +30,9 @@ struct RestoreOrder {
   bool anchored = false;  // there was an anchor that could be read
   uint64_t anchor_commits = 0;
   audit::TreeHead anchor;
+  // Of the control files that were there, or were put back, and what the anchor said of them.
+  uint64_t control_generation = 0;
+  uint64_t anchor_control_generation = 0;
   // The least that may be in force from now on.
   StoreEpoch store_epoch;
   LockEpoch lock_epoch;
@@ -48,11 +51,12 @@ struct RestoreOrder {
 struct FoundAtStart {
   std::optional<store::AnchorState> anchor;  // nothing: none that can be read
   uint64_t keyring_generation = 0;
+  uint64_t control_generation = 0;
 };
 
 // Whether the order accepts that the store it came with goes on from its end. What was accepted is
-// the loss of what the anchor knew of at that time, once, and of nothing else; never an older
-// keyring.
+// the loss of what the anchor knew of at that time, once, and of nothing else: never an older
+// keyring; older control files only where the restore itself put exactly these back.
 bool AcceptsLostHistory(const RestoreOrder& order, const FoundAtStart& found);
 
 // With a MAC of `key`: whoever can write the data directory but has not its control key makes none.

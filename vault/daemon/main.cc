@@ -313,6 +313,11 @@ int Restore(const RestoreFlags& flags) {
     std::cout << "lost      " << report->lost_entries << " audit entries after it, and what they "
               << "speak of; clients that saw them will say so (exit 3)\n";
   }
+  if (report->lost_control > 0) {
+    std::cout << "rights    the control files are " << report->lost_control
+              << " changes older than "
+              << "the anchor knows: revoke again what was revoked since\n";
+  }
   if (!report->kept.empty()) {
     std::cout << "kept      " << report->kept << " is the store of before; remove it when it is no "
               << "longer needed: what expires is not purged there\n";

@@ -138,13 +138,6 @@ absl::StatusOr<backup::StoreRestore::Report> RestoreVault(FileSystem& fs, const 
                       store::Anchor::Open({.path = anchor_file, .fs = fs, .key = keys->anchor()}));
   const std::optional<store::AnchorState> anchored =
       anchor->damage().ok() ? anchor->recovered() : std::nullopt;
-  if (anchored.has_value() && control->generation() < anchored->control_generation &&
-      options.accepted.empty()) {
-    return absl::DataLossError(absl::StrCat(
-        "the control file is of generation ", control->generation(), ", and the anchor saw ",
-        anchored->control_generation, ": persons, tokens and revocations since would be lost; ",
-        "where that is known, give --accept-lost-history REASON"));
-  }
   const KeyReplicas replicas(fs, identity.vault, options.config.key_replicas);
   TV_ASSIGN_OR_RETURN(const auto slots,
                       OpenKeySlots(fs, random, options.config, identity, replicas));
@@ -162,6 +155,8 @@ absl::StatusOr<backup::StoreRestore::Report> RestoreVault(FileSystem& fs, const 
                                 .order_key = order_key,
                                 .anchor = anchored,
                                 .keyring_generation = keyring->generation(),
+                                .control_generation = control->generation(),
+                                .restores_control = rebuilds,
                                 .lock_epoch = keyring->lock_epoch(),
                                 .accepted = options.accepted,
                                 .by = options.by});

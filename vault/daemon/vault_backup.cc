@@ -132,7 +132,8 @@ std::string Vault::LockBecause() const {
 std::optional<store::RecoveredEnd> Vault::AcceptedEnd() const {
   if (!config_.adopt_reason.empty() || !restored_.has_value()) return std::nullopt;
   const backup::FoundAtStart found{.anchor = anchor_->recovered(),
-                                   .keyring_generation = keyring_->generation()};
+                                   .keyring_generation = keyring_->generation(),
+                                   .control_generation = control_->generation()};
   if (!backup::AcceptsLostHistory(*restored_, found)) return std::nullopt;
   return restored_->End();
 }
@@ -149,6 +150,9 @@ absl::Status Vault::RecordRestore() {
   details["new_root"] = ToHex(restored_->head.root);
   details["old_size"] = restored_->anchored ? absl::StrCat(restored_->anchor.size) : "unknown";
   details["old_root"] = restored_->anchored ? ToHex(restored_->anchor.root) : "unknown";
+  details["control_generation"] = absl::StrCat(restored_->control_generation);
+  details["anchor_control_generation"] =
+      restored_->anchored ? absl::StrCat(restored_->anchor_control_generation) : "unknown";
   details["history_lost"] =
       restored_->accepted.empty() ||
               (restored_->anchored && restored_->anchor.size <= restored_->head.size)

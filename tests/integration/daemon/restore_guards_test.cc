@@ -1,4 +1,4 @@
-// What a restore and the start after it do not let themselves be talked into: another
+// What a restore and the start after it do not let themselves be talked into: older rights, another
 // store than the one that was accepted, directories and files that somebody else has put there.
 #include <filesystem>
 
@@ -6,6 +6,7 @@
 
 #include "tests/integration/daemon/in_process.h"
 #include "tests/support/fault_file_system.h"
+#include "tests/support/trail.h"
 #include "vault/daemon/layout.h"
 #include "vault/daemon/restore.h"
 
@@ -15,10 +16,12 @@ namespace {
 using televault::testing::Append;
 using televault::testing::Apply;
 using televault::testing::BulkColumns;
+using televault::testing::EntriesOf;
 using televault::testing::FaultFileSystem;
 using televault::testing::IsOk;
 using televault::testing::Refusal;
 using televault::testing::StatusIs;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 namespace fs = std::filesystem;
@@ -70,11 +73,116 @@ class RestoreGuardsTest : public InProcessTest {
     fs::remove_all(path);
     fs::copy(by, path, fs::copy_options::recursive);
   }
+  // A token more than in "control.old", and an anchor that knows of it.
+  void GrowControl() {
+    End();
+    fs::copy(layout().control_dir(), directory_.Path("control.old"), fs::copy_options::recursive);
+    Start();
+    TokenFor("analyst");
+    End();
+    Start();
+    Store();
+  }
+  // Copies as docs/operations.md says.
+  std::string StaticFiles() {
+    const std::string copies = directory_.Path("static");
+    fs::create_directory(copies);
+    fs::permissions(copies, fs::perms::owner_all);
+    for (const char* const part : {"identity", "control", "tls"}) {
+      fs::copy(absl::StrCat(config_.data_dir, "/", part), absl::StrCat(copies, "/", part),
+               fs::copy_options::recursive);
+    }
+    return copies;
+  }
+  // All that is left are the keys.
+  void LoseTheDataDirectory() {
+    for (const auto& entry : fs::directory_iterator(config_.data_dir)) {
+      const std::string name = entry.path().filename();
+      if (name != "keyring" && name != "slots") fs::remove_all(entry.path());
+    }
+  }
+
   FaultFileSystem fs_;
   std::string accepted_ = "a drill";
   std::string collector_;
   std::string operator_;
 };
+
+// --- rights
+// --------------------------------------------------------------------------------------
+
+TEST_F(RestoreGuardsTest, OlderControlFilesAreRefusedWhateverIsAccepted) {
+  GrowControl();
+  ASSERT_THAT(Create("two"), IsOk());
+  End();
+  Exchange(layout().control_dir(), directory_.Path("control.old"));
+  const auto refuses = [&](const std::string& name, const std::string& who) {
+    EXPECT_THAT(Restore(name).status(),
+                StatusIs(absl::StatusCode::kDataLoss,
+                         AllOf(HasSubstr("the control files are of generation"), HasSubstr(who),
+                               HasSubstr("would be undone"))));
+    EXPECT_FALSE(fs::exists(staging()));
+    EXPECT_FALSE(fs::exists(kept()));
+  };
+  refuses("one", "the anchor saw");
+  // Whoever takes the anchor away has not taken away what else knows it.
+  fs::rename(anchor(), anchor() + ".aside");
+  refuses("two", "the backup saw");
+  refuses("one", "the store that is here saw");
+}
+
+TEST_F(RestoreGuardsTest, ControlFilesThatWerePutBackAfterTheRestoreAreNotPartOfIt) {
+  GrowControl();
+  End();
+  ASSERT_THAT(Restore("one"), IsOk());
+  fs::copy(layout().control_dir(), directory_.Path("control.new"), fs::copy_options::recursive);
+  Exchange(layout().control_dir(), directory_.Path("control.old"));
+  EXPECT_NE(ControlModeAtAStart(), "");
+  Exchange(layout().control_dir(), directory_.Path("control.new"));
+  EXPECT_EQ(ControlModeAtAStart(), "") << "what was accepted still is";
+}
+
+TEST_F(RestoreGuardsTest, OlderControlFilesThatTheRestorePutsBackAreAcceptedAndOnRecord) {
+  const std::string copies = StaticFiles();
+  GrowControl();
+  ASSERT_THAT(Create("two"), IsOk());
+  const uint64_t known = vault_->control().generation();
+  End();
+  LoseTheDataDirectory();
+  accepted_ = "";
+  EXPECT_THAT(Restore("two", PosixFileSystem(), copies).status(),
+              StatusIs(absl::StatusCode::kDataLoss, AllOf(HasSubstr("the control files are"),
+                                                          HasSubstr("--accept-lost-history"))));
+  accepted_ = "the machine burnt";
+  TV_ASSERT_OK_AND_ASSIGN(const auto report, Restore("two", PosixFileSystem(), copies));
+  EXPECT_GT(report.lost_control, 0u);
+  Start();
+  EXPECT_EQ(vault_->lockdown().control_mode(), "");
+  const auto entries = EntriesOf(*vault_);
+  const auto entry = std::find_if(entries.begin(), entries.end(),
+                                  [](const auto& one) { return one.method() == "backup.restore"; });
+  ASSERT_NE(entry, entries.end());
+  const uint64_t anchored = std::stoull(entry->details().at("anchor_control_generation"));
+  EXPECT_GE(anchored, known);
+  EXPECT_EQ(entry->details().at("control_generation"),
+            absl::StrCat(anchored - report.lost_control));
+  // The rollback is over: the same backup, which knows of more, is taken without a word about it.
+  End();
+  fs::remove_all(kept());
+  EXPECT_THAT(Restore("two"), IsOk());
+  EXPECT_EQ(ControlModeAtAStart(), "");
+}
+
+TEST_F(RestoreGuardsTest, OtherControlFilesThanThoseThatWerePutBackAreNotAccepted) {
+  const std::string copies = StaticFiles();
+  GrowControl();
+  fs::copy(layout().control_dir(), directory_.Path("control.new"), fs::copy_options::recursive);
+  End();
+  LoseTheDataDirectory();
+  ASSERT_THAT(Restore("one", PosixFileSystem(), copies), IsOk());
+  Exchange(layout().control_dir(), directory_.Path("control.new"));
+  EXPECT_THAT(ControlModeAtAStart(), HasSubstr("older than the anchor"));
+}
 
 // --- what was accepted
 // ---------------------------------------------------------------------------

@@ -26,6 +26,8 @@ class RestoreOrderTest : public ::testing::Test {
     order.anchor = {44, audit::LeafHash(AsBytes("b"))};
     order.commits = 11;
     order.meta_sum.fill(6);
+    order.control_generation = 7;
+    order.anchor_control_generation = 5;
     order.store_epoch = StoreEpoch(9);
     order.lock_epoch = LockEpoch(2);
     order.keyring_generation = 17;
@@ -59,11 +61,13 @@ TEST_F(RestoreOrderTest, NoOtherKeyAndNoOtherByteIsTaken) {
 
 TEST_F(RestoreOrderTest, AcceptsWhatWasKnownAndOnce) {
   const RestoreOrder order = TheOrder();
-  FoundAtStart found{
-      .anchor =
-          store::AnchorState{
-              .seq = 40, .tree_size = 44, .root = order.anchor.root, .keyring_generation = 17},
-      .keyring_generation = 17};
+  FoundAtStart found{.anchor = store::AnchorState{.seq = 40,
+                                                  .tree_size = 44,
+                                                  .root = order.anchor.root,
+                                                  .keyring_generation = 17,
+                                                  .control_generation = 5},
+                     .keyring_generation = 17,
+                     .control_generation = 7};
   EXPECT_TRUE(AcceptsLostHistory(order, found));
   const auto with = [&](auto change) {
     RestoreOrder other = order;
@@ -77,12 +81,34 @@ TEST_F(RestoreOrderTest, AcceptsWhatWasKnownAndOnce) {
   EXPECT_FALSE(with([](RestoreOrder& other) { other.anchor.size = 45; }));
   EXPECT_FALSE(with([](RestoreOrder& other) { other.anchor.root[0] ^= 1; }));
   EXPECT_FALSE(with([](RestoreOrder& other) { other.keyring_generation = 18; }));
+  EXPECT_FALSE(with([](RestoreOrder& other) { other.control_generation = 8; }));
   found.anchor->keyring_generation = 18;
   EXPECT_FALSE(AcceptsLostHistory(order, found));
   found.anchor->keyring_generation = 17;
+  found.anchor->control_generation = 8;
+  EXPECT_FALSE(AcceptsLostHistory(order, found)) << "control files older than the anchor";
   found.anchor = std::nullopt;
   EXPECT_FALSE(AcceptsLostHistory(order, found)) << "it went since";
   EXPECT_TRUE(with([](RestoreOrder& other) { other.anchored = false; }));
+}
+
+TEST_F(RestoreOrderTest, AcceptsOlderControlFilesOnlyAsTheyWerePutBack) {
+  RestoreOrder order = TheOrder();
+  order.control_generation = 3;  // of which the anchor saw 5
+  const auto accepts = [&](uint64_t control, uint64_t anchored) {
+    return AcceptsLostHistory(order, {.anchor = store::AnchorState{.seq = 40,
+                                                                   .tree_size = 44,
+                                                                   .root = order.anchor.root,
+                                                                   .control_generation = anchored},
+                                      .keyring_generation = 17,
+                                      .control_generation = control});
+  };
+  EXPECT_TRUE(accepts(3, 5));
+  EXPECT_FALSE(accepts(2, 5));
+  EXPECT_FALSE(accepts(4, 5));
+  EXPECT_FALSE(accepts(5, 5));
+  EXPECT_FALSE(accepts(3, 6));
+  EXPECT_FALSE(accepts(3, 4));
 }
 
 TEST_F(RestoreOrderTest, LiesInTheStoreUntilItIsRemoved) {
