@@ -26,45 +26,91 @@ namespace {
 
 constexpr size_t kMaxStaticFileBytes = size_t{64} << 20;
 // What a data directory that is being made again may hold already.
-constexpr std::array kOwnNames = {"control", "keyring", "slots", "tls", "store", "store.restoring"};
+constexpr std::array kOwnNames = {
+    "control", "keyring", "slots", "tls", "store", "store.restoring", "store.before-restore"};
 
-absl::Status CopyStatic(FileSystem& fs, const std::string& from, const std::string& to) {
-  TV_ASSIGN_OR_RETURN(const std::string content,
-                      backup::ReadPlainFile(fs, from, kMaxStaticFileBytes));
-  const bool is_public = to.ends_with(".crt") || to.ends_with("/identity");
-  return ReplaceFile(fs, to, AsBytes(content), is_public ? 0644 : 0600);
+constexpr char kWhatCopiesAre[] =
+    " is missing: --static-files holds copies of identity, control and tls";
+
+struct StaticFile {
+  std::string from;
+  std::string to;
+};
+
+// They are believed as they lie there: whoever could write to them would be the vault's master.
+absl::StatusOr<std::string> ReadStatic(FileSystem& fs, const std::string& path) {
+  TV_RETURN_IF_ERROR(backup::CheckNobodyElseWrites(path));
+  return backup::ReadPlainFile(fs, path, kMaxStaticFileBytes);
 }
 
-// Everything but `identity`, which makes a vault of the directory and comes last.
-absl::Status MakeDataDirectory(FileSystem& fs, const Layout& layout, const std::string& from) {
-  if (fs.Exists(layout.identity())) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        layout.data_dir, " is a vault: --static-files is for one that is lost altogether"));
-  }
-  if (fs.Exists(layout.data_dir)) {
-    TV_ASSIGN_OR_RETURN(const auto names, fs.List(layout.data_dir));
-    for (const std::string& name : names) {
-      if (std::find(kOwnNames.begin(), kOwnNames.end(), name) == kOwnNames.end()) {
-        return absl::AlreadyExistsError(absl::StrCat(
-            layout.data_dir, "/", name, " is there: give a data directory that does not exist"));
-      }
-    }
-  }
-  for (const std::string& directory : {layout.data_dir, layout.control_dir(), layout.keyring_dir(),
-                                       layout.slot_dir(), layout.tls_dir()}) {
-    TV_RETURN_IF_ERROR(fs.CreateDirectory(directory, 0700));
-  }
+absl::StatusOr<std::vector<StaticFile>> StaticFiles(FileSystem& fs, const Layout& layout,
+                                                    const std::string& from) {
+  std::vector<StaticFile> files;
   for (const char* const part : {"control", "tls"}) {
     const std::string source = absl::StrCat(from, "/", part);
+    TV_RETURN_IF_ERROR(backup::CheckNobodyElseWrites(source));
     const auto names = fs.List(source);
-    if (!names.ok()) {
-      return absl::NotFoundError(absl::StrCat(
-          source, " is missing: --static-files holds copies of identity, control and tls"));
-    }
+    if (!names.ok()) return absl::NotFoundError(absl::StrCat(source, kWhatCopiesAre));
     for (const std::string& name : *names) {
-      TV_RETURN_IF_ERROR(CopyStatic(fs, absl::StrCat(source, "/", name),
-                                    absl::StrCat(layout.data_dir, "/", part, "/", name)));
+      TV_RETURN_IF_ERROR(backup::CheckNobodyElseWrites(absl::StrCat(source, "/", name)));
+      files.push_back(
+          {absl::StrCat(source, "/", name), absl::StrCat(layout.data_dir, "/", part, "/", name)});
     }
+  }
+  return files;
+}
+
+// Whether it has to be written: what is there is never overwritten, for it may be the newer one.
+absl::StatusOr<bool> IsMissing(FileSystem& fs, const StaticFile& file) {
+  if (absl::IsNotFound(fs.OpenPlain(file.to).status())) return true;
+  TV_ASSIGN_OR_RETURN(const std::string here, ReadStatic(fs, file.to));
+  TV_ASSIGN_OR_RETURN(const std::string copy, ReadStatic(fs, file.from));
+  if (crypto::EqualSecrets(AsBytes(here), AsBytes(copy))) return false;
+  return absl::AlreadyExistsError(absl::StrCat(
+      file.to, " is there and differs from ", file.from, ": nothing was overwritten, since either ",
+      "may be the newer one. Move ", file.to, " away if the copy is to count, or put it in the ",
+      "place of the copy if it is to stay, and run the restore again"));
+}
+
+// What a data directory may hold that is made again: what an earlier run has made of it.
+absl::Status CheckIsNoVault(FileSystem& fs, const Layout& layout) {
+  if (!absl::IsNotFound(fs.FileSize(layout.identity()).status())) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(layout.data_dir,
+                     " is a vault: --static-files is for one that is lost altogether. Where it ",
+                     "is to be made again all the same, move ", layout.identity(), " away first"));
+  }
+  TV_ASSIGN_OR_RETURN(const auto names, fs.List(layout.data_dir));
+  for (const std::string& name : names) {
+    if (std::find(kOwnNames.begin(), kOwnNames.end(), name) == kOwnNames.end()) {
+      return absl::AlreadyExistsError(absl::StrCat(
+          layout.data_dir, "/", name, " is there: give a data directory that does not exist"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Everything but `identity`, which makes a vault of the directory and comes last. The caller holds
+// the lock of the directory.
+absl::Status MakeDataDirectory(FileSystem& fs, const Layout& layout, const std::string& from) {
+  TV_RETURN_IF_ERROR(CheckIsNoVault(fs, layout));
+  TV_ASSIGN_OR_RETURN(const std::vector<StaticFile> files, StaticFiles(fs, layout, from));
+  TV_RETURN_IF_ERROR(backup::CheckNobodyElseWrites(layout.data_dir));
+  for (const std::string& directory :
+       {layout.control_dir(), layout.keyring_dir(), layout.slot_dir(), layout.tls_dir()}) {
+    TV_RETURN_IF_ERROR(fs.CreateDirectory(directory, 0700));
+    TV_RETURN_IF_ERROR(backup::CheckNobodyElseWrites(directory));
+  }
+  // All of them are compared before one is written.
+  std::vector<StaticFile> missing;
+  for (const StaticFile& file : files) {
+    TV_ASSIGN_OR_RETURN(const bool is_missing, IsMissing(fs, file));
+    if (is_missing) missing.push_back(file);
+  }
+  for (const StaticFile& file : missing) {
+    TV_ASSIGN_OR_RETURN(const std::string content, ReadStatic(fs, file.from));
+    const int permissions = file.to.ends_with(".crt") ? 0644 : 0600;
+    TV_RETURN_IF_ERROR(ReplaceFile(fs, file.to, AsBytes(content), permissions));
   }
   return fs.SyncDirectory(layout.data_dir);
 }
@@ -105,9 +151,14 @@ absl::Status CheckOwner(const std::string& directory) {
 }
 
 absl::StatusOr<Identity> IdentityFor(FileSystem& fs, const RestoreOptions& options) {
-  const Layout layout{options.static_files.empty() ? options.config.data_dir
-                                                   : options.static_files};
-  return ReadIdentity(fs, layout);
+  if (options.static_files.empty()) return ReadIdentity(fs, Layout{options.config.data_dir});
+  TV_RETURN_IF_ERROR(backup::CheckNobodyElseWrites(options.static_files));
+  const std::string path = Layout{options.static_files}.identity();
+  if (absl::IsNotFound(fs.FileSize(path).status())) {
+    return absl::NotFoundError(absl::StrCat(path, kWhatCopiesAre));
+  }
+  TV_ASSIGN_OR_RETURN(const std::string text, ReadStatic(fs, path));
+  return ParseIdentity(text);
 }
 
 }  // namespace
@@ -118,9 +169,10 @@ absl::StatusOr<backup::StoreRestore::Report> RestoreVault(FileSystem& fs, const 
   const Layout layout{options.config.data_dir};
   const bool rebuilds = !options.static_files.empty();
   TV_ASSIGN_OR_RETURN(const Identity identity, IdentityFor(fs, options));
-  if (!rebuilds) TV_RETURN_IF_ERROR(CheckOwner(layout.data_dir));
-  if (rebuilds) TV_RETURN_IF_ERROR(MakeDataDirectory(fs, layout, options.static_files));
+  if (rebuilds) TV_RETURN_IF_ERROR(fs.CreateDirectory(layout.data_dir, 0700));
+  TV_RETURN_IF_ERROR(CheckOwner(layout.data_dir));
   TV_ASSIGN_OR_RETURN(const DirectoryLock lock, DirectoryLock::Take(layout.data_dir));
+  if (rebuilds) TV_RETURN_IF_ERROR(MakeDataDirectory(fs, layout, options.static_files));
 
   TV_ASSIGN_OR_RETURN(const auto keys, control::ControlKeys::Load(fs, layout.control_key()));
   TV_ASSIGN_OR_RETURN(const auto signer,

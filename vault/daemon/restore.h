@@ -17,6 +17,7 @@ struct RestoreOptions {
   std::string accepted;
   // Not "": the data directory is lost, and made again out of this one, which holds copies of
   // identity, control and tls. Keyring and slot secrets come from a key replica at the next start.
+  // No file that is there already is overwritten: ALREADY_EXISTS where it is not the same.
   std::string static_files;
   std::string by;
 };

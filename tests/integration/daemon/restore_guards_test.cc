@@ -1,6 +1,8 @@
 // What a restore and the start after it do not let themselves be talked into: older rights, another
 // store than the one that was accepted, directories and files that somebody else has put there.
 #include <filesystem>
+#include <fstream>
+#include <sys/stat.h>
 
 #include "absl/strings/str_cat.h"
 
@@ -283,6 +285,50 @@ TEST_F(RestoreGuardsTest, NoRestoreCopiesIntoADirectoryThatSomebodyElseWasQuicke
     fs::remove_all(staging());
   }
   EXPECT_THAT(Restore("one"), IsOk());
+}
+
+TEST_F(RestoreGuardsTest, NoFileThatIsThereIsOverwrittenByACopyThatDiffers) {
+  const std::string copies = StaticFiles();
+  GrowControl();
+  End();
+  fs::remove(layout().identity());
+  fs::remove_all(layout().store_dir());
+  for (const auto& entry : fs::directory_iterator(layout().tls_dir())) fs::remove(entry.path());
+  std::string here;
+  ASSERT_NO_FATAL_FAILURE(
+      here = televault::testing::ReadWholeFile(layout().control_dir() + "/control.0") +
+             televault::testing::ReadWholeFile(layout().control_dir() + "/control.1"));
+  EXPECT_THAT(Restore("one", PosixFileSystem(), copies).status(),
+              StatusIs(absl::StatusCode::kAlreadyExists,
+                       AllOf(HasSubstr(layout().control_dir()), HasSubstr("differs from"),
+                             HasSubstr("nothing was overwritten"))));
+  EXPECT_EQ(here, televault::testing::ReadWholeFile(layout().control_dir() + "/control.0") +
+                      televault::testing::ReadWholeFile(layout().control_dir() + "/control.1"));
+  EXPECT_TRUE(fs::is_empty(layout().tls_dir())) << "nor is another one written";
+  // The same ones are taken as what they are, and what is missing comes beside them.
+  Exchange(copies + "/control", layout().control_dir());
+  EXPECT_THAT(Restore("one", PosixFileSystem(), copies), IsOk());
+  EXPECT_EQ(ControlModeAtAStart(), "");
+}
+
+TEST_F(RestoreGuardsTest, CopiesThatOthersMayWriteToAreNotBelieved) {
+  const std::string copies = StaticFiles();
+  End();
+  LoseTheDataDirectory();
+  const auto refused = [&] { return Restore("one", PosixFileSystem(), copies).status(); };
+  for (const std::string& path : {copies, copies + "/identity", copies + "/control",
+                                  copies + "/control/control.key", copies + "/tls"}) {
+    fs::permissions(path, fs::perms::group_write, fs::perm_options::add);
+    EXPECT_THAT(refused(), StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("chmod go-w")))
+        << path;
+    fs::permissions(path, fs::perms::group_write, fs::perm_options::remove);
+  }
+  fs::rename(copies + "/control/signer.key", directory_.Path("signer.key"));
+  ASSERT_EQ(::mkfifo((copies + "/control/signer.key").c_str(), 0600), 0);
+  EXPECT_THAT(refused(), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("no plain file")));
+  fs::remove(copies + "/control/signer.key");
+  fs::rename(directory_.Path("signer.key"), copies + "/control/signer.key");
+  EXPECT_THAT(refused(), IsOk());
 }
 
 }  // namespace

@@ -249,6 +249,7 @@ TEST_F(RestoreTest, ALostDataDirectoryIsMadeAgain) {
   ASSERT_THAT(daemon_.Terminate(), IsOk());
   const std::string files = backup("static");
   fs::create_directory(files);
+  fs::permissions(files, fs::perms::owner_all);
   for (const char* const part : {"identity", "control", "tls"}) {
     fs::copy(daemon_.data_dir() + "/" + part, files + "/" + part, fs::copy_options::recursive);
   }
