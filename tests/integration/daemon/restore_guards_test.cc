@@ -9,6 +9,7 @@
 #include "tests/integration/daemon/in_process.h"
 #include "tests/support/fault_file_system.h"
 #include "tests/support/trail.h"
+#include "vault/daemon/directory_lock.h"
 #include "vault/daemon/layout.h"
 #include "vault/daemon/restore.h"
 
@@ -285,6 +286,20 @@ TEST_F(RestoreGuardsTest, NoRestoreCopiesIntoADirectoryThatSomebodyElseWasQuicke
     fs::remove_all(staging());
   }
   EXPECT_THAT(Restore("one"), IsOk());
+}
+
+// Two at once would put their files into one directory.
+TEST_F(RestoreGuardsTest, NothingIsWrittenIntoADirectoryThatAnotherProcessHas) {
+  const std::string copies = StaticFiles();
+  End();
+  LoseTheDataDirectory();
+  {
+    TV_ASSERT_OK_AND_ASSIGN(const DirectoryLock other, DirectoryLock::Take(config_.data_dir));
+    EXPECT_THAT(Restore("one", PosixFileSystem(), copies).status(),
+                StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("another process")));
+    EXPECT_FALSE(fs::exists(layout().control_dir()));
+  }
+  EXPECT_THAT(Restore("one", PosixFileSystem(), copies), IsOk());
 }
 
 TEST_F(RestoreGuardsTest, NoFileThatIsThereIsOverwrittenByACopyThatDiffers) {
