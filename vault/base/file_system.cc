@@ -59,6 +59,7 @@ class Descriptor {
   ~Descriptor() {
     if (fd_ >= 0) ::close(fd_);
   }
+  Descriptor(Descriptor&& other) noexcept : fd_(other.Release()) {}
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
   int get() const { return fd_; }
@@ -159,10 +160,6 @@ class PosixReadableFile final : public ReadableFile {
   const std::string path_;
 };
 
-absl::Status NotPlain(const std::string& path) {
-  return absl::FailedPreconditionError(absl::StrCat(path, " is no plain file"));
-}
-
 int FlagsFor(OpenMode mode) {
   switch (mode) {
     case OpenMode::kNew:
@@ -186,22 +183,36 @@ absl::Status OverwriteInPlace(int fd, uint64_t size, bool random_bytes, const st
   return absl::OkStatus();
 }
 
-absl::Status NoPlainFile(const std::string& path) {
+absl::Status NotPlain(const std::string& path) {
   return absl::FailedPreconditionError(absl::StrCat(
       path,
-      " is no plain file (a link, a directory, a pipe or a device): put the file itself "
-      "there"));
+      " is no plain file (a link, a directory, a pipe or a device): put the file itself there"));
 }
 
-// Asked of what was opened: the name may lead elsewhere a moment later.
-absl::Status CheckPlain(int fd, const std::string& path) {
+// What was opened may be another file than what the name stood for a moment before.
+absl::StatusOr<uint64_t> SizeIfPlain(int fd, const std::string& path) {
   struct stat info {};
   if (::fstat(fd, &info) != 0) return ErrnoStatus(errno, "examine", path);
-  return S_ISREG(info.st_mode) ? absl::OkStatus() : NoPlainFile(path);
+  if (!S_ISREG(info.st_mode)) return NotPlain(path);
+  return static_cast<uint64_t>(info.st_size);
+}
+
+// Opens nothing but a plain file, through no link in its place, and waits for nobody: a pipe would
+// hold up whoever opens it.
+absl::StatusOr<Descriptor> OpenIfPlain(const std::string& path, int mode) {
+  struct stat info {};
+  // To open a device may do something.
+  if (::lstat(path.c_str(), &info) != 0) return ErrnoStatus(errno, "examine", path);
+  if (!S_ISREG(info.st_mode)) return NotPlain(path);
+  constexpr int kFlags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+  Descriptor fd(Retry([&] { return ::open(path.c_str(), mode | kFlags); }));
+  if (fd.get() < 0 && (errno == ELOOP || errno == ENXIO)) return NotPlain(path);
+  if (fd.get() < 0) return ErrnoStatus(errno, "open", path);
+  TV_RETURN_IF_ERROR(SizeIfPlain(fd.get(), path).status());
+  return fd;
 }
 
 absl::Status CheckPrivate(int fd, const std::string& path) {
-  TV_RETURN_IF_ERROR(CheckPlain(fd, path));
   struct stat info {};
   if (::fstat(fd, &info) != 0) return ErrnoStatus(errno, "examine", path);
   if (info.st_uid != ::geteuid() && info.st_uid != 0) {
@@ -251,20 +262,9 @@ class PosixFileSystemImpl final : public FileSystem {
   }
 
   absl::StatusOr<std::unique_ptr<ReadableFile>> OpenPlain(const std::string& path) override {
-    struct stat info {};
-    // Looked at first, since to open a device may do something; and again once it is open, since it
-    // may be another one by then.
-    if (::lstat(path.c_str(), &info) != 0) return ErrnoStatus(errno, "examine", path);
-    if (!S_ISREG(info.st_mode)) return NotPlain(path);
-    Descriptor fd(Retry([&] {
-      return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-    }));
-    if (fd.get() < 0 && (errno == ELOOP || errno == ENXIO)) return NotPlain(path);
-    if (fd.get() < 0) return ErrnoStatus(errno, "open", path);
-    if (::fstat(fd.get(), &info) != 0) return ErrnoStatus(errno, "examine", path);
-    if (!S_ISREG(info.st_mode)) return NotPlain(path);
-    return std::make_unique<PosixReadableFile>(fd.Release(), static_cast<uint64_t>(info.st_size),
-                                               path);
+    TV_ASSIGN_OR_RETURN(Descriptor fd, OpenIfPlain(path, O_RDONLY));
+    TV_ASSIGN_OR_RETURN(const uint64_t size, SizeIfPlain(fd.get(), path));
+    return std::make_unique<PosixReadableFile>(fd.Release(), size, path);
   }
 
   absl::StatusOr<uint64_t> FileSize(const std::string& path) override {
@@ -346,29 +346,15 @@ class PosixFileSystemImpl final : public FileSystem {
   }
 
   absl::StatusOr<size_t> ReadPrivate(const std::string& path, std::span<uint8_t> out) override {
-    // O_NONBLOCK: a pipe that nobody writes to would hold up whoever opens it.
-    constexpr int kFlags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
-    const Descriptor fd(Retry([&] { return ::open(path.c_str(), kFlags); }));
-    if (fd.get() < 0) {
-      const bool other = errno == ELOOP || errno == ENXIO;
-      return other ? NoPlainFile(path) : ErrnoStatus(errno, "open", path);
-    }
+    TV_ASSIGN_OR_RETURN(const Descriptor fd, OpenIfPlain(path, O_RDONLY));
     TV_RETURN_IF_ERROR(CheckPrivate(fd.get(), path));
-    const ssize_t count = Retry([&] { return ::pread(fd.get(), out.data(), out.size(), 0); });
-    if (count < 0) return ErrnoStatus(errno, "read", path);
-    return static_cast<size_t>(count);
+    return ReadFrom(fd.get(), 0, out, path);
   }
 
   absl::Status Shred(const std::string& path) override {
-    // O_NOFOLLOW: what is destroyed is this file, not what somebody let the name point at.
-    // O_NONBLOCK: a pipe that nobody reads would hold up the destruction of keys.
-    constexpr int kFlags = O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
-    const Descriptor fd(Retry([&] { return ::open(path.c_str(), kFlags); }));
-    if (fd.get() < 0) {
-      const bool other = errno == ELOOP || errno == EISDIR || errno == ENXIO;
-      return other ? NoPlainFile(path) : ErrnoStatus(errno, "open", path);
-    }
-    TV_RETURN_IF_ERROR(CheckPlain(fd.get(), path));
+    // What is destroyed is this file, not what somebody let the name point at; and a pipe that
+    // nobody reads would hold up the destruction of keys.
+    TV_ASSIGN_OR_RETURN(const Descriptor fd, OpenIfPlain(path, O_WRONLY));
     TV_ASSIGN_OR_RETURN(const uint64_t size, SizeOf(fd.get(), path));
     TV_RETURN_IF_ERROR(OverwriteInPlace(fd.get(), size, /*random_bytes=*/true, path));
     TV_RETURN_IF_ERROR(OverwriteInPlace(fd.get(), size, /*random_bytes=*/false, path));
