@@ -2,75 +2,22 @@
 
 #include <algorithm>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "absl/time/civil_time.h"
-#include "absl/time/time.h"
 
 #include "audit/deletion_receipt.h"
 #include "audit/encoding.h"
+#include "audit/retention_facts.h"
 
 namespace televault::audit {
 namespace {
 
 constexpr char kService[] = "/televault.v1.RetentionService/";
 constexpr char kApplyMethod[] = "/televault.v1.CatalogService/ApplyDataset";
-// Years 1 to 9999: sums of two times stay far from the ends of the type.
-constexpr int64_t kMinUs = -62'135'596'800'000'000;
-constexpr int64_t kMaxUs = 253'402'300'800'000'000;
-
 // A legal hold that was placed so shortly before a shred was recorded may have come behind the
 // destruction itself.
 constexpr int64_t kJustNowUs = kShredWithinUs + kPurgeWithinUs;
-
-// RFC 3339 in UTC, as the vault writes it.
-std::optional<int64_t> ParseTime(const std::string& text) {
-  absl::Time time;
-  std::string why;
-  if (text.size() < 20 || text.size() > 27 || text.back() != 'Z' || text[0] < '0' ||
-      text[0] > '9' || !absl::ParseTime(absl::RFC3339_full, text, &time, &why)) {
-    return std::nullopt;
-  }
-  const int64_t us = absl::ToUnixMicros(time);
-  return us >= kMinUs && us < kMaxUs ? std::optional(us) : std::nullopt;
-}
-
-std::optional<int64_t> EndOfDay(const std::string& text) {
-  absl::CivilDay day;
-  if (text.size() != 10 || !absl::ParseCivilTime(text, &day) ||
-      absl::FormatCivilTime(day) != text) {
-    return std::nullopt;
-  }
-  const int64_t us = absl::ToUnixMicros(absl::FromCivil(day + 1, absl::UTCTimeZone()));
-  return us >= kMinUs && us <= kMaxUs ? std::optional(us) : std::nullopt;
-}
-
-// "90d": a number and one unit.
-std::optional<int64_t> ParseTtl(const std::string& text) {
-  constexpr std::pair<std::string_view, int64_t> kUnits[] = {{"ms", 1'000},
-                                                             {"s", 1'000'000},
-                                                             {"m", 60'000'000},
-                                                             {"h", 3'600'000'000},
-                                                             {"d", 86'400'000'000}};
-  const size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
-  uint64_t count = 0;
-  if (digits == 0 || digits > 12 || !absl::SimpleAtoi(text.substr(0, digits), &count)) {
-    return std::nullopt;
-  }
-  for (const auto& [unit, us] : kUnits) {
-    if (std::string_view(text).substr(digits) != unit) continue;
-    const auto most = static_cast<uint64_t>(kMaxUs / us);
-    return count > most ? std::nullopt : std::optional(static_cast<int64_t>(count) * us);
-  }
-  return std::nullopt;
-}
-
-std::vector<std::string> Ids(const std::string& joined) {
-  if (joined.empty()) return {};
-  return absl::StrSplit(joined, ',');
-}
 
 // Where two texts of lines begin to differ.
 std::string Difference(const std::string& is, const std::string& should) {
@@ -84,23 +31,6 @@ std::string Difference(const std::string& is, const std::string& should) {
 }
 
 }  // namespace
-
-struct RetentionLedger::Facts {
-  uint64_t index;
-  const AuditEntry& entry;
-
-  std::string Text(const char* name) const {
-    const auto found = entry.details().find(name);
-    return found == entry.details().end() ? "" : found->second;
-  }
-  std::optional<uint64_t> Number(const char* name) const {
-    const std::string text = Text(name);
-    uint64_t number = 0;
-    const bool plain = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
-    return plain && absl::SimpleAtoi(text, &number) ? std::optional(number) : std::nullopt;
-  }
-  std::optional<int64_t> Time(const char* name) const { return ParseTime(Text(name)); }
-};
 
 bool RetentionLedger::UnreadableBefore(const Facts& facts) const {
   return first_unreadable_.has_value() && *first_unreadable_ < facts.index;
@@ -135,7 +65,7 @@ void RetentionLedger::AddUnreadable(uint64_t index) {
 void RetentionLedger::Add(uint64_t index, const AuditEntry& entry) {
   ++report_.entries;
   const Facts facts{index, entry};
-  if (entry.time_us() < kMinUs || entry.time_us() >= kMaxUs) {
+  if (entry.time_us() < kMinLedgerUs || entry.time_us() >= kMaxLedgerUs) {
     Malformed(facts, "time");
     return;
   }
@@ -179,7 +109,7 @@ void RetentionLedger::Outcome(const Facts& facts) {
 void RetentionLedger::Open(const Facts& facts) {
   const std::string& dataset = facts.entry.dataset();
   const std::string day = facts.Text("day");
-  const auto end_of_day = EndOfDay(day);
+  const auto end_of_day = EndOfLedgerDay(day);
   const auto deadline = facts.Time("deadline");
   const auto key = facts.Number("key_id");
   if (!end_of_day.has_value()) return Malformed(facts, "day");
@@ -201,7 +131,7 @@ void RetentionLedger::Open(const Facts& facts) {
 
 RetentionLedger::Partition* RetentionLedger::Find(const Facts& facts) {
   const std::string day = facts.Text("day");
-  const auto end_of_day = EndOfDay(day);
+  const auto end_of_day = EndOfLedgerDay(day);
   if (!end_of_day.has_value()) {
     Malformed(facts, "day");
     return nullptr;
@@ -214,7 +144,7 @@ RetentionLedger::Partition* RetentionLedger::Find(const Facts& facts) {
     partition.fate = {.dataset = facts.entry.dataset(), .day = day};
     partition.fate.key_id = facts.Number("key_id").value_or(0);
     partition.end_of_day_us = *end_of_day;
-    partition.deadline_us = facts.Time("deadline").value_or(kMaxUs);
+    partition.deadline_us = facts.Time("deadline").value_or(kMaxLedgerUs);
     partition.due_since_us = partition.deadline_us;
     partition.since = facts.index;
   }
@@ -315,7 +245,7 @@ void RetentionLedger::Shred(const Facts& facts) {
   partition->events = *events;
   partition->destruction = facts.Text("destruction");
   partition->fate.shredded_at = facts.Text("shredded_at");
-  partition->fate.holds = Ids(facts.Text("holds"));
+  partition->fate.holds = ParseIds(facts.Text("holds"));
   CheckShredTime(facts, *partition);
   CheckHolds(facts, *partition);
 }
@@ -447,99 +377,6 @@ void RetentionLedger::EndHold(const Facts& facts, std::optional<int64_t> at_us) 
   }
   if (!at_us.has_value()) return Malformed(facts, "end of the legal hold");
   hold->second.ended_us = std::min(*at_us, hold->second.until_us);
-}
-
-// --- erasures ---
-
-void RetentionLedger::Ask(const Facts& facts) {
-  const auto requested = facts.Time("requested_at");
-  const auto deadline = facts.Time("deadline");
-  const auto number = facts.Number("number");
-  const std::string id = facts.Text("erasure");
-  if (!requested.has_value()) return Malformed(facts, "requested_at");
-  if (!deadline.has_value()) return Malformed(facts, "deadline");
-  if (!number.has_value()) return Malformed(facts, "number");
-  CheckNames(facts);
-  if (!erasure_of_.emplace(id, erasures_.size()).second) return Malformed(facts, "erasure");
-  erasures_.push_back({.fate = {.dataset = facts.entry.dataset(),
-                                .id = id,
-                                .requested_at = facts.Text("requested_at"),
-                                .deadline = facts.Text("deadline")},
-                       .since = facts.index,
-                       .number = *number,
-                       .deadline_us = *deadline,
-                       .requested_us = *requested});
-}
-
-void RetentionLedger::Rewritten(const Facts& facts) {
-  const auto key = facts.Number("key_id");
-  const auto up_to = facts.Number("erased_up_to");
-  if (!key.has_value()) return Malformed(facts, "key_id");
-  if (!up_to.has_value()) return Malformed(facts, "erased_up_to");
-  Partition* const partition = Find(facts);
-  if (partition == nullptr) return;
-  partition->erased_up_to = std::max(partition->erased_up_to, *up_to);
-  if (*key == partition->fate.key_id) return;
-  if (facts.Text("rewritten") != "yes") {
-    Missing(facts, "key", partition->fate.day, "it is not rewritten and has another data key");
-  } else {
-    TakeKey(facts, *key);
-    partition->rewritten = facts.index;
-    partition->rewritten_us = facts.entry.time_us();
-  }
-  partition->fate.key_id = *key;
-}
-
-void RetentionLedger::Settled(const Facts& facts) {
-  const std::string id = facts.Text("erasure");
-  const auto found = erasure_of_.find(id);
-  if (found == erasure_of_.end()) {
-    return Missing(facts, "erasure_without_request", id, "settled, and nobody asked for it");
-  }
-  const auto settled = facts.Time("settled_at");
-  const auto partitions = facts.Number("partitions");
-  const auto events = facts.Number("events");
-  if (!settled.has_value()) return Malformed(facts, "settled_at");
-  if (!partitions.has_value() || *partitions > UINT32_MAX) return Malformed(facts, "partitions");
-  if (!events.has_value()) return Malformed(facts, "events");
-  Erasure& erasure = erasures_[found->second];
-  ErasureFate& fate = erasure.fate;
-  if (!fate.settled_at.empty()) {
-    return Broken({"receipt_twice", facts.index, fate.dataset, id, "it was settled already"});
-  }
-  fate.settled_at = facts.Text("settled_at");
-  fate.holds = Ids(facts.Text("holds"));
-  fate.receipt = ReceiptState::kWrong;
-  if (facts.Text("receipt").empty()) {
-    fate.receipt = ReceiptState::kMissing;
-    return Broken({"receipt_missing", facts.index, fate.dataset, id, "settled without a receipt"});
-  }
-  for (const Partition* const partition : WaitingFor(erasure)) {
-    // One that is due has no key, or will not be rewritten any more.
-    if (partition->deadline_us <= *settled) continue;
-    Missing(facts, "settled_early", id,
-            absl::StrCat("settled before ", partition->fate.day, " was looked through"));
-  }
-  for (const std::string& hold : fate.holds) {
-    if (holds_.contains(hold) && holds_.at(hold).dataset == fate.dataset) continue;
-    Missing(facts, "holds", id, absl::StrCat("the trail knows no legal hold ", hold, " on it"));
-  }
-  const bool as_signed =
-      CheckNote(facts,
-                ErasureReceiptText({.dataset = pseudonyms_[fate.dataset],
-                                    .id = id,
-                                    .requested_at = fate.requested_at,
-                                    .deadline = fate.deadline,
-                                    .settled_at = fate.settled_at,
-                                    .partitions = static_cast<uint32_t>(*partitions),
-                                    .events = *events,
-                                    .destruction = facts.Text("destruction"),
-                                    .holds = absl::StrJoin(fate.holds, ",")}),
-                id);
-  if (as_signed && *settled >= erasure.requested_us) fate.receipt = ReceiptState::kOk;
-  if (*settled < erasure.requested_us) {
-    Broken({"receipt_mismatch", facts.index, fate.dataset, id, "settled before it was asked for"});
-  }
 }
 
 }  // namespace televault::audit

@@ -15,6 +15,8 @@
 // What the trail says about expiry and erasure, and whether it was kept.
 namespace televault::audit {
 
+struct RetentionFacts;  // an entry
+
 // How long after a deadline, or the end of the last legal hold, a data key may be left, and the
 // bytes after that.
 inline constexpr int64_t kShredWithinUs = 60'000'000;
@@ -122,8 +124,7 @@ class RetentionLedger {
     int64_t deadline_us = 0;
     int64_t requested_us = 0;
   };
-  // What an entry says, each read once and strictly.
-  struct Facts;
+  using Facts = RetentionFacts;
 
   void Event(const Facts& facts);
   void Outcome(const Facts& facts);
