@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
+#include "vault/base/bytes.h"
 #include "vault/base/limits.h"
 #include "vault/crypto/keyring.h"
 #include "vault/store/meta.h"
@@ -56,6 +58,10 @@ struct ShredLedger::Batch {
   Entries entries;
   std::vector<store::Mutation> mutations;
   size_t bytes = 0;
+  void Add(record::v1::AuditEntry entry) {
+    bytes += entry.ByteSizeLong();
+    entries.push_back(std::move(entry));
+  }
   void Add(store::Mutation mutation) {
     bytes += mutation.key.size() + (mutation.value.has_value() ? mutation.value->size() : 0);
     mutations.push_back(std::move(mutation));
@@ -71,10 +77,30 @@ absl::Status ShredLedger::Commit(Batch& batch) {
 
 absl::StatusOr<LedgerReport> ShredLedger::Apply() {
   LedgerReport report;
+  TV_RETURN_IF_ERROR(ListHolds());
   TV_RETURN_IF_ERROR(EndGrants(report));
   TV_ASSIGN_OR_RETURN(const Rows rows, SortUnits(report));
   TV_RETURN_IF_ERROR(SettlePartitions(rows, report));
   return report;
+}
+
+// Before anything that is recorded of a day, which may name them.
+absl::Status ShredLedger::ListHolds() {
+  Batch batch;
+  for (const crypto::LegalHold& hold : parts_.keyring.Holds()) {
+    record::v1::AuditEntry entry = Event("backup.restore.hold");
+    entry.set_dataset(parts_.name_of(hold.dataset));
+    auto& details = *entry.mutable_details();
+    details["hold"] = ToHex(hold.id);
+    details["first_day"] = hold.FirstDayText();
+    details["last_day"] = hold.LastDayText();
+    details["placed_at"] = FormatRfc3339(hold.placed_at);
+    details["until"] = FormatRfc3339(hold.until);
+    if (hold.ended_at.micros != 0) details["ended_at"] = FormatRfc3339(hold.ended_at);
+    batch.Add(std::move(entry));
+    if (batch.Full()) TV_RETURN_IF_ERROR(Commit(batch));
+  }
+  return Commit(batch);
 }
 
 absl::Status ShredLedger::EndGrants(LedgerReport& report) {
@@ -96,7 +122,7 @@ absl::Status ShredLedger::EndGrants(LedgerReport& report) {
       record::v1::AuditEntry entry = Event("access.revoke");
       entry.set_dataset(record.dataset());
       (*entry.mutable_details())["request"] = record.id();
-      batch.entries.push_back(std::move(entry));
+      batch.Add(std::move(entry));
       batch.Add(std::move(mutation));
       ++report.grants_ended;
       if (batch.Full()) TV_RETURN_IF_ERROR(Commit(batch));
@@ -137,7 +163,7 @@ absl::StatusOr<ShredLedger::Rows> ShredLedger::SortUnits(LedgerReport& report) {
     record::v1::AuditEntry entry = Event("backup.restore.drop");
     (*entry.mutable_details())["records"] = absl::StrCat(batch.mutations.size());
     (*entry.mutable_details())["why"] = "sealed under a key that was replaced since the backup";
-    batch.entries.push_back(std::move(entry));
+    batch.Add(std::move(entry));
     return Commit(batch);
   };
   std::string cursor;
@@ -172,38 +198,75 @@ absl::StatusOr<ShredLedger::Rows> ShredLedger::SortUnits(LedgerReport& report) {
   return rows;
 }
 
-// Changes the record to what the keyring says of it; the name of the entry, or nothing to do.
-const char* ShredLedger::Settle(record::v1::PartitionRecord& record, const Rows& rows,
-                                LedgerReport& report) const {
+// As RetentionManager does it; when the key went, nobody knows any more.
+void ShredLedger::Shred(record::v1::PartitionRecord& record, const Rows& rows) const {
+  const PartitionId id = PartitionOf(record);
+  const auto held = rows.of_keyless.find(id);
+  record.set_state(record::v1::PARTITION_STATE_SHREDDED);
+  record.set_events(held == rows.of_keyless.end() ? 0 : held->second);
+  record.set_shredded_at_us(parts_.now.micros);
+  record.set_destruction(crypto::ToString(parts_.keyring.slot_kind()));
+  // Its deadline of the time of the backup may have been brought forward since.
+  record.set_deadline_us(std::min(record.deadline_us(), parts_.now.micros));
+  record.set_quarantined(false);
+  // Sealed under the key that is gone.
+  record.clear_left_out_sealed();
+  record.clear_left_out_key_id();
+  record.clear_holds();
+  for (const crypto::LegalHold& hold : parts_.keyring.Holds()) {
+    const WallTime end = hold.ended_at.micros != 0 ? hold.ended_at : hold.until;
+    if (hold.Covers(id) && end.micros > record.deadline_us()) record.add_holds(ToHex(hold.id));
+  }
+}
+
+// Changes the record to what the keyring says of it; the names of the entries, none where there is
+// nothing to do.
+std::vector<const char*> ShredLedger::Settle(record::v1::PartitionRecord& record, const Rows& rows,
+                                             LedgerReport& report) const {
   const PartitionId id = PartitionOf(record);
   const std::vector<crypto::DataKeyInfo> keys = parts_.keyring.DataKeys(id);
   if (keys.empty()) {
-    const auto held = rows.of_keyless.find(id);
-    record.set_state(record::v1::PARTITION_STATE_SHREDDED);
-    record.set_events(held == rows.of_keyless.end() ? 0 : held->second);
-    record.set_shredded_at_us(parts_.now.micros);
-    record.set_destruction(crypto::ToString(parts_.keyring.slot_kind()));
-    // Its deadline of the time of the backup may have been brought forward since.
-    record.set_deadline_us(std::min(record.deadline_us(), parts_.now.micros));
-    record.set_quarantined(false);
+    Shred(record, rows);
     ++report.shredded;
-    return "retention.shred";
+    return {"retention.shred"};
   }
   const auto newest = std::max_element(keys.begin(), keys.end(),
                                        [](const auto& a, const auto& b) { return a.id < b.id; });
   const auto earliest =
       std::min_element(keys.begin(), keys.end(),
                        [](const auto& a, const auto& b) { return a.deadline < b.deadline; });
-  const bool has_key = std::any_of(
-      keys.begin(), keys.end(), [&](const auto& key) { return key.id.value() == record.key_id(); });
-  const bool shortens = earliest->deadline.micros < record.deadline_us();
-  if (!shortens && has_key) return nullptr;
-  if (!has_key) record.set_key_id(newest->id.value());
-  if (shortens) {
+  std::vector<const char*> methods;
+  if (std::none_of(keys.begin(), keys.end(),
+                   [&](const auto& key) { return key.id.value() == record.key_id(); })) {
+    record.set_key_id(newest->id.value());
+    methods.push_back("backup.restore.key");
+  }
+  if (earliest->deadline.micros < record.deadline_us()) {
     record.set_deadline_us(earliest->deadline.micros);
+    methods.push_back("retention.shorten");
     ++report.shortened;
   }
-  return shortens ? "retention.shorten" : "backup.restore.key";
+  return methods;
+}
+
+// The same details as the entries of RetentionManager: whoever checks the trail reads both alike.
+record::v1::AuditEntry ShredLedger::EventOf(const record::v1::PartitionRecord& record,
+                                            const char* method) const {
+  const PartitionId id = PartitionOf(record);
+  record::v1::AuditEntry entry = Event(method);
+  entry.set_dataset(parts_.name_of(id.dataset));
+  auto& details = *entry.mutable_details();
+  details["day"] = FormatDay(id.day);
+  details["deadline"] = FormatRfc3339({record.deadline_us()});
+  details["key_id"] = absl::StrCat(record.key_id());
+  details["events"] = absl::StrCat(record.events());
+  details["pseudonym"] = parts_.pseudonym_of(id.dataset);
+  details["destruction"] = record.destruction();
+  if (record.shredded_at_us() != 0) {
+    details["shredded_at"] = FormatRfc3339({record.shredded_at_us()});
+  }
+  if (record.holds_size() > 0) details["holds"] = absl::StrJoin(record.holds(), ",");
+  return entry;
 }
 
 absl::Status ShredLedger::SettlePartitions(const Rows& rows, LedgerReport& report) {
@@ -218,20 +281,12 @@ absl::Status ShredLedger::SettlePartitions(const Rows& rows, LedgerReport& repor
           if (record.state() == record::v1::PARTITION_STATE_LIVE) page.push_back(record);
         }));
     for (record::v1::PartitionRecord& record : page) {
-      const char* const method = Settle(record, rows, report);
-      if (method == nullptr) continue;
-      const PartitionId id = PartitionOf(record);
-      TV_ASSIGN_OR_RETURN(store::Mutation mutation, parts_.meta.Put(store::RecordKind::kPartition,
-                                                                    store::RecordId(id), record));
-      record::v1::AuditEntry entry = Event(method);
-      entry.set_dataset(parts_.name_of(id.dataset));
-      auto& details = *entry.mutable_details();
-      details["day"] = FormatDay(id.day);
-      details["deadline"] = FormatRfc3339({record.deadline_us()});
-      details["key_id"] = absl::StrCat(record.key_id());
-      details["events"] = absl::StrCat(record.events());
-      details["destruction"] = record.destruction();
-      batch.entries.push_back(std::move(entry));
+      const std::vector<const char*> methods = Settle(record, rows, report);
+      if (methods.empty()) continue;
+      TV_ASSIGN_OR_RETURN(store::Mutation mutation,
+                          parts_.meta.Put(store::RecordKind::kPartition,
+                                          store::RecordId(PartitionOf(record)), record));
+      for (const char* const method : methods) batch.Add(EventOf(record, method));
       batch.Add(std::move(mutation));
       if (batch.Full()) TV_RETURN_IF_ERROR(Commit(batch));
     }

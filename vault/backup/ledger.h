@@ -33,7 +33,8 @@ struct LedgerReport {
 // Brings a restored store up to what happened to its keys since: the keyring is the ledger of every
 // shred. A partition without a key is recorded as shredded, and purged like any other; what was
 // sealed under a key that was replaced is dropped; deadlines become the keyring's; grants end,
-// because they may have been revoked or used up since.
+// because they may have been revoked or used up since. The legal holds that the keyring has are
+// written into the trail, which may have lost how they came and went.
 // Refuses to destroy a key or to open a row.
 // Threads: one, before anybody is served.  Borrows: everything handed in.
 // Invariants: (1) every change is one commit with its entry. (2) Running it again changes nothing
@@ -48,6 +49,8 @@ class ShredLedger {
     const crypto::Keyring& keyring;
     WallTime now;
     std::function<std::string(DatasetId)> name_of;
+    // Of the dataset, as it stands in receipts.
+    std::function<std::string(DatasetId)> pseudonym_of;
     // Durable together when OK.
     std::function<absl::Status(Entries entries, std::vector<store::Mutation> mutations)> commit;
     // Asked again and again: an error ends it. A seal waits for the unseal that this is part of.
@@ -60,11 +63,15 @@ class ShredLedger {
  private:
   struct Rows;
   struct Batch;
+  absl::Status ListHolds();
   absl::Status EndGrants(LedgerReport& report);
   absl::StatusOr<Rows> SortUnits(LedgerReport& report);
-  const char* Settle(record::v1::PartitionRecord& record, const Rows& rows,
-                     LedgerReport& report) const;
+  void Shred(record::v1::PartitionRecord& record, const Rows& rows) const;
+  std::vector<const char*> Settle(record::v1::PartitionRecord& record, const Rows& rows,
+                                  LedgerReport& report) const;
   absl::Status SettlePartitions(const Rows& rows, LedgerReport& report);
+  record::v1::AuditEntry EventOf(const record::v1::PartitionRecord& record,
+                                 const char* method) const;
   absl::Status Commit(Batch& batch);
 
   const Parts parts_;

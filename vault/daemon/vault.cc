@@ -358,9 +358,7 @@ void Vault::AddDeletion(service::DataPlane& data,
     return recorder_->Seal(std::move(entry));
   };
   const auto sign = [this](const std::string& text) { return note_signer_->SignText(text); };
-  const auto pseudonym_of = [this, name_of](DatasetId id) {
-    return ToHex(crypto::KeyedHash16(*freshness_key_, "televault.rcpt", AsBytes(name_of(id))));
-  };
+  const auto pseudonym_of = [this, name_of](DatasetId id) { return PseudonymOf(name_of(id)); };
   data.eraser = std::make_unique<erasure::Eraser>(erasure::Eraser::Parts{
       *engine_.store, *meta_, *engine_.journal, *keyring_, *data.partitions, *data.reader,
       *data.merger, *data.erasures, *lockdown_, around_.random, identity_.vault, make_leaf, sign,
@@ -379,6 +377,10 @@ void Vault::AddDeletion(service::DataPlane& data,
         TV_ASSIGN_OR_RETURN(const auto view, engine_.store->Pin());
         return catalog::SaltRulesOf(*meta_, *view, id);
       }});
+}
+
+std::string Vault::PseudonymOf(const std::string& dataset) const {
+  return ToHex(crypto::KeyedHash16(*freshness_key_, "televault.rcpt", AsBytes(dataset)));
 }
 
 absl::StatusOr<std::string> Vault::SignText(const std::string& text) const {

@@ -133,6 +133,8 @@ class Vault final : public service::DataPlaneSource,
   // Ends with a seal, control mode and a stop, beside what `go_on` says.
   backup::GoOn WhileOpen(const backup::GoOn& go_on);
   absl::StatusOr<std::string> SignText(const std::string& text) const;
+  // Of a dataset, in receipts.
+  std::string PseudonymOf(const std::string& dataset) const;
   absl::Status ReadRestoreOrder();
   std::string LockBecause() const;
   std::optional<store::RecoveredEnd> AcceptedEnd() const;

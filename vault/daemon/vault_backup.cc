@@ -146,6 +146,8 @@ absl::Status Vault::RecordRestore() {
   auto& details = *entry.mutable_details();
   details["by"] = restored_->by;
   details["backup_of"] = FormatRfc3339(restored_->made_at);
+  // Each has its own entry when the store follows the keyring.
+  details["holds"] = absl::StrCat(keyring_->Holds().size());
   details["new_size"] = absl::StrCat(restored_->head.size);
   details["new_root"] = ToHex(restored_->head.root);
   details["old_size"] = restored_->anchored ? absl::StrCat(restored_->anchor.size) : "unknown";
@@ -196,18 +198,19 @@ absl::Status Vault::FollowKeyring() {
     unit.urgency = store::Urgency::kSecurity;
     return engine_.journal->Commit(unit).status();
   };
-  backup::ShredLedger ledger({.store = *engine_.store,
-                              .meta = *meta_,
-                              .keyring = *keyring_,
-                              .now = lockdown_->SteadyTime(),
-                              .name_of =
-                                  [&catalog](DatasetId id) {
-                                    const auto dataset = catalog.Find(id);
-                                    return dataset.ok() ? (*dataset)->name
-                                                        : absl::StrCat("#", id.value());
-                                  },
-                              .commit = commit,
-                              .may_go_on = [this] { return MayUnseal(); }});
+  const auto name_of = [&catalog](DatasetId id) {
+    const auto dataset = catalog.Find(id);
+    return dataset.ok() ? (*dataset)->name : absl::StrCat("#", id.value());
+  };
+  backup::ShredLedger ledger(
+      {.store = *engine_.store,
+       .meta = *meta_,
+       .keyring = *keyring_,
+       .now = lockdown_->SteadyTime(),
+       .name_of = name_of,
+       .pseudonym_of = [this, &name_of](DatasetId id) { return PseudonymOf(name_of(id)); },
+       .commit = commit,
+       .may_go_on = [this] { return MayUnseal(); }});
   TV_ASSIGN_OR_RETURN(const backup::LedgerReport report, ledger.Apply());
   TV_CRASH_POINT("restore.followed");
   record::v1::AuditEntry entry = service::EventEntry("backup.restore.ledger");
