@@ -15,9 +15,8 @@ namespace {
 
 constexpr char kService[] = "/televault.v1.RetentionService/";
 constexpr char kApplyMethod[] = "/televault.v1.CatalogService/ApplyDataset";
-// A legal hold that was placed so shortly before a shred was recorded may have come behind the
-// destruction itself.
-constexpr int64_t kJustNowUs = kShredWithinUs + kPurgeWithinUs;
+// A start writes a few entries of its own before it says that a backup was put back.
+constexpr size_t kNewestEntries = 64;
 
 // Where two texts of lines begin to differ.
 std::string Difference(const std::string& is, const std::string& should) {
@@ -72,6 +71,8 @@ void RetentionLedger::Add(uint64_t index, const AuditEntry& entry) {
   last_us_ = std::max(last_us_, entry.time_us());
   if (entry.kind() == record::v1::ENTRY_KIND_EVENT) Event(facts);
   if (entry.kind() == record::v1::ENTRY_KIND_OUTCOME) Outcome(facts);
+  newest_.emplace_back(index, last_us_);
+  if (newest_.size() > kNewestEntries) newest_.pop_front();
 }
 
 void RetentionLedger::Event(const Facts& facts) {
@@ -83,6 +84,10 @@ void RetentionLedger::Event(const Facts& facts) {
   if (method == "retention.hold_lapsed") return EndHold(facts, facts.Time("until"));
   if (method == "erasure.rewrite") return Rewritten(facts);
   if (method == "erasure.settled") return Settled(facts);
+  if (method == "backup.restore") return BeginRestore(facts);
+  if (method == "backup.restore.hold") return TakeHold(facts);
+  if (method == "backup.restore.key") return TakeRestoredKey(facts);
+  if (method == "backup.restore.ledger") return EndRestore(facts);
 }
 
 void RetentionLedger::Outcome(const Facts& facts) {
@@ -229,7 +234,10 @@ void RetentionLedger::Shred(const Facts& facts) {
     if (*deadline > partition->deadline_us) {
       Broken({"deadline", facts.index, partition->fate.dataset, day, std::move(text)});
     } else {
-      Missing(facts, "deadline", day, std::move(text));
+      // Where it was brought forward in lost history, nobody knows to which time before now.
+      if (!IsLostShred(facts) || *deadline != *shredded) {
+        Missing(facts, "deadline", day, std::move(text));
+      }
       MoveDeadline(*partition, *deadline, facts.entry.time_us());
     }
   }
@@ -256,9 +264,11 @@ void RetentionLedger::CheckShredTime(const Facts& facts, const Partition& partit
             absl::StrCat("shredded at ", partition.fate.shredded_at, ", before its deadline ",
                          ReceiptTime(partition.deadline_us))});
   }
+  // In lost history the key went at some time since what was brought back ends.
+  const int64_t at_least_us = IsLostShred(facts) ? restore_->head_us : partition.shredded_us;
   for (const auto& [id, hold] : holds_) {
-    const bool in_force = hold.placed_us + kJustNowUs < partition.shredded_us &&
-                          partition.shredded_us < hold.end_us();
+    const bool in_force =
+        hold.placed_us + kJustNowUs < at_least_us && partition.shredded_us < hold.end_us();
     if (!in_force || !hold.Covers({partition.fate.dataset, partition.fate.day})) continue;
     Broken({"shredded_under_hold", facts.index, partition.fate.dataset, partition.fate.day,
             absl::StrCat("shredded while the legal hold ", id, " was in force")});
@@ -281,7 +291,7 @@ void RetentionLedger::CheckHolds(const Facts& facts, const Partition& partition)
   for (const auto& [id, hold] : holds_) {
     const bool kept = hold.Covers(place) && hold.end_us() > partition.due_since_us &&
                       hold.placed_us + kJustNowUs < partition.shredded_us;
-    if (named.contains(id) || !kept) continue;
+    if (named.contains(id) || hold.forgotten || !kept) continue;
     Broken({"holds", facts.index, place.first, place.second,
             absl::StrCat("the legal hold ", id, " kept it and is not named")});
   }

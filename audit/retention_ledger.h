@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -21,6 +22,9 @@ struct RetentionFacts;  // an entry
 // bytes after that.
 inline constexpr int64_t kShredWithinUs = 60'000'000;
 inline constexpr int64_t kPurgeWithinUs = 15 * 60'000'000;
+// A legal hold that was placed so shortly before a shred was recorded may have come behind the
+// destruction itself.
+inline constexpr int64_t kJustNowUs = kShredWithinUs + kPurgeWithinUs;
 inline constexpr size_t kMaxLedgerFindings = 1'000;
 
 enum class DeletionState { kLive, kExpired, kShredded, kPurged };
@@ -76,9 +80,11 @@ struct LedgerReport {
 };
 
 // Replays the entries of a trail, in the order of the log: every partition that was opened, its
-// deadline, the holds on it, its shred, purge and receipt; every erasure and its receipt.
+// deadline, the holds on it, its shred, purge and receipt; every erasure and its receipt. Where a
+// backup was put back the trail goes on from what that had: the keyring of now is what counts.
 // Refuses to believe a receipt: each is written anew from the trail and compared with what `key`
 // signed. Refuses to take for kept what entries that cannot be read may hide, and for broken, too.
+// Refuses to excuse with a restore what it does not say, or what it lost no history for.
 // Threads: one at a time. Borrows: nothing.
 // Invariants: (1) a deadline only moves to earlier times. (2) A finding is never taken back.
 // (3) Without a finding the verdict is kHolds only where every leaf could be read.
@@ -114,6 +120,8 @@ class RetentionLedger {
     int64_t placed_us = 0;
     int64_t until_us = 0;
     std::optional<int64_t> ended_us;
+    // By the keyring, in history that was lost: nobody knows when it ended, or names it any more.
+    bool forgotten = false;
     int64_t end_us() const { return ended_us.value_or(until_us); }
     bool Covers(const Place& place) const;
   };
@@ -123,6 +131,13 @@ class RetentionLedger {
     uint64_t number = 0;
     int64_t deadline_us = 0;
     int64_t requested_us = 0;
+  };
+  // A backup was put back, and does not follow the keyring yet.
+  struct Restore {
+    bool lost = false;            // history that came after it
+    int64_t head_us = 0;          // of the newest entry it has
+    uint64_t holds = 0;           // that the keyring has
+    std::set<std::string> named;  // of those
   };
   using Facts = RetentionFacts;
 
@@ -138,6 +153,16 @@ class RetentionLedger {
   void Ask(const Facts& facts);
   void Rewritten(const Facts& facts);
   void Settled(const Facts& facts);
+
+  void BeginRestore(const Facts& facts);
+  void TakeHold(const Facts& facts);
+  void ForgetOthers(const Facts& facts);
+  void TakeRestoredKey(const Facts& facts);
+  void EndRestore(const Facts& facts);
+  // Whether a restore is under way; a finding where not.
+  bool InRestore(const Facts& facts);
+  // Whether it is a restored store's shred of a day whose key went in lost history.
+  bool IsLostShred(const Facts& facts) const;
 
   // The partition that the entry speaks of, as it says where its opening is not known; null where
   // the entry is malformed.
@@ -170,12 +195,14 @@ class RetentionLedger {
   const VerifierKey key_;
   LedgerReport report_;
   std::map<Place, Partition> partitions_;
-  std::map<std::string, Hold> holds_;              // by id
-  std::vector<Erasure> erasures_;                  // as they were asked for
-  std::map<std::string, size_t> erasure_of_;       // by id
-  std::map<std::string, std::string> pseudonyms_;  // by dataset
-  std::map<std::string, std::string> datasets_;    // by pseudonym
-  std::set<uint64_t> keys_;                        // every data key there was
+  std::map<std::string, Hold> holds_;         // by id
+  std::vector<Erasure> erasures_;             // as they were asked for
+  std::map<std::string, size_t> erasure_of_;  // by id
+  std::optional<Restore> restore_;
+  std::deque<std::pair<uint64_t, int64_t>> newest_;  // indices and times of a few entries
+  std::map<std::string, std::string> pseudonyms_;    // by dataset
+  std::map<std::string, std::string> datasets_;      // by pseudonym
+  std::set<uint64_t> keys_;                          // every data key there was
   std::optional<uint64_t> first_unreadable_;
   uint64_t last_unreadable_ = 0;
   int64_t last_us_ = INT64_MIN;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <gtest/gtest.h>
 #include <optional>
@@ -151,6 +152,39 @@ class Trail {
                                  .holds = holds_})));
     return entry;
   }
+  // From a backup that has all that is here, with so many legal holds in the keyring. What follows
+  // is as of then; `lost`: history that came after the backup.
+  AuditEntry& Restore(int64_t at, uint64_t holds, bool lost = true) {
+    const size_t size = leaves_.size();
+    Event("daemon.start", at);
+    AuditEntry& entry = Event("backup.restore", at);
+    entry.set_dataset("");
+    Set(entry, "holds", absl::StrCat(holds));
+    Set(entry, "new_size", absl::StrCat(size));
+    Set(entry, "history_lost", lost ? "yes" : "no");
+    return entry;
+  }
+  AuditEntry& KeyringHold(int64_t at, int64_t placed, int64_t until) {
+    AuditEntry& entry = Event("backup.restore.hold", at);
+    Set(entry, "hold", kHold);
+    Set(entry, "first_day", "");
+    Set(entry, "last_day", kDay);
+    Set(entry, "placed_at", ReceiptTime(placed));
+    Set(entry, "until", ReceiptTime(until));
+    return entry;
+  }
+  // A shred in lost history, as it is recorded after the restore.
+  AuditEntry& RestoredShred(int64_t at) {
+    deadline_ = std::min(deadline_, at);
+    AuditEntry& entry = Shred(at);
+    entry.set_rule("restore");
+    return entry;
+  }
+  AuditEntry& RestoredKey(int64_t at) {
+    ++key_id_;
+    return OfPartition("backup.restore.key", at);
+  }
+  AuditEntry& Followed(int64_t at) { return Event("backup.restore.ledger", at); }
   // Another day of the dataset, under another key.
   void NextDay() {
     day_ = "2026-01-02";
