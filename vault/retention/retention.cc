@@ -94,6 +94,8 @@ absl::Status RetentionManager::Advance(const partition::PartitionInfo& info, Wal
     // The keyring may not know a key any more while the slot secret that opens an old copy of it
     // is left: after a crash, or in a shred that runs beside this. Waits for it, and finishes it.
     TV_RETURN_IF_ERROR(parts_.keyring.Shred(std::vector<PartitionId>()).status());
+    // The key may have gone since the run began, when a legal hold on it ended: not before that.
+    now = parts_.gate.SteadyTime();
     TV_RETURN_IF_ERROR(RecordShredded(info, now));
     ++report.shredded;
   }

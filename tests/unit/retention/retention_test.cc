@@ -278,6 +278,34 @@ TEST_F(RetentionTest, RunsBesideWritersMergesAndReaders) {
   EXPECT_FALSE(process_.catalog->Find(today_)->quarantined);
 }
 
+// The hold on the second day ends while the first one is purged, and the key goes then: whoever
+// reads the trail must not find it gone under the hold.
+TEST_F(RetentionTest, AKeyThatGoesWhileARunIsUnderWayIsNotGoneBeforeIt) {
+  const PartitionId before{today_.dataset, Day(today_.day.value() - 1)};
+  ASSERT_THAT(process_.Append(before, 0, 10), IsOk());
+  ASSERT_THAT(process_.Append(today_, 0, 10), IsOk());
+  machine_.clock.Advance(std::chrono::hours(24 * 3));
+  crypto::LegalHold hold{
+      .dataset = today_.dataset, .first_day = today_.day, .last_day = today_.day};
+  hold.placed_at = machine_.clock.Wall();
+  hold.until = hold.placed_at + std::chrono::hours(24 * 9);
+  ASSERT_THAT(machine_.keyring->PlaceHold(hold), IsOk());
+  WallTime ended;
+  on_leaf_ = [&](const std::string& method) {
+    if (method != "retention.purge" || ended.micros != 0) return;
+    machine_.clock.Advance(std::chrono::minutes(5));
+    ended = machine_.clock.Wall();
+    EXPECT_THAT(machine_.keyring->EndHold(hold.id, ended), IsOk());
+    EXPECT_THAT(retention_.ShredDue(), IsOk());
+  };
+  TV_ASSERT_OK_AND_ASSIGN(const RunReport report, retention_.RunOnce());
+  ASSERT_NE(ended.micros, 0);
+  ASSERT_EQ(report.shredded, 2u);
+  EXPECT_EQ(report.purged, 2u);
+  EXPECT_GE(Record().shredded_at_us(), ended.micros);
+  EXPECT_GE(Record().purged_at_us(), Record().shredded_at_us());
+}
+
 TEST_F(RetentionTest, AJumpOfTheClockShredsNothing) {
   class JumpedGate final : public Gate {
    public:
