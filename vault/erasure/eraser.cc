@@ -276,7 +276,7 @@ absl::Status Eraser::NoteFound(Run& run, PartitionId partition, const Found& fou
   return absl::OkStatus();
 }
 
-absl::Status Eraser::NoteHeld(Run& run, PartitionId partition) {
+absl::Status Eraser::NoteHeld(Run& run, PartitionId partition, bool say) {
   std::set<std::string> ids;
   for (const crypto::LegalHold& hold :
        parts_.keyring.HoldsOn(partition, parts_.gate.SteadyTime())) {
@@ -294,11 +294,12 @@ absl::Status Eraser::NoteHeld(Run& run, PartitionId partition) {
         parts_.meta.Put(store::RecordKind::kErasure, store::RecordId(record.number()), record));
     mutations.push_back(std::move(mutation));
   }
-  if (mutations.empty()) return absl::OkStatus();
+  if (mutations.empty() && !say) return absl::OkStatus();
   record::v1::AuditEntry entry = EventOf(partition.dataset, kHeld);
   (*entry.mutable_details())["day"] = FormatDay(partition.day);
   (*entry.mutable_details())["holds"] = absl::StrCat(ids.size());
-  TV_RETURN_IF_ERROR(CommitInParts(entry, std::move(mutations)));
+  TV_RETURN_IF_ERROR(mutations.empty() ? Commit(std::move(entry), {}).status()
+                                       : CommitInParts(entry, std::move(mutations)));
   for (const Record& record : run.erasures) parts_.erasures.OnChanged(record);
   return absl::OkStatus();
 }
@@ -418,7 +419,9 @@ absl::Status Eraser::CommitSettled(Run& run, const PartitionInfo& info,
       rewritten.value_or(KeyId()) == KeyId(record.key_id())) {
     return absl::OkStatus();
   }
-  if (rewritten.has_value()) record.set_key_id(rewritten->value());
+  // Where the old key is left of a rewrite that is on record, nothing is sealed anew.
+  const bool has_new_key = rewritten.has_value() && rewritten != KeyId(record.key_id());
+  if (has_new_key) record.set_key_id(rewritten->value());
   state.erased_up_to = std::max(record.erased_up_to(), run.newest);
   SetErasedState(state, record);
   TV_ASSIGN_OR_RETURN(store::Mutation mutation, parts_.meta.Put(store::RecordKind::kPartition,
@@ -426,7 +429,7 @@ absl::Status Eraser::CommitSettled(Run& run, const PartitionInfo& info,
   record::v1::AuditEntry entry = EventOf(info.id.dataset, kRewritten);
   auto& details = *entry.mutable_details();
   details["day"] = FormatDay(info.id.day);
-  details["rewritten"] = rewritten.has_value() ? "yes" : "no";
+  details["rewritten"] = has_new_key ? "yes" : "no";
   details["key_id"] = absl::StrCat(record.key_id());
   details["erased_up_to"] = absl::StrCat(record.erased_up_to());
   std::vector<store::Mutation> mutations;
@@ -479,6 +482,9 @@ absl::Status Eraser::DestroyUnrecorded(Run& run) {
       continue;
     }
     if (IsHeld(key.partition)) {
+      // Nothing else in the trail tells of this day, and the erasure waits for it.
+      TV_RETURN_IF_ERROR(NoteHeld(run, key.partition, !said_held_.contains(key.id)));
+      said_held_.insert(key.id);
       run.report.pending.push_back(absl::StrCat(day, ": ", kKeptByHold));
       continue;
     }

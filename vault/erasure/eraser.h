@@ -4,6 +4,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -92,7 +93,8 @@ class Eraser {
   absl::Status Rewrite(Run& run, const partition::PartitionInfo& info, const Found& found,
                        const partition::PartitionCatalog::MaintenanceLock& lock);
   absl::Status NoteFound(Run& run, PartitionId partition, const Found& found);
-  absl::Status NoteHeld(Run& run, PartitionId partition);
+  // `say`: even where nothing about them is new.
+  absl::Status NoteHeld(Run& run, PartitionId partition, bool say = false);
   // Whom aggregates of a partition do not count from now on.
   struct LeftOut {
     partition::SubjectList subjects;
@@ -119,8 +121,9 @@ class Eraser {
   record::v1::AuditEntry EventOf(DatasetId dataset, const char* method) const;
 
   const Parts parts_;
-  std::mutex mu_;       // one run at a time; guards clean_
-  bool clean_ = false;  // nothing is left to do until somebody asks for an erasure
+  std::mutex mu_;              // one run at a time; guards the next two
+  bool clean_ = false;         // nothing is left to do until somebody asks for an erasure
+  std::set<KeyId> said_held_;  // without a record of their day, and kept by a legal hold
   mutable std::mutex pending_mu_;
   std::vector<std::string> pending_;  // guarded by pending_mu_
 };
