@@ -72,12 +72,23 @@ void RetentionLedger::NotDone(uint64_t since, LedgerFinding finding) {
   may_explain ? Undecided(std::move(finding)) : Broken(std::move(finding));
 }
 
-int64_t RetentionLedger::HeldUntil(const Place& place) const {
-  int64_t until = INT64_MIN;
-  for (const auto& [id, hold] : holds_) {
-    if (hold.Covers(place)) until = std::max(until, hold.end_us());
+int64_t RetentionLedger::KeptUntil(const Place& place, int64_t from_us) const {
+  int64_t until = from_us;
+  for (bool longer = true; longer;) {
+    longer = false;
+    for (const auto& [id, hold] : holds_) {
+      if (hold.placed_us > until + kJustNowUs || hold.end_us() <= until) continue;
+      if (!hold.Covers(place)) continue;
+      until = hold.end_us();
+      longer = true;
+    }
   }
   return until;
+}
+
+bool RetentionLedger::IsKeptSince(const Place& place, int64_t from_us) const {
+  const int64_t until = KeptUntil(place, from_us);
+  return until > from_us && last_us_ - until <= kJustNowUs;
 }
 
 std::vector<const RetentionLedger::Partition*> RetentionLedger::WaitingFor(
@@ -96,13 +107,13 @@ std::vector<const RetentionLedger::Partition*> RetentionLedger::WaitingFor(
 void RetentionLedger::JudgePartition(const Place& place, Partition& partition) {
   PartitionFate& fate = partition.fate;
   fate.deadline = ReceiptTime(partition.deadline_us);
-  const int64_t due = std::max(partition.deadline_us, HeldUntil(place));
+  const int64_t due = KeptUntil(place, partition.due_since_us);
   if (!partition.shredded()) {
     fate.state = last_us_ < partition.deadline_us ? DeletionState::kLive : DeletionState::kExpired;
     for (const auto& [id, hold] : holds_) {
       if (hold.Covers(place) && last_us_ < hold.end_us()) fate.holds.push_back(id);
     }
-    if (last_us_ - due <= kShredWithinUs + kPurgeWithinUs) return;
+    if (last_us_ - due <= kJustNowUs) return;
     return NotDone(partition.since, {"overdue", std::nullopt, fate.dataset, fate.day,
                                      absl::StrCat("due since ", ReceiptTime(due),
                                                   " and not shredded by ", ReceiptTime(last_us_))});
@@ -110,7 +121,7 @@ void RetentionLedger::JudgePartition(const Place& place, Partition& partition) {
   fate.state = fate.purged_at.empty() ? DeletionState::kShredded : DeletionState::kPurged;
   if (fate.state == DeletionState::kPurged) return;
   const int64_t from = std::max(due, partition.shredded_us);
-  if (last_us_ - from <= kShredWithinUs + kPurgeWithinUs) return;
+  if (last_us_ - from <= kJustNowUs) return;
   fate.receipt = ReceiptState::kMissing;
   NotDone(*partition.shreds.rbegin(), {"not_purged", std::nullopt, fate.dataset, fate.day,
                                        absl::StrCat("shredded at ", fate.shredded_at,
@@ -118,24 +129,30 @@ void RetentionLedger::JudgePartition(const Place& place, Partition& partition) {
 }
 
 // One that was placed while the day was being rewritten, or later, may keep the key of before.
-bool RetentionLedger::KeepsOldKey(const Place& place, const Partition& partition) const {
-  for (const auto& [id, hold] : holds_) {
-    if (!hold.Covers(place) || last_us_ - hold.end_us() > kShredWithinUs + kPurgeWithinUs) continue;
-    if (hold.placed_us + kShredWithinUs + kPurgeWithinUs >= partition.rewritten_us) return true;
-  }
-  return false;
+bool RetentionLedger::KeepsOldKey(const Place& place, const Partition& partition,
+                                  const Erasure& erasure) const {
+  if (!IsKeptSince(place, erasure.deadline_us)) return false;
+  return std::any_of(holds_.begin(), holds_.end(), [&](const auto& one) {
+    const Hold& hold = one.second;
+    return hold.Covers(place) && last_us_ - hold.end_us() <= kJustNowUs &&
+           hold.placed_us + kJustNowUs >= partition.rewritten_us;
+  });
 }
 
 bool RetentionLedger::IsKept(const Erasure& erasure) const {
   const std::vector<const Partition*> waiting = WaitingFor(erasure);
   for (const Partition* const partition : waiting) {
-    const int64_t until = HeldUntil({partition->fate.dataset, partition->fate.day});
-    if (until == INT64_MIN || last_us_ - until > kShredWithinUs + kPurgeWithinUs) return false;
+    if (!IsKeptSince({partition->fate.dataset, partition->fate.day}, erasure.deadline_us)) {
+      return false;
+    }
   }
   if (!waiting.empty()) return true;
+  for (const Place& place : held_unrecorded_) {
+    if (place.first == erasure.fate.dataset && IsKeptSince(place, erasure.deadline_us)) return true;
+  }
   for (const auto& [place, partition] : partitions_) {
     if (place.first != erasure.fate.dataset || partition.shredded()) continue;
-    if (partition.rewritten > erasure.since && KeepsOldKey(place, partition)) return true;
+    if (partition.rewritten > erasure.since && KeepsOldKey(place, partition, erasure)) return true;
   }
   return false;
 }

@@ -82,7 +82,10 @@ void RetentionLedger::Event(const Facts& facts) {
   if (method == "retention.shred") return Shred(facts);
   if (method == "retention.purge") return Purge(facts);
   if (method == "retention.hold_lapsed") return EndHold(facts, facts.Time("until"));
+  if (method == "erasure.begin") return Begin(facts);
   if (method == "erasure.rewrite") return Rewritten(facts);
+  if (method == "erasure.held") return NoteHeld(facts);
+  if (method == "erasure.unrecorded_key") return CheckUnrecorded(facts);
   if (method == "erasure.settled") return Settled(facts);
   if (method == "backup.restore") return BeginRestore(facts);
   if (method == "backup.restore.hold") return TakeHold(facts);
@@ -127,6 +130,7 @@ void RetentionLedger::Open(const Facts& facts) {
                    "a partition is opened once and never again after its end"});
   }
   TakeKey(facts, *key);
+  held_unrecorded_.erase({dataset, day});
   Partition& partition = at->second;
   partition.fate = {.dataset = dataset, .day = day, .key_id = *key};
   partition.end_of_day_us = *end_of_day;
@@ -270,8 +274,9 @@ void RetentionLedger::CheckShredTime(const Facts& facts, const Partition& partit
     const bool in_force =
         hold.placed_us + kJustNowUs < at_least_us && partition.shredded_us < hold.end_us();
     if (!in_force || !hold.Covers({partition.fate.dataset, partition.fate.day})) continue;
-    Broken({"shredded_under_hold", facts.index, partition.fate.dataset, partition.fate.day,
-            absl::StrCat("shredded while the legal hold ", id, " was in force")});
+    // What cannot be read may say that it ended.
+    Missing(facts, "shredded_under_hold", partition.fate.day,
+            absl::StrCat("shredded while the legal hold ", id, " was in force"));
   }
 }
 
@@ -292,8 +297,8 @@ void RetentionLedger::CheckHolds(const Facts& facts, const Partition& partition)
     const bool kept = hold.Covers(place) && hold.end_us() > partition.due_since_us &&
                       hold.placed_us + kJustNowUs < partition.shredded_us;
     if (named.contains(id) || hold.forgotten || !kept) continue;
-    Broken({"holds", facts.index, place.first, place.second,
-            absl::StrCat("the legal hold ", id, " kept it and is not named")});
+    Missing(facts, "holds", place.second,
+            absl::StrCat("the legal hold ", id, " kept it and is not named"));
   }
 }
 

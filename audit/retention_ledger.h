@@ -25,6 +25,8 @@ inline constexpr int64_t kPurgeWithinUs = 15 * 60'000'000;
 // A legal hold that was placed so shortly before a shred was recorded may have come behind the
 // destruction itself.
 inline constexpr int64_t kJustNowUs = kShredWithinUs + kPurgeWithinUs;
+// How long before the deadline of an erasure a data key may go that belongs to no day.
+inline constexpr int64_t kUnclaimedUs = 3'600'000'000;
 inline constexpr size_t kMaxLedgerFindings = 1'000;
 
 enum class DeletionState { kLive, kExpired, kShredded, kPurged };
@@ -111,6 +113,7 @@ class RetentionLedger {
     uint64_t erased_up_to = 0;  // number of the newest erasure it was looked through for
     uint64_t rewritten = 0;     // index of its last rewrite, 0 = none, and when
     int64_t rewritten_us = 0;
+    bool begun = false;  // rows of erased subjects were found, and no rewrite came since
     bool shredded() const { return !shreds.empty(); }
   };
   struct Hold {
@@ -132,6 +135,13 @@ class RetentionLedger {
     int64_t deadline_us = 0;
     int64_t requested_us = 0;
   };
+  // Rows of erased subjects that were found in a day, before they were removed.
+  struct Begun {
+    uint64_t index = 0;
+    std::string day;
+    uint64_t events = 0;
+    std::optional<size_t> only;  // the erasure, where no other one was to be carried out
+  };
   // A backup was put back, and does not follow the keyring yet.
   struct Restore {
     bool lost = false;            // history that came after it
@@ -151,8 +161,14 @@ class RetentionLedger {
   void PlaceHold(const Facts& facts);
   void EndHold(const Facts& facts, std::optional<int64_t> at_us);
   void Ask(const Facts& facts);
+  void Begin(const Facts& facts);
   void Rewritten(const Facts& facts);
+  void CheckErasedUpTo(const Facts& facts, Partition& partition, uint64_t up_to);
   void Settled(const Facts& facts);
+  void CheckSettled(const Facts& facts, const Erasure& erasure, int64_t settled_us);
+  void CheckTotals(const Facts& facts, size_t erasure, uint64_t partitions, uint64_t events);
+  void CheckUnrecorded(const Facts& facts);
+  void NoteHeld(const Facts& facts);
 
   void BeginRestore(const Facts& facts);
   void TakeHold(const Facts& facts);
@@ -176,12 +192,15 @@ class RetentionLedger {
 
   void JudgePartition(const Place& place, Partition& partition);
   void JudgeErasure(Erasure& erasure);
-  // When the last hold on it ended, or ends; INT64_MIN without one.
-  int64_t HeldUntil(const Place& place) const;
+  // When the last of the legal holds ends that kept it from `from_us` on, one after the other;
+  // `from_us` where none did. One that came later than that makes up for nothing.
+  int64_t KeptUntil(const Place& place, int64_t from_us) const;
+  // Whether they keep it until now, or did until just now.
+  bool IsKeptSince(const Place& place, int64_t from_us) const;
   std::vector<const Partition*> WaitingFor(const Erasure& erasure) const;
   // Whether a legal hold, in force until just now, keeps the erasure from being settled.
   bool IsKept(const Erasure& erasure) const;
-  bool KeepsOldKey(const Place& place, const Partition& partition) const;
+  bool KeepsOldKey(const Place& place, const Partition& partition, const Erasure& erasure) const;
 
   void Broken(LedgerFinding finding);
   void Undecided(LedgerFinding finding);
@@ -199,10 +218,15 @@ class RetentionLedger {
   std::vector<Erasure> erasures_;             // as they were asked for
   std::map<std::string, size_t> erasure_of_;  // by id
   std::optional<Restore> restore_;
-  std::deque<std::pair<uint64_t, int64_t>> newest_;  // indices and times of a few entries
-  std::map<std::string, std::string> pseudonyms_;    // by dataset
-  std::map<std::string, std::string> datasets_;      // by pseudonym
-  std::set<uint64_t> keys_;                          // every data key there was
+  std::deque<std::pair<uint64_t, int64_t>> newest_;    // indices and times of a few entries
+  std::map<std::string, std::set<size_t>> unsettled_;  // erasures, by dataset
+  std::map<std::string, uint64_t> newest_erasure_;     // number, by dataset
+  std::map<std::string, std::vector<Begun>> begun_;    // by dataset
+  // Days without a record, whose key a legal hold keeps from being destroyed for an erasure.
+  std::set<Place> held_unrecorded_;
+  std::map<std::string, std::string> pseudonyms_;  // by dataset
+  std::map<std::string, std::string> datasets_;    // by pseudonym
+  std::set<uint64_t> keys_;                        // every data key there was
   std::optional<uint64_t> first_unreadable_;
   uint64_t last_unreadable_ = 0;
   int64_t last_us_ = INT64_MIN;

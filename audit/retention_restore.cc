@@ -124,6 +124,7 @@ void RetentionLedger::TakeRestoredKey(const Facts& facts) {
   }
   TakeKey(facts, *key);
   partition->fate.key_id = *key;
+  partition->begun = false;
 }
 
 void RetentionLedger::EndRestore(const Facts& facts) {

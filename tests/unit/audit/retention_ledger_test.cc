@@ -15,17 +15,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-std::vector<std::string> Kinds(const std::vector<LedgerFinding>& findings) {
-  std::vector<std::string> kinds;
-  for (const LedgerFinding& finding : findings) kinds.push_back(finding.kind);
-  return kinds;
-}
-std::vector<std::string> Broken(const Trail& trail) {
-  const LedgerReport report = trail.Judge();
-  EXPECT_EQ(report.verdict == LedgerVerdict::kBroken, !report.findings.empty());
-  return Kinds(report.findings);
-}
-
 TEST(RetentionLedger, AnEmptyTrailHolds) {
   const LedgerReport report = Trail().Judge();
   EXPECT_EQ(report.verdict, LedgerVerdict::kHolds);
@@ -279,6 +268,57 @@ TEST(RetentionLedger, HoldsAreHeldAgainstTheReceipt) {
   EXPECT_THAT(Broken(under), ElementsAre("shredded_under_hold"));
 }
 
+// Nobody makes up for a day that was left by placing a hold on it.
+TEST(RetentionLedger, AHoldThatCameTooLateExcusesNothing) {
+  Trail trail;
+  trail.Open();
+  trail.Place(kDeadline + kDays, kDeadline + 10 * kDays);
+  trail.End(kDeadline + 2 * kDays);
+  EXPECT_THAT(Broken(trail), ElementsAre("overdue"));
+  // One after the other does.
+  Trail chain;
+  chain.Open();
+  chain.Place(kMidnight, kDeadline + kDays);
+  Trail::Set(chain.Place(kDeadline + kDays + kSecond, kDeadline + 3 * kDays), "hold",
+             std::string(32, '1'));
+  chain.End(kDeadline + 2 * kDays);
+  EXPECT_THAT(Broken(chain), IsEmpty());
+  chain.End(kDeadline + 4 * kDays);
+  EXPECT_THAT(Broken(chain), ElementsAre("overdue"));
+}
+
+// A leaf that nobody can read may be the release.
+TEST(RetentionLedger, AHoldThatMayHaveEndedAccusesNobody) {
+  Trail trail;
+  trail.Open();
+  trail.Place(kMidnight, kDeadline + 30 * kDays);
+  trail.Release(kMidnight + kDays);
+  trail.Shred();
+  trail.Purge();
+  ASSERT_THAT(Broken(trail), IsEmpty());
+  trail.leaves()[2].readable = false;
+  EXPECT_THAT(Broken(trail), IsEmpty());
+  EXPECT_EQ(trail.Judge().verdict, LedgerVerdict::kIncomplete);
+  trail.holds_ = kHold;
+  Trail under = trail;
+  under.leaves()[2] = under.leaves()[0];
+  under.leaves()[2].entry = AuditEntry();
+  EXPECT_THAT(Broken(under), ElementsAre("shredded_under_hold", "holds"));
+}
+
+// The day is due from when the deadline was moved to before that: nobody can do it earlier.
+TEST(RetentionLedger, ADeadlineThatIsMovedToBeforeNowIsDueNow) {
+  Trail trail;
+  trail.Open();
+  trail.End(kMidnight + 5 * kDays);
+  trail.deadline_ = kMidnight + kDays;
+  trail.OfPartition("retention.shorten", kMidnight + 5 * kDays);
+  trail.End(kMidnight + 5 * kDays + kSecond);
+  EXPECT_THAT(Broken(trail), IsEmpty());
+  trail.End(kMidnight + 5 * kDays + kHour);
+  EXPECT_THAT(Broken(trail), ElementsAre("overdue"));
+}
+
 TEST(RetentionLedger, AHoldThatWasNotCarriedOutHoldsNothing) {
   Trail trail;
   trail.Open();
@@ -307,103 +347,12 @@ TEST(RetentionLedger, AHoldThatWasNotCarriedOutHoldsNothing) {
   EXPECT_THAT(Broken(unknown), ElementsAre("hold_unknown"));
 }
 
-TEST(RetentionLedger, AnErasureGoesAsItShould) {
-  Trail trail;
-  trail.Open();
-  trail.Ask();
-  trail.Rewrite(kMidnight + kHour);
-  trail.Settle(kMidnight + 2 * kHour);
-  trail.End(kMidnight + 20 * kDays);
-  const LedgerReport report = trail.Judge();
-  EXPECT_THAT(Kinds(report.findings), IsEmpty());
-  ASSERT_THAT(report.erasures, SizeIs(1));
-  EXPECT_EQ(report.erasures[0].receipt, ReceiptState::kOk);
-  EXPECT_EQ(report.erasures[0].id, kErasure);
-  // From now on the day has the new key.
-  EXPECT_EQ(report.partitions[0].key_id, 18u);
-  trail.Shred();
-  trail.Purge();
-  EXPECT_THAT(Broken(trail), IsEmpty());
-  trail.Settle(kDeadline + kDays);
-  EXPECT_THAT(Broken(trail), ElementsAre("receipt_twice"));
-}
-
-TEST(RetentionLedger, AnErasureIsSettledByItsDeadline) {
-  Trail trail;
-  trail.Open();
-  trail.Ask();
-  trail.End(kMidnight + 3 * kDays);
-  EXPECT_THAT(Broken(trail), IsEmpty());
-  trail.End(kMidnight + 3 * kDays + 1);
-  EXPECT_THAT(Broken(trail), ElementsAre("erasure_overdue"));
-  // A hold on a day that is still to be rewritten puts it off; one on another day does not.
-  Trail held;
-  held.Open();
-  held.Place(kMidnight, kMidnight + 5 * kDays);
-  held.Ask();
-  held.End(kMidnight + 4 * kDays);
-  EXPECT_THAT(Broken(held), IsEmpty());
-  Trail released = held;
-  released.End(kMidnight + 6 * kDays);
-  EXPECT_THAT(Broken(released), ElementsAre("erasure_overdue"));
-  Trail elsewhere = held;
-  Trail::Set(elsewhere.leaves()[1].entry, "last_day", "2025-12-31");
-  EXPECT_THAT(Broken(elsewhere), ElementsAre("erasure_overdue"));
-  // Placed when the day was being rewritten it keeps the key of before.
-  Trail late;
-  late.Open();
-  late.Ask();
-  late.Place(kMidnight + kHour, kMidnight + 5 * kDays);
-  late.Rewrite(kMidnight + kHour + kSecond);
-  late.End(kMidnight + 4 * kDays);
-  EXPECT_THAT(Broken(late), IsEmpty());
-  late.End(kMidnight + 6 * kDays);
-  EXPECT_THAT(Broken(late), ElementsAre("erasure_overdue"));
-  Trail rewritten = held;
-  rewritten.Rewrite(kMidnight + 4 * kDays);
-  EXPECT_THAT(Broken(rewritten), ElementsAre("erasure_overdue"));
-}
-
-TEST(RetentionLedger, AnErasureReceiptIsWhatTheTrailSays) {
-  Trail good;
-  good.Open();
-  good.Ask();
-  good.Rewrite(kMidnight + kHour);
-  good.Settle(kMidnight + 2 * kHour);
-  ASSERT_THAT(Broken(good), IsEmpty());
-  for (const auto& [name, value] :
-       {std::pair("partitions", "2"), std::pair("events", "4"), std::pair("destruction", "none"),
-        std::pair("settled_at", "2026-01-02T02:00:01Z")}) {
-    Trail trail = good;
-    Trail::Set(trail.leaves()[3].entry, name, value);
-    EXPECT_THAT(Broken(trail), ElementsAre("receipt_mismatch")) << name;
-  }
-  for (const auto& [name, value] :
-       {std::pair("deadline", "2026-01-09T00:00:00Z"), std::pair("pseudonym", "ffff"),
-        std::pair("requested_at", "2026-01-01T00:00:00Z")}) {
-    Trail trail = good;
-    Trail::Set(trail.leaves()[1].entry, name, value);
-    EXPECT_THAT(Broken(trail), ::testing::Not(IsEmpty())) << name;
-  }
-  Trail without = good;
-  without.leaves()[3].entry.mutable_details()->erase("receipt");
-  EXPECT_THAT(Broken(without), ElementsAre("receipt_missing"));
-  Trail unasked;
-  unasked.Settle(kMidnight);
-  EXPECT_THAT(Broken(unasked), ElementsAre("erasure_without_request"));
-  Trail early;
-  early.Open();
-  early.Ask();
-  early.Rewrite(kMidnight + kHour, 6);
-  early.Settle(kMidnight + 2 * kHour);
-  EXPECT_THAT(Broken(early), ElementsAre("settled_early"));
-}
-
 // Never a silent pass, and no accusation that entries which nobody can read may answer.
 TEST(RetentionLedger, WhatCannotBeReadLeavesItIncomplete) {
   Trail whole;
   whole.Open();
   whole.Ask();
+  whole.Begin(kMidnight + kHour);
   whole.Rewrite(kMidnight + kHour);
   whole.Settle(kMidnight + 2 * kHour);
   whole.Shred();
@@ -423,7 +372,7 @@ TEST(RetentionLedger, WhatCannotBeReadLeavesItIncomplete) {
   trail.leaves()[0].readable = false;
   EXPECT_THAT(Kinds(trail.Judge().undecided), Contains("not_opened"));
   EXPECT_EQ(trail.Judge().partitions[0].receipt, ReceiptState::kOk);
-  std::string& note = (*trail.leaves()[5].entry.mutable_details())["receipt"];
+  std::string& note = (*trail.leaves()[6].entry.mutable_details())["receipt"];
   note[note.find("events") + 7] = '9';
   EXPECT_THAT(Broken(trail), ElementsAre("receipt_signature"));
   // What came before the opening explains nothing that should follow it.

@@ -12,14 +12,6 @@ using ::testing::IsEmpty;
 
 constexpr int64_t kBack = kMidnight + 5 * kDays;  // when the backup was put back
 
-std::vector<std::string> Broken(const Trail& trail) {
-  const LedgerReport report = trail.Judge();
-  EXPECT_EQ(report.verdict == LedgerVerdict::kBroken, !report.findings.empty());
-  std::vector<std::string> kinds;
-  for (const LedgerFinding& finding : report.findings) kinds.push_back(finding.kind);
-  return kinds;
-}
-
 // Under a shorter time to live, in history that was lost.
 TEST(RetentionRestore, ADayThatWasShreddedInLostHistoryIsShreddedNow) {
   const auto trail_with = [](bool lost) {

@@ -125,6 +125,11 @@ class Trail {
     Set(entry, "deadline", ReceiptTime(at + 3 * kDays));
     return entry;
   }
+  AuditEntry& Begin(int64_t at, uint64_t events = 3) {
+    AuditEntry& entry = OfPartition("erasure.begin", at);
+    Set(entry, "events", absl::StrCat(events));
+    return entry;
+  }
   AuditEntry& Rewrite(int64_t at, uint64_t up_to = 7) {
     AuditEntry& entry = OfPartition("erasure.rewrite", at);
     Set(entry, "key_id", absl::StrCat(++key_id_));
@@ -220,5 +225,16 @@ class Trail {
   uint64_t shredded_leaf_ = 0;
   int64_t asked_at_ = 0;
 };
+
+inline std::vector<std::string> Kinds(const std::vector<LedgerFinding>& findings) {
+  std::vector<std::string> kinds;
+  for (const LedgerFinding& finding : findings) kinds.push_back(finding.kind);
+  return kinds;
+}
+inline std::vector<std::string> Broken(const Trail& trail) {
+  const LedgerReport report = trail.Judge();
+  EXPECT_EQ(report.verdict == LedgerVerdict::kBroken, !report.findings.empty());
+  return Kinds(report.findings);
+}
 
 }  // namespace televault::audit
