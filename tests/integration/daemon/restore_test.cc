@@ -138,6 +138,60 @@ TEST_F(RestoreTest, BringsBackEveryRowButThoseShreddedSince) {
   EXPECT_EQ(Count(2), AllOf());
 }
 
+// A key was replaced, a day was shredded, one legal hold ended and another came, and the trail that
+// said so is lost: whoever checks the deletions of what goes on finds nothing that was not kept.
+TEST_F(RestoreTest, ItsTrailSaysThatDeletionsWereKept) {
+  const auto place = [&](int days_ago) {
+    v1::PlaceHoldRequest request;
+    request.set_dataset("cli_usage");
+    request.set_last_day(FormatDay(DayOf(NoonBefore(days_ago))));
+    request.set_reason("file 12");
+    request.mutable_until()->set_seconds(SystemClock().Wall().micros / 1'000'000 + 86'400);
+    const auto placed = As(cast_.steward)->PlaceHold(request, call_);
+    EXPECT_THAT(placed, IsOk());
+    return placed.ok() ? placed->hold().id() : "";
+  };
+  v1::ReleaseHoldRequest release;
+  release.set_id(place(kOldDay));
+  release.set_reason("closed");
+  const v1::BackupSummary made = Create("one");
+  ASSERT_THAT(As(cast_.steward)->ReleaseHold(release, call_), IsOk());
+  v1::EraseSubjectRequest erase;
+  erase.set_dataset("cli_usage");
+  erase.set_subject("s7");
+  ASSERT_THAT(As(cast_.steward)->EraseSubject(erase, call_), IsOk());
+  ASSERT_THAT(AwaitEntry(*As(cast_.auditor), "erasure.settled"), IsOk());
+  ASSERT_NO_FATAL_FAILURE(ShredTheOldDay());
+  const std::string hold = place(kNewDay);
+  ASSERT_THAT(daemon_.Terminate(), IsOk());
+  ASSERT_EQ(Restore(backup("one"), Accepting()).exit_code, 0);
+  ASSERT_THAT(daemon_.Start(), IsOk());
+  LiftAll();
+  ASSERT_THAT(AwaitEntry(*As(cast_.auditor), "backup.restore.key"), IsOk());
+  // The hold of now keeps its bytes, and it is shredded all the same.
+  EXPECT_EQ(TheEntry("retention.shred").entry().details().at("holds"), hold);
+  v1::ReleaseHoldRequest second;
+  second.set_id(hold);
+  second.set_reason("closed");
+  ASSERT_THAT(As(cast_.steward)->ReleaseHold(second, call_), IsOk());
+  ASSERT_THAT(AwaitEntry(*As(cast_.auditor), "retention.purge"), IsOk());
+
+  const std::string log = backup("log");
+  const std::string keys = backup("log.keys");
+  const ProcessResult exported =
+      RunCli(daemon_, cast_.auditor,
+             {"audit", "export", log, "--key-file", keys, "--reason", "deletions of the year"});
+  ASSERT_EQ(exported.exit_code, 0) << exported.err;
+  const ProcessResult checked = RunCli(daemon_, cast_.auditor,
+                                       {"-o", "json", "retention", "receipts", "--verify", "--dir",
+                                        log, "--keys", keys, "--log-key", daemon_.vkey()});
+  EXPECT_EQ(checked.exit_code, 0) << checked.err << checked.out;
+  EXPECT_THAT(checked.err, HasSubstr("Kept"));
+  // The first one may be forgotten by then: nothing is left of its day.
+  EXPECT_THAT(Entries(*As(cast_.auditor), ByMethod("backup.restore.hold")),
+              ::testing::Not(IsEmpty()));
+}
+
 TEST_F(RestoreTest, ARowAccessGrantOfBeforeIsGone) {
   v1::RequestAccessRequest request;
   request.set_sql("SELECT version FROM cli_usage WHERE command = 'build'");
