@@ -33,11 +33,9 @@ std::optional<int64_t> EndOfLedgerDay(const std::string& text) {
 }
 
 std::optional<int64_t> ParseTtl(const std::string& text) {
-  constexpr std::pair<std::string_view, int64_t> kUnits[] = {{"ms", 1'000},
-                                                             {"s", 1'000'000},
-                                                             {"m", 60'000'000},
-                                                             {"h", 3'600'000'000},
-                                                             {"d", 86'400'000'000}};
+  constexpr std::pair<std::string_view, int64_t> kUnits[] = {
+      {"us", 1},         {"ms", 1'000},        {"s", 1'000'000},
+      {"m", 60'000'000}, {"h", 3'600'000'000}, {"d", 86'400'000'000}};
   const size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
   uint64_t count = 0;
   if (digits == 0 || digits > 12 || !absl::SimpleAtoi(text.substr(0, digits), &count)) {

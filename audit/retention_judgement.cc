@@ -104,9 +104,22 @@ std::vector<const RetentionLedger::Partition*> RetentionLedger::WaitingFor(
   return waiting;
 }
 
+void RetentionLedger::CheckDeadline(const Partition& partition) {
+  if (partition.deadline_us <= partition.latest_us) return;
+  if (last_us_ - partition.opened_us <= kJustNowUs) return;
+  LedgerFinding finding{
+      "deadline", partition.since, partition.fate.dataset, partition.fate.day,
+      absl::StrCat("by the time to live it was opened under it is due at ",
+                   ReceiptTime(partition.latest_us), " at the latest, and not at ",
+                   ReceiptTime(partition.deadline_us))};
+  // Another time to live may stand in what cannot be read.
+  report_.unreadable > 0 ? Undecided(std::move(finding)) : Broken(std::move(finding));
+}
+
 void RetentionLedger::JudgePartition(const Place& place, Partition& partition) {
   PartitionFate& fate = partition.fate;
   fate.deadline = ReceiptTime(partition.deadline_us);
+  CheckDeadline(partition);
   const int64_t due = KeptUntil(place, partition.due_since_us);
   if (!partition.shredded()) {
     fate.state = last_us_ < partition.deadline_us ? DeletionState::kLive : DeletionState::kExpired;

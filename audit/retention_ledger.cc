@@ -108,7 +108,7 @@ void RetentionLedger::Outcome(const Facts& facts) {
   } else if (method == absl::StrCat(kService, "EraseSubject")) {
     if (done && facts.Text("known") == "no") Ask(facts);
   } else if (method == kApplyMethod) {
-    if (done && facts.Text("applied") == "true" && !facts.Text("ttl").empty()) Apply(facts);
+    if (done && facts.Text("applied") == "true") Apply(facts);
   }
 }
 
@@ -136,6 +136,10 @@ void RetentionLedger::Open(const Facts& facts) {
   partition.end_of_day_us = *end_of_day;
   partition.deadline_us = partition.due_since_us = *deadline;
   partition.since = facts.index;
+  partition.opened_us = facts.entry.time_us();
+  if (const auto ttl = ttl_.find(dataset); ttl != ttl_.end()) {
+    partition.latest_us = *end_of_day + ttl->second;
+  }
 }
 
 RetentionLedger::Partition* RetentionLedger::Find(const Facts& facts) {
@@ -196,15 +200,22 @@ void RetentionLedger::Shorten(const Facts& facts) {
 }
 
 void RetentionLedger::Apply(const Facts& facts) {
+  const std::string& dataset = facts.entry.dataset();
+  ttl_.erase(dataset);
+  if (facts.Text("ttl").empty()) return;  // for ever
   const auto ttl = ParseTtl(facts.Text("ttl"));
   const auto moved = facts.Number("deadlines_moved");
   if (!ttl.has_value()) return Malformed(facts, "ttl");
   if (!moved.has_value()) return Malformed(facts, "deadlines_moved");
-  const std::string& dataset = facts.entry.dataset();
+  ttl_[dataset] = *ttl;
   uint64_t count = 0;
   for (auto at = partitions_.lower_bound({dataset, ""});
        at != partitions_.end() && at->first.first == dataset; ++at) {
     Partition& partition = at->second;
+    // One that was just opened, and waits to follow what was in force until now.
+    if (partition.deadline_us > partition.latest_us) {
+      partition.latest_us = std::max(partition.latest_us, partition.end_of_day_us + *ttl);
+    }
     if (partition.shredded() || partition.end_of_day_us + *ttl >= partition.deadline_us) continue;
     MoveDeadline(partition, partition.end_of_day_us + *ttl, facts.entry.time_us());
     ++count;

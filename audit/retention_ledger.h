@@ -104,6 +104,10 @@ class RetentionLedger {
     PartitionFate fate;
     int64_t end_of_day_us = 0;
     int64_t deadline_us = 0;
+    // By the time to live that was in force when it was opened. A batch that was prepared under a
+    // longer one may open it, and a deadline that is later than this is moved at once.
+    int64_t latest_us = INT64_MAX;
+    int64_t opened_us = 0;
     int64_t due_since_us = 0;  // deadline, or when it was moved to before that moment
     uint64_t since = 0;        // index of the first entry about it
     int64_t shredded_us = 0;
@@ -158,6 +162,7 @@ class RetentionLedger {
   void Shred(const Facts& facts);
   void Purge(const Facts& facts);
   void Apply(const Facts& facts);
+  void CheckDeadline(const Partition& partition);
   void PlaceHold(const Facts& facts);
   void EndHold(const Facts& facts, std::optional<int64_t> at_us);
   void Ask(const Facts& facts);
@@ -216,6 +221,7 @@ class RetentionLedger {
   std::map<Place, Partition> partitions_;
   std::map<std::string, Hold> holds_;         // by id
   std::vector<Erasure> erasures_;             // as they were asked for
+  std::map<std::string, int64_t> ttl_;        // by dataset
   std::map<std::string, size_t> erasure_of_;  // by id
   std::optional<Restore> restore_;
   std::deque<std::pair<uint64_t, int64_t>> newest_;    // indices and times of a few entries

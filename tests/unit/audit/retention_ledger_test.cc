@@ -78,10 +78,7 @@ TEST(RetentionLedger, AShorterTimeToLiveCounts) {
   const auto with_ttl = [](const std::string& ttl, const std::string& moved) {
     Trail trail;
     trail.Open();
-    AuditEntry& apply = trail.Call("CatalogService/ApplyDataset", kMidnight + kHour);
-    Trail::Set(apply, "applied", "true");
-    Trail::Set(apply, "ttl", ttl);
-    Trail::Set(apply, "deadlines_moved", moved);
+    Trail::Set(trail.Apply(kMidnight + kHour, ttl, 0), "deadlines_moved", moved);
     return trail;
   };
   Trail trail = with_ttl("10d", "1");
@@ -101,6 +98,40 @@ TEST(RetentionLedger, AShorterTimeToLiveCounts) {
   trail = with_ttl("10d", "1");
   trail.Shred();
   EXPECT_THAT(Broken(trail), ElementsAre("deadline"));
+}
+
+TEST(RetentionLedger, ADayIsDueByTheTimeToLiveThatItWasOpenedUnder) {
+  const auto opened_under = [](const std::string& ttl, int64_t until) {
+    Trail trail;
+    trail.Apply(kMidnight - 2 * kHour, ttl, 0);
+    trail.Open();
+    trail.End(until);
+    return trail;
+  };
+  EXPECT_THAT(Broken(opened_under("30d", kMidnight)), IsEmpty());
+  EXPECT_THAT(Broken(opened_under("31d", kMidnight)), IsEmpty()) << "earlier is no harm";
+  EXPECT_THAT(Broken(opened_under("", kMidnight)), IsEmpty());
+  EXPECT_THAT(Broken(opened_under("29d", kMidnight)), ElementsAre("deadline"));
+  EXPECT_THAT(Broken(opened_under("29d", kMidnight - kHour + kSecond)), IsEmpty())
+      << "prepared under a longer one";
+  Trail followed = opened_under("29d", kMidnight - kHour + kSecond);
+  followed.deadline_ -= kDays;
+  followed.OfPartition("retention.shorten", kMidnight - kHour + 2 * kSecond);
+  followed.End(kMidnight);
+  EXPECT_THAT(Broken(followed), IsEmpty());
+  Trail longer = opened_under("29d", kMidnight - kHour + kSecond);
+  longer.Apply(kMidnight - kHour + 2 * kSecond, "90d", 0);
+  longer.End(kMidnight);
+  EXPECT_THAT(Broken(longer), IsEmpty());
+  Trail unreadable = opened_under("29d", kMidnight);
+  unreadable.Event("", 0);
+  unreadable.leaves().back().readable = false;
+  EXPECT_EQ(unreadable.Judge().verdict, LedgerVerdict::kIncomplete);
+  // When it is gone, too.
+  Trail gone = opened_under("29d", kMidnight);
+  gone.Shred();
+  gone.Purge();
+  EXPECT_THAT(Broken(gone), ElementsAre("deadline"));
 }
 
 TEST(RetentionLedger, ADeadlineOnlyMovesToEarlierTimes) {

@@ -114,6 +114,13 @@ class Trail {
     Set(entry, "ended_at", ReceiptTime(at));
     return entry;
   }
+  AuditEntry& Apply(int64_t at, const std::string& ttl, uint64_t moved) {
+    AuditEntry& entry = Call("CatalogService/ApplyDataset", at);
+    Set(entry, "applied", "true");
+    if (!ttl.empty()) Set(entry, "ttl", ttl);
+    Set(entry, "deadlines_moved", absl::StrCat(moved));
+    return entry;
+  }
   AuditEntry& Ask(int64_t at = kMidnight, uint64_t number = 7) {
     AuditEntry& entry = Call("RetentionService/EraseSubject", at);
     asked_at_ = at;
