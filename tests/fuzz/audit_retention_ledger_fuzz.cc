@@ -32,6 +32,7 @@ void Add(RetentionLedger& ledger, uint64_t index, const std::string& line) {
     const std::pair<std::string, std::string> detail =
         absl::StrSplit(words[i], absl::MaxSplits('=', 1));
     (*entry.mutable_details())[detail.first] = detail.second;
+    if (detail.first == "rule") entry.set_rule(detail.second);
   }
   ledger.Add(index, entry);
 }
