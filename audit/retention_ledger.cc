@@ -81,7 +81,7 @@ void RetentionLedger::Event(const Facts& facts) {
   if (method == "retention.shorten") return Shorten(facts);
   if (method == "retention.shred") return Shred(facts);
   if (method == "retention.purge") return Purge(facts);
-  if (method == "retention.hold_lapsed") return EndHold(facts, facts.Time("until"));
+  if (method == "retention.hold_lapsed") return LapseHold(facts);
   if (method == "erasure.begin") return Begin(facts);
   if (method == "erasure.rewrite") return Rewritten(facts);
   if (method == "erasure.held") return NoteHeld(facts);
@@ -328,6 +328,16 @@ bool RetentionLedger::CheckNote(const Facts& facts, const std::string& says,
   return false;
 }
 
+// Bytes stay as well where the hold came after the key had gone.
+void RetentionLedger::CheckPurgeTime(const Facts& facts, const Place& place, int64_t purged_us) {
+  for (const auto& [id, hold] : holds_) {
+    const bool in_force = hold.placed_us + kJustNowUs < purged_us && purged_us < hold.end_us();
+    if (!in_force || !hold.Covers(place)) continue;
+    Missing(facts, "purged_under_hold", place.second,
+            absl::StrCat("purged while the legal hold ", id, " was in force"));
+  }
+}
+
 void RetentionLedger::Purge(const Facts& facts) {
   const auto purged = facts.Time("purged_at");
   const auto leaf = facts.Number("shredded_leaf");
@@ -354,6 +364,7 @@ void RetentionLedger::Purge(const Facts& facts) {
   if (!purged.has_value()) return Malformed(facts, "purged_at");
   if (!leaf.has_value()) return Malformed(facts, "shredded_leaf");
   fate.purged_at = facts.Text("purged_at");
+  CheckPurgeTime(facts, {fate.dataset, fate.day}, *purged);
   bool holds = true;
   if (*purged < partition->shredded_us) {
     holds = false;
@@ -393,6 +404,17 @@ void RetentionLedger::PlaceHold(const Facts& facts) {
             .placed_us = facts.entry.time_us(),
             .until_us = *until};
   if (id.empty() || !holds_.emplace(id, std::move(hold)).second) Malformed(facts, "hold");
+}
+
+// By itself, at the time it was placed until.
+void RetentionLedger::LapseHold(const Facts& facts) {
+  const auto until = facts.Time("until");
+  const auto hold = holds_.find(facts.Text("hold"));
+  EndHold(facts, until);
+  if (hold == holds_.end() || !until.has_value()) return;
+  if (*until == hold->second.until_us && *until <= facts.entry.time_us()) return;
+  Broken({"holds", facts.index, hold->second.dataset, hold->first,
+          absl::StrCat("the legal hold lapses before ", ReceiptTime(hold->second.until_us))});
 }
 
 void RetentionLedger::EndHold(const Facts& facts, std::optional<int64_t> at_us) {

@@ -165,6 +165,7 @@ class RetentionLedger {
   void CheckDeadline(const Partition& partition);
   void PlaceHold(const Facts& facts);
   void EndHold(const Facts& facts, std::optional<int64_t> at_us);
+  void LapseHold(const Facts& facts);
   void Ask(const Facts& facts);
   void Begin(const Facts& facts);
   void Rewritten(const Facts& facts);
@@ -191,6 +192,7 @@ class RetentionLedger {
   void CheckNames(const Facts& facts);
   void CheckShredTime(const Facts& facts, const Partition& partition);
   void CheckHolds(const Facts& facts, const Partition& partition);
+  void CheckPurgeTime(const Facts& facts, const Place& place, int64_t purged_us);
   void TakeKey(const Facts& facts, uint64_t key);
   void MoveDeadline(Partition& partition, int64_t deadline_us, int64_t moved_us);
   bool CheckNote(const Facts& facts, const std::string& says, const std::string& what);

@@ -296,7 +296,36 @@ TEST(RetentionLedger, HoldsAreHeldAgainstTheReceipt) {
   under.holds_ = kHold;
   under.Shred();
   under.Purge();
-  EXPECT_THAT(Broken(under), ElementsAre("shredded_under_hold"));
+  EXPECT_THAT(Broken(under), ElementsAre("shredded_under_hold", "purged_under_hold"));
+}
+
+TEST(RetentionLedger, BytesStayUnderAHold) {
+  const auto purged_at = [](int64_t at) {
+    Trail trail;
+    trail.Open();
+    trail.Shred();
+    trail.Place(kDeadline + 6 * kSecond, kDeadline + kDays);
+    trail.Purge(at);
+    return Broken(trail);
+  };
+  EXPECT_THAT(purged_at(kDeadline + 7 * kSecond), IsEmpty()) << "it was being purged";
+  EXPECT_THAT(purged_at(kDeadline + kHour), ElementsAre("purged_under_hold"));
+  EXPECT_THAT(purged_at(kDeadline + kDays + kSecond), IsEmpty());
+}
+
+TEST(RetentionLedger, AHoldLapsesWhenItWasToEnd) {
+  const auto lapsed = [](int64_t until, int64_t at) {
+    Trail trail;
+    trail.Open();
+    trail.Place(kMidnight, kMidnight + 9 * kDays);
+    AuditEntry& entry = trail.Event("retention.hold_lapsed", at);
+    Trail::Set(entry, "hold", kHold);
+    Trail::Set(entry, "until", ReceiptTime(until));
+    return Broken(trail);
+  };
+  EXPECT_THAT(lapsed(kMidnight + 9 * kDays, kMidnight + 9 * kDays), IsEmpty());
+  EXPECT_THAT(lapsed(kMidnight + 9 * kDays, kMidnight + 8 * kDays), ElementsAre("holds"));
+  EXPECT_THAT(lapsed(kMidnight + 8 * kDays, kMidnight + 9 * kDays), ElementsAre("holds"));
 }
 
 // Nobody makes up for a day that was left by placing a hold on it.
@@ -334,7 +363,7 @@ TEST(RetentionLedger, AHoldThatMayHaveEndedAccusesNobody) {
   Trail under = trail;
   under.leaves()[2] = under.leaves()[0];
   under.leaves()[2].entry = AuditEntry();
-  EXPECT_THAT(Broken(under), ElementsAre("shredded_under_hold", "holds"));
+  EXPECT_THAT(Broken(under), ElementsAre("shredded_under_hold", "holds", "purged_under_hold"));
 }
 
 // The day is due from when the deadline was moved to before that: nobody can do it earlier.
