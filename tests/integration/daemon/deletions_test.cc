@@ -2,7 +2,9 @@
 // process, the command line beside them.
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
+#include <optional>
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
@@ -77,6 +79,33 @@ class DeletionsTest : public InProcessTest {
     const auto placed = steward_->PlaceHold(request, call_);
     EXPECT_THAT(placed, IsOk());
     return placed.ok() ? placed->hold() : v1::Hold();
+  }
+  void Release(const v1::Hold& hold) {
+    v1::ReleaseHoldRequest request;
+    request.set_id(hold.id());
+    request.set_reason("closed");
+    ASSERT_THAT(steward_->ReleaseHold(request, call_), IsOk());
+  }
+  void Erase(const std::string& subject) {
+    v1::EraseSubjectRequest request;
+    request.set_dataset("cli_usage");
+    request.set_subject(subject);
+    ASSERT_THAT(steward_->EraseSubject(request, call_), IsOk());
+  }
+  void RunEraser(const std::function<bool()>& enough = [] { return false; }) {
+    const auto data = vault_->Data();
+    ASSERT_THAT(data, IsOk());
+    ASSERT_THAT((*data)->eraser->RunOnce(enough), IsOk());
+  }
+  // A detail of every entry of the method that is about the day.
+  std::vector<std::string> Details(const std::string& method, const std::string& day,
+                                   const std::string& name) {
+    std::vector<std::string> values;
+    for (const record::v1::AuditEntry& entry : EntriesOf(*vault_)) {
+      if (entry.method() != method || entry.details().at("day") != day) continue;
+      values.push_back(entry.details().at(name));
+    }
+    return values;
   }
   std::string DayAgo(int days) {
     return FormatDay(DayOf(clock_.Wall() - microseconds(days * kMicrosPerDay)));
@@ -231,6 +260,66 @@ TEST_F(DeletionsTest, AnErasureIsFollowedToItsReceipt) {
   const Outcome online = Run(TokenFor("steward"), {"retention", "receipts", "--verify"});
   EXPECT_EQ(online.code, 0) << online.err;
   EXPECT_THAT(online.err, HasSubstr("and those of 1 erasures"));
+}
+
+// A hold that came when the day was rewritten keeps the key of before; the run that destroys it
+// after the next erasure seals nothing anew.
+TEST_F(DeletionsTest, ADayIsCalledRewrittenOnlyWhereItHasANewKey) {
+  const std::string day = DayAgo(2);
+  ASSERT_NO_FATAL_FAILURE(Erase("s7"));
+  std::optional<v1::Hold> hold;
+  ASSERT_NO_FATAL_FAILURE(RunEraser([&] {
+    if (!hold.has_value() && !Details("erasure.rewrite", day, "key_id").empty()) {
+      hold = PlaceHold(day, 1);
+    }
+    return false;
+  }));
+  ASSERT_TRUE(hold.has_value());
+  ASSERT_NO_FATAL_FAILURE(Erase("s8"));
+  ASSERT_NO_FATAL_FAILURE(Release(*hold));
+  ASSERT_NO_FATAL_FAILURE(RunEraser());
+  EXPECT_THAT(Details("erasure.rewrite", day, "rewritten"), ElementsAre("yes", "no"));
+  const std::vector<std::string> keys = Details("erasure.rewrite", day, "key_id");
+  EXPECT_EQ(keys.front(), keys.back());
+  ASSERT_NO_FATAL_FAILURE(Export());
+  const Outcome outcome = Verify();
+  ASSERT_EQ(outcome.code, 0) << outcome.err << outcome.out;
+  EXPECT_THAT(Members(outcome.Object()["erasures"], "receipt"), ElementsAre("ok", "ok"));
+}
+
+// Its opening was given up, and a hold keeps its key: the erasure waits for that, and says so.
+TEST_F(DeletionsTest, AnErasureWaitsForTheHeldKeyOfADayWithoutARecord) {
+  const auto data = vault_->Data();
+  ASSERT_THAT(data, IsOk());
+  const auto dataset = (*data)->catalog->Find("cli_usage");
+  ASSERT_THAT(dataset, IsOk());
+  const v1::AppendRequest request = televault::testing::RowsOf(
+      {televault::testing::Usage(clock_.Wall() - microseconds(3 * kMicrosPerDay), "s3", "build")});
+  const std::string day = DayAgo(3);
+  {
+    auto prepared = (*data)->ingestor->Prepare(request, *dataset, clock_.Wall());
+    ASSERT_THAT(prepared, IsOk());
+    (*data)->ingestor->Abandoned(*prepared);
+  }
+  const v1::Hold hold = PlaceHold(day, 100);
+  ASSERT_NO_FATAL_FAILURE(Erase("s7"));
+  clock_.Advance(microseconds(3 * kMicrosPerDay - kMicrosPerDay / 48));  // half an hour is left
+  for (int run = 0; run < 3; ++run) ASSERT_NO_FATAL_FAILURE(RunEraser());
+  EXPECT_THAT(Details("erasure.held", day, "holds"), ElementsAre("1"));
+  Pass(1);
+  ASSERT_NO_FATAL_FAILURE(Export());
+  Outcome outcome = Verify();
+  EXPECT_EQ(outcome.code, 0) << outcome.err << outcome.out;
+  EXPECT_THAT(Members(outcome.Object()["erasures"], "receipt"), ElementsAre("none"));
+
+  ASSERT_NO_FATAL_FAILURE(Release(hold));
+  ASSERT_NO_FATAL_FAILURE(RunEraser());
+  EXPECT_THAT(Details("erasure.unrecorded_key", day, "key_id"), SizeIs(1));
+  ASSERT_NO_FATAL_FAILURE(Export());
+  outcome = Verify();
+  ASSERT_EQ(outcome.code, 0) << outcome.err << outcome.out;
+  EXPECT_THAT(Members(outcome.Object()["erasures"], "receipt"), ElementsAre("ok"));
+  EXPECT_EQ(outcome.Object()["erasures"][0]["holds"], json::array({hold.id()}));
 }
 
 TEST_F(DeletionsTest, WithoutKeysItIsIncompleteAndNeverAPass) {
