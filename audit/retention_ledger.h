@@ -77,7 +77,9 @@ struct LedgerReport {
   std::vector<ErasureFate> erasures;      // as they were asked for
   std::vector<LedgerFinding> findings;    // what was not kept
   std::vector<LedgerFinding> undecided;   // what entries that cannot be read may explain
-  uint64_t left_out = 0;                  // of both, beyond kMaxLedgerFindings each
+  // Entries of restores that lost history: what happened in that nobody can judge.
+  std::vector<uint64_t> lost_history;
+  uint64_t left_out = 0;  // of both, beyond kMaxLedgerFindings each
   LedgerVerdict verdict = LedgerVerdict::kHolds;
 };
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -35,7 +36,11 @@ void RetentionLedger::BeginRestore(const Facts& facts) {
     restore_.emplace();
     restore_->head_us = head == newest_.rend() ? kMinLedgerUs : head->second;
   }
-  restore_->lost = restore_->lost || lost == "yes";
+  if (lost == "yes" && !std::exchange(restore_->lost, true)) {
+    if (report_.lost_history.size() < kMaxLedgerFindings) {
+      report_.lost_history.push_back(facts.index);
+    }
+  }
   restore_->holds = *holds;
   restore_->named.clear();
   if (*holds == 0) ForgetOthers(facts);

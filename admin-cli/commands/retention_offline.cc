@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 #include "admin-cli/commands/retention_receipts.h"
 #include "admin-cli/exported_log.h"
@@ -112,7 +113,8 @@ void Emit(Context& context, const CheckedExport& log, const audit::LedgerReport&
                     {"erasures", Objects(report.erasures, kFateJson)},
                     {"findings", Objects(report.findings, &FindingJson)},
                     {"undecided", Objects(report.undecided, &FindingJson)},
-                    {"findings_left_out", report.left_out}};
+                    {"findings_left_out", report.left_out},
+                    {"history_lost_at", report.lost_history}};
   context.out() << Dump(object, context.format() == OutputFormat::kJsonLines ? -1 : 2) << '\n';
 }
 
@@ -162,6 +164,11 @@ absl::StatusOr<ExitCode> VerifyReceiptsOffline(Context& context, const OfflineRe
   }
   const audit::LedgerReport report = std::move(ledger).Finish();
   Emit(context, log, report);
+  if (!report.lost_history.empty()) {
+    context.Note(absl::StrCat("History was lost by a restore, at entry ",
+                              absl::StrJoin(report.lost_history, ", "),
+                              ": what happened in it is taken for kept."));
+  }
   if (keyless > 0) return KeylessEntries(args.directory, keyless, first_keyless);
   if (report.verdict == audit::LedgerVerdict::kBroken) return WhatIsNotKept(report);
   if (report.verdict == audit::LedgerVerdict::kIncomplete) {

@@ -187,6 +187,7 @@ TEST_F(RestoreTest, ItsTrailSaysThatDeletionsWereKept) {
                                         log, "--keys", keys, "--log-key", daemon_.vkey()});
   EXPECT_EQ(checked.exit_code, 0) << checked.err << checked.out;
   EXPECT_THAT(checked.err, HasSubstr("Kept"));
+  EXPECT_THAT(checked.err, HasSubstr("History was lost by a restore"));
   // The first one may be forgotten by then: nothing is left of its day.
   EXPECT_THAT(Entries(*As(cast_.auditor), ByMethod("backup.restore.hold")),
               ::testing::Not(IsEmpty()));

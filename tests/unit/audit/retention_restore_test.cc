@@ -27,6 +27,8 @@ TEST(RetentionRestore, ADayThatWasShreddedInLostHistoryIsShreddedNow) {
   const LedgerReport report = trail_with(true).Judge();
   EXPECT_THAT(report.findings, IsEmpty());
   EXPECT_EQ(report.verdict, LedgerVerdict::kHolds);
+  EXPECT_THAT(report.lost_history, ElementsAre(2u)) << "nobody may overlook it";
+  EXPECT_THAT(trail_with(false).Judge().lost_history, IsEmpty());
   EXPECT_EQ(report.partitions[0].state, DeletionState::kPurged);
   EXPECT_EQ(report.partitions[0].receipt, ReceiptState::kOk);
   EXPECT_THAT(Broken(trail_with(false)), ElementsAre("deadline")) << "nothing was lost";
@@ -186,6 +188,7 @@ TEST(RetentionRestore, ARestoreThatIsTakenInTwiceSaysItTwice) {
   trail.KeyringHold(kBack + kHour, kMidnight + kDays, kDeadline + 30 * kDays);
   trail.Followed(kBack + kHour);
   EXPECT_THAT(Broken(trail), IsEmpty());
+  EXPECT_THAT(trail.Judge().lost_history, ElementsAre(2u));
   // Another one, of a backup that was made of the restored store.
   trail.Restore(kBack + kDays, 0);
   trail.Followed(kBack + kDays);
