@@ -122,6 +122,7 @@ void RetentionLedger::Settled(const Facts& facts) {
     fate.receipt = ReceiptState::kMissing;
     return Broken({"receipt_missing", facts.index, fate.dataset, id, "settled without a receipt"});
   }
+  CheckStated(facts, id, *settled);
   CheckSettled(facts, erasure, *settled);
   CheckTotals(facts, found->second, *partitions, *events);
   for (const std::string& hold : fate.holds) {

@@ -69,6 +69,7 @@ void RetentionLedger::Add(uint64_t index, const AuditEntry& entry) {
     return;
   }
   last_us_ = std::max(last_us_, entry.time_us());
+  if (restore_.has_value()) CheckFollowed(facts);
   if (entry.kind() == record::v1::ENTRY_KIND_EVENT) Event(facts);
   if (entry.kind() == record::v1::ENTRY_KIND_OUTCOME) Outcome(facts);
   newest_.emplace_back(index, last_us_);
@@ -100,11 +101,10 @@ void RetentionLedger::Outcome(const Facts& facts) {
   const bool undone = facts.entry.reason() == "NOT_CARRIED_OUT";
   if (method == absl::StrCat(kService, "PlaceHold")) {
     if (done) PlaceHold(facts);
-    if (undone) holds_.erase(facts.Text("hold"));
+    if (undone) UndoHold(facts, /*placed=*/true);
   } else if (method == absl::StrCat(kService, "ReleaseHold")) {
     if (done) EndHold(facts, facts.Time("ended_at"));
-    const auto hold = holds_.find(facts.Text("hold"));
-    if (undone && hold != holds_.end()) hold->second.ended_us.reset();
+    if (undone) UndoHold(facts, /*placed=*/false);
   } else if (method == absl::StrCat(kService, "EraseSubject")) {
     if (done && facts.Text("known") == "no") Ask(facts);
   } else if (method == kApplyMethod) {
@@ -273,7 +273,16 @@ void RetentionLedger::Shred(const Facts& facts) {
   CheckHolds(facts, *partition);
 }
 
+void RetentionLedger::CheckStated(const Facts& facts, const std::string& what, int64_t stated_us) {
+  const int64_t now_us = facts.entry.time_us();
+  if (stated_us <= now_us && now_us <= stated_us + kStatedWithinUs) return;
+  Missing(facts, "time", what,
+          absl::StrCat("the entry of ", ReceiptTime(now_us), " says that it happened at ",
+                       ReceiptTime(stated_us)));
+}
+
 void RetentionLedger::CheckShredTime(const Facts& facts, const Partition& partition) {
+  CheckStated(facts, partition.fate.day, partition.shredded_us);
   if (partition.shredded_us < partition.deadline_us) {
     Broken({"shredded_early", facts.index, partition.fate.dataset, partition.fate.day,
             absl::StrCat("shredded at ", partition.fate.shredded_at, ", before its deadline ",
@@ -404,6 +413,20 @@ void RetentionLedger::PlaceHold(const Facts& facts) {
             .placed_us = facts.entry.time_us(),
             .until_us = *until};
   if (id.empty() || !holds_.emplace(id, std::move(hold)).second) Malformed(facts, "hold");
+}
+
+// The keyring did not take it. That is found out at once: nobody undoes a hold when it would have
+// mattered.
+void RetentionLedger::UndoHold(const Facts& facts, bool placed) {
+  const auto hold = holds_.find(facts.Text("hold"));
+  if (hold == holds_.end()) return;
+  if (!placed && !hold->second.ended_us.has_value()) return;
+  CheckStated(facts, hold->first, placed ? hold->second.placed_us : *hold->second.ended_us);
+  if (placed) {
+    holds_.erase(hold);
+  } else {
+    hold->second.ended_us.reset();
+  }
 }
 
 // By itself, at the time it was placed until.

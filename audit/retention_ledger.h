@@ -27,6 +27,9 @@ inline constexpr int64_t kPurgeWithinUs = 15 * 60'000'000;
 inline constexpr int64_t kJustNowUs = kShredWithinUs + kPurgeWithinUs;
 // How long before the deadline of an erasure a data key may go that belongs to no day.
 inline constexpr int64_t kUnclaimedUs = 3'600'000'000;
+// How long before its entry is recorded something may have happened that the entry gives the time
+// of.
+inline constexpr int64_t kStatedWithinUs = 3'600'000'000;
 inline constexpr size_t kMaxLedgerFindings = 1'000;
 
 enum class DeletionState { kLive, kExpired, kShredded, kPurged };
@@ -166,6 +169,7 @@ class RetentionLedger {
   void Apply(const Facts& facts);
   void CheckDeadline(const Partition& partition);
   void PlaceHold(const Facts& facts);
+  void UndoHold(const Facts& facts, bool placed);
   void EndHold(const Facts& facts, std::optional<int64_t> at_us);
   void LapseHold(const Facts& facts);
   void Ask(const Facts& facts);
@@ -183,6 +187,8 @@ class RetentionLedger {
   void ForgetOthers(const Facts& facts);
   void TakeRestoredKey(const Facts& facts);
   void EndRestore(const Facts& facts);
+  // What no vault does before its restored store follows the keyring.
+  void CheckFollowed(const Facts& facts);
   // Whether a restore is under way; a finding where not.
   bool InRestore(const Facts& facts);
   // Whether it is a restored store's shred of a day whose key went in lost history.
@@ -192,6 +198,8 @@ class RetentionLedger {
   // the entry is malformed.
   Partition* Find(const Facts& facts);
   void CheckNames(const Facts& facts);
+  // A time that was made up afterwards is as wrong as one to come.
+  void CheckStated(const Facts& facts, const std::string& what, int64_t stated_us);
   void CheckShredTime(const Facts& facts, const Partition& partition);
   void CheckHolds(const Facts& facts, const Partition& partition);
   void CheckPurgeTime(const Facts& facts, const Place& place, int64_t purged_us);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -44,6 +45,20 @@ void RetentionLedger::BeginRestore(const Facts& facts) {
   restore_->holds = *holds;
   restore_->named.clear();
   if (*holds == 0) ForgetOthers(facts);
+}
+
+void RetentionLedger::CheckFollowed(const Facts& facts) {
+  const AuditEntry& entry = facts.entry;
+  const auto is_of = [&](std::string_view prefix) { return entry.method().starts_with(prefix); };
+  const bool is_event =
+      entry.kind() == record::v1::ENTRY_KIND_EVENT && entry.rule() != kRestoreRule;
+  const bool is_call = entry.kind() == record::v1::ENTRY_KIND_OUTCOME && entry.status() == 0;
+  const bool served =
+      (is_event && (is_of("partition.open") || is_of("retention.") || is_of("erasure."))) ||
+      (is_call && is_of("/televault.v1.RetentionService/"));
+  if (!served) return;
+  Missing(facts, "restore", entry.method(), "the restored store did not follow the keyring before");
+  restore_.reset();
 }
 
 bool RetentionLedger::InRestore(const Facts& facts) {

@@ -299,6 +299,20 @@ TEST(RetentionLedger, HoldsAreHeldAgainstTheReceipt) {
   EXPECT_THAT(Broken(under), ElementsAre("shredded_under_hold", "purged_under_hold"));
 }
 
+// A receipt that says it was done in time, made a month later.
+TEST(RetentionLedger, AShredSaysWhenItWas) {
+  const auto shredded_at = [](int64_t stated, int64_t recorded) {
+    Trail trail;
+    trail.Open();
+    trail.Shred(stated).set_time_us(recorded);
+    trail.Purge(recorded);
+    return Broken(trail);
+  };
+  EXPECT_THAT(shredded_at(kDeadline + kSecond, kDeadline + kHour), IsEmpty());
+  EXPECT_THAT(shredded_at(kDeadline + kSecond, kDeadline + 30 * kDays), ElementsAre("time"));
+  EXPECT_THAT(shredded_at(kDeadline + 2 * kSecond, kDeadline + kSecond), Contains("time"));
+}
+
 TEST(RetentionLedger, BytesStayUnderAHold) {
   const auto purged_at = [](int64_t at) {
     Trail trail;
@@ -388,6 +402,14 @@ TEST(RetentionLedger, AHoldThatWasNotCarriedOutHoldsNothing) {
   failed.set_reason("NOT_CARRIED_OUT");
   trail.End(kDeadline + kDays);
   EXPECT_THAT(Broken(trail), ElementsAre("overdue"));
+  // Long after it was placed nobody finds out any more that it was not.
+  Trail late;
+  late.Open();
+  late.Place(kMidnight, kDeadline + 10 * kDays);
+  AuditEntry& undone = late.Place(kMidnight + kDays, kDeadline + 10 * kDays);
+  undone.set_status(14);
+  undone.set_reason("NOT_CARRIED_OUT");
+  EXPECT_THAT(Broken(late), ElementsAre("time"));
   Trail refused;
   refused.Open();
   refused.Place(kMidnight, kDeadline + 10 * kDays).set_status(7);

@@ -35,7 +35,7 @@ TEST(RetentionRestore, ADayThatWasShreddedInLostHistoryIsShreddedNow) {
   // By a vault as it runs, or when the restore was over.
   Trail trail = trail_with(true);
   trail.leaves()[3].entry.set_rule("deadline");
-  EXPECT_THAT(Broken(trail), ElementsAre("deadline"));
+  EXPECT_THAT(Broken(trail), ElementsAre("restore", "deadline", "restore"));
   Trail late;
   late.Open();
   late.Restore(kBack, 0);
@@ -204,7 +204,7 @@ TEST(RetentionRestore, ADayThatWasRewrittenInLostHistoryHasItsNewKey) {
     trail.Restore(kBack, 0, lost);
     trail.RestoredKey(kBack);
     trail.deadline_ -= kDays;
-    trail.OfPartition("retention.shorten", kBack);
+    trail.OfPartition("retention.shorten", kBack).set_rule("restore");
     trail.Followed(kBack);
     trail.Shred(trail.deadline_ + kSecond);
     trail.Purge(trail.deadline_ + kSecond);
@@ -247,6 +247,26 @@ TEST(RetentionRestore, WithoutARestoreThereIsNothingToFollow) {
   trail.leaves()[0].readable = false;
   trail.leaves().resize(4);
   EXPECT_EQ(trail.Judge().verdict, LedgerVerdict::kIncomplete);
+}
+
+// Else it would be one for good, and excuse what came when it liked.
+TEST(RetentionRestore, NothingIsServedBeforeTheKeyringIsFollowed) {
+  Trail trail;
+  trail.Open();
+  trail.Restore(kBack, 0);
+  trail.Ask(kBack);
+  trail.RestoredShred(kBack + kDays);
+  EXPECT_THAT(Broken(trail), ElementsAre("restore", "deadline"));
+  Trail opened;
+  opened.End(kMidnight - 3 * kHour);
+  opened.Restore(kMidnight - 2 * kHour, 0);
+  opened.Open();
+  EXPECT_THAT(Broken(opened), ElementsAre("restore"));
+  Trail refused;
+  refused.Open();
+  refused.Restore(kBack, 0);
+  refused.Ask(kBack).set_status(14);
+  EXPECT_THAT(Broken(refused), IsEmpty());
 }
 
 TEST(RetentionRestore, EveryHoldOfTheKeyringIsInTheTrail) {
