@@ -175,6 +175,11 @@ TEST_F(RestoreTest, ItsTrailSaysThatDeletionsWereKept) {
   second.set_reason("closed");
   ASSERT_THAT(As(cast_.steward)->ReleaseHold(second, call_), IsOk());
   ASSERT_THAT(AwaitEntry(*As(cast_.auditor), "retention.purge"), IsOk());
+  // Rewrites every day that has a key of before, with nothing found.
+  erase.set_subject("s8");
+  ASSERT_THAT(As(cast_.steward)->EraseSubject(erase, call_), IsOk());
+  ASSERT_THAT(AwaitEntry(*As(cast_.auditor), "erasure.settled"), IsOk());
+  EXPECT_EQ(TheEntry("erasure.rewrite").entry().details().at("rewritten"), "yes");
 
   const std::string log = backup("log");
   const std::string keys = backup("log.keys");
