@@ -30,6 +30,7 @@ void RetentionLedger::Ask(const Facts& facts) {
                        .since = facts.index,
                        .number = *number,
                        .deadline_us = *deadline,
+                       .waits_since_us = *deadline,
                        .requested_us = *requested});
 }
 

@@ -144,7 +144,7 @@ void RetentionLedger::JudgePartition(const Place& place, Partition& partition) {
 // One that was placed while the day was being rewritten, or later, may keep the key of before.
 bool RetentionLedger::KeepsOldKey(const Place& place, const Partition& partition,
                                   const Erasure& erasure) const {
-  if (!IsKeptSince(place, erasure.deadline_us)) return false;
+  if (!IsKeptSince(place, erasure.waits_since_us)) return false;
   return std::any_of(holds_.begin(), holds_.end(), [&](const auto& one) {
     const Hold& hold = one.second;
     return hold.Covers(place) && last_us_ - hold.end_us() <= kJustNowUs &&
@@ -155,13 +155,14 @@ bool RetentionLedger::KeepsOldKey(const Place& place, const Partition& partition
 bool RetentionLedger::IsKept(const Erasure& erasure) const {
   const std::vector<const Partition*> waiting = WaitingFor(erasure);
   for (const Partition* const partition : waiting) {
-    if (!IsKeptSince({partition->fate.dataset, partition->fate.day}, erasure.deadline_us)) {
+    if (!IsKeptSince({partition->fate.dataset, partition->fate.day}, erasure.waits_since_us)) {
       return false;
     }
   }
   if (!waiting.empty()) return true;
   for (const Place& place : held_unrecorded_) {
-    if (place.first == erasure.fate.dataset && IsKeptSince(place, erasure.deadline_us)) return true;
+    if (place.first == erasure.fate.dataset && IsKeptSince(place, erasure.waits_since_us))
+      return true;
   }
   for (const auto& [place, partition] : partitions_) {
     if (place.first != erasure.fate.dataset || partition.shredded()) continue;

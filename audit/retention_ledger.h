@@ -142,6 +142,7 @@ class RetentionLedger {
     uint64_t since = 0;
     uint64_t number = 0;
     int64_t deadline_us = 0;
+    int64_t waits_since_us = 0;  // deadline, or when a restore undid that it was settled
     int64_t requested_us = 0;
   };
   // Rows of erased subjects that were found in a day, before they were removed.

@@ -154,6 +154,11 @@ void RetentionLedger::EndRestore(const Facts& facts) {
             absl::StrCat("the keyring has ", restore_->holds, " legal holds, and ",
                          restore_->named.size(), " are in the trail"));
   }
+  // It may have been settled in lost history, and a legal hold have come since.
+  for (Erasure& erasure : erasures_) {
+    if (!restore_->lost || !erasure.fate.settled_at.empty()) continue;
+    erasure.waits_since_us = std::max(erasure.waits_since_us, facts.entry.time_us());
+  }
   restore_.reset();
 }
 

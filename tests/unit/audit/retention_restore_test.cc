@@ -249,6 +249,25 @@ TEST(RetentionRestore, WithoutARestoreThereIsNothingToFollow) {
   EXPECT_EQ(trail.Judge().verdict, LedgerVerdict::kIncomplete);
 }
 
+// It was settled, and a hold came; then both the receipt and the rewrite were lost.
+TEST(RetentionRestore, AnErasureThatIsCarriedOutAgainWaitsForAHoldOfThen) {
+  const auto held = [](bool lost) {
+    Trail trail;
+    trail.Open();
+    trail.Ask();
+    trail.Restore(kBack, 1, lost);
+    trail.KeyringHold(kBack, kBack - kHour, kBack + 9 * kDays);
+    trail.Followed(kBack);
+    trail.End(kBack + 8 * kDays);
+    return trail;
+  };
+  EXPECT_THAT(Broken(held(true)), IsEmpty());
+  EXPECT_THAT(Broken(held(false)), ElementsAre("hold_unknown", "erasure_overdue"));
+  Trail over = held(true);
+  over.End(kBack + 10 * kDays);
+  EXPECT_THAT(Broken(over), ElementsAre("erasure_overdue"));
+}
+
 // Else it would be one for good, and excuse what came when it liked.
 TEST(RetentionRestore, NothingIsServedBeforeTheKeyringIsFollowed) {
   Trail trail;
