@@ -231,14 +231,16 @@ absl::StatusOr<bool> Merger::Merge(PartitionId partition) {
   if (!lock.has_value()) {
     return absl::UnavailableError("the partition is being maintained; try again later");
   }
+  bool merges = false;
   {
     TV_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, parts_.reader.Pin());
     TV_ASSIGN_OR_RETURN(Inputs inputs, Gather(*snapshot, partition));
-    if (inputs.micro_batches.empty()) return false;
-    TV_RETURN_IF_ERROR(MergeInputs(inputs, partition, nullptr));
+    merges = !inputs.micro_batches.empty();
+    if (merges) TV_RETURN_IF_ERROR(MergeInputs(inputs, partition, nullptr));
   }
+  // Also where there was nothing to merge: readers may have kept what an earlier one replaced.
   TV_RETURN_IF_ERROR(EraseReplaced());
-  return true;
+  return merges;
 }
 
 absl::Status Merger::EraseReplaced() {

@@ -172,7 +172,7 @@ class ClockGate final : public Gate {
 class StubbornFileSystem final : public televault::testing::LossyFileSystem {
  public:
   absl::Status Shred(const std::string& path) override {
-    if (refuse) return absl::UnavailableError("the device answers nothing");
+    if (refuse && Exists(path)) return absl::UnavailableError("the device answers nothing");
     return LossyFileSystem::Shred(path);
   }
   bool refuse = false;
