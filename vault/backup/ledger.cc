@@ -46,6 +46,16 @@ bool IsOpen(const record::v1::AccessRequestRecord& record, WallTime now) {
   return !record.revoked() && ends > now.micros;
 }
 
+// Whom aggregates left out is sealed under a key that another took the place of, as all rows of
+// then are: nobody is left who could be left out.
+void ForgetLeftOut(const std::vector<crypto::DataKeyInfo>& keys,
+                   record::v1::PartitionRecord& record) {
+  const auto opens = [&](const auto& key) { return key.id.value() == record.left_out_key_id(); };
+  if (std::any_of(keys.begin(), keys.end(), opens)) return;
+  record.clear_left_out_sealed();
+  record.clear_left_out_key_id();
+}
+
 }  // namespace
 
 struct ShredLedger::Rows {
@@ -209,9 +219,6 @@ void ShredLedger::Shred(record::v1::PartitionRecord& record, const Rows& rows) c
   // Its deadline of the time of the backup may have been brought forward since.
   record.set_deadline_us(std::min(record.deadline_us(), parts_.now.micros));
   record.set_quarantined(false);
-  // Sealed under the key that is gone.
-  record.clear_left_out_sealed();
-  record.clear_left_out_key_id();
   record.clear_holds();
   for (const crypto::LegalHold& hold : parts_.keyring.Holds()) {
     const WallTime end = hold.ended_at.micros != 0 ? hold.ended_at : hold.until;
@@ -283,6 +290,7 @@ absl::Status ShredLedger::SettlePartitions(const Rows& rows, LedgerReport& repor
     for (record::v1::PartitionRecord& record : page) {
       const std::vector<const char*> methods = Settle(record, rows, report);
       if (methods.empty()) continue;
+      ForgetLeftOut(parts_.keyring.DataKeys(PartitionOf(record)), record);
       TV_ASSIGN_OR_RETURN(store::Mutation mutation,
                           parts_.meta.Put(store::RecordKind::kPartition,
                                           store::RecordId(PartitionOf(record)), record));

@@ -353,6 +353,13 @@ absl::Status Eraser::Rewrite(Run& run, const PartitionInfo& info, const Found& f
 absl::StatusOr<Eraser::LeftOut> Eraser::ChooseLeftOut(const Run& run,
                                                       const PartitionInfo& info) const {
   if (info.erased.withheld) return LeftOut{.subjects = {}, .everybody = true};
+  // Who was left out cannot be read any more: nobody is shown, rather than that somebody comes
+  // back.
+  const std::vector<crypto::DataKeyInfo> keys = parts_.keyring.DataKeys(info.id);
+  const auto opens = [&](const auto& key) { return key.id == info.erased.left_out_key; };
+  if (!info.erased.left_out.empty() && std::none_of(keys.begin(), keys.end(), opens)) {
+    return LeftOut{.subjects = {}, .everybody = true};
+  }
   TV_ASSIGN_OR_RETURN(const auto snapshot, parts_.reader.Pin());
   TV_ASSIGN_OR_RETURN(const SubjectListRef listed, snapshot->LeftOut(info.id, info.erased));
   const SubjectList none;

@@ -213,25 +213,38 @@ TEST_F(ShredLedgerTest, EveryHoldOfTheKeyringIsOnRecordBeforeAnyShred) {
 }
 
 // What is sealed under a key that is gone is nobody's any more.
-TEST_F(ShredLedgerTest, WhoWasLeftOutGoesWithTheDay) {
-  const PartitionId day = DaysAgo(1);
-  ASSERT_THAT(process_->Append(day, 0, 7), IsOk());
-  record::v1::PartitionRecord record = RecordOf(day);
-  record.set_left_out_sealed("sealed");
-  record.set_left_out_key_id(record.key_id());
-  TV_ASSERT_OK_AND_ASSIGN(
-      store::Mutation mutation,
-      process_->meta.Put(store::RecordKind::kPartition, store::RecordId(day), record));
-  store::CommitUnit unit;
-  unit.leaves.resize(1);
-  unit.mutations.push_back(std::move(mutation));
-  ASSERT_THAT(process_->journal.Commit(unit), IsOk());
-  ASSERT_THAT(machine_.keyring->Shred(std::vector<PartitionId>{day}), IsOk());
+TEST_F(ShredLedgerTest, WhoWasLeftOutGoesWithTheKeyThatOpensIt) {
+  const PartitionId gone = DaysAgo(0);
+  const PartitionId rewritten = DaysAgo(1);
+  const PartitionId shortened = {DatasetId(5), DaysAgo(0).day};
+  for (const PartitionId day : {gone, rewritten, shortened}) {
+    ASSERT_THAT(process_->Append(day, 0, 7), IsOk());
+    record::v1::PartitionRecord record = RecordOf(day);
+    record.set_left_out_sealed("sealed");
+    record.set_left_out_key_id(record.key_id());
+    TV_ASSERT_OK_AND_ASSIGN(
+        store::Mutation mutation,
+        process_->meta.Put(store::RecordKind::kPartition, store::RecordId(day), record));
+    store::CommitUnit unit;
+    unit.leaves.resize(1);
+    unit.mutations.push_back(std::move(mutation));
+    ASSERT_THAT(process_->journal.Commit(unit), IsOk());
+  }
+  ASSERT_THAT(machine_.keyring->Shred(std::vector<PartitionId>{gone}), IsOk());
+  crypto::ShredRequest request;
+  request.keys = {{rewritten, process_->catalog->Find(rewritten)->key}};
+  ASSERT_THAT(machine_.keyring->RotateDataKey(rewritten), IsOk());
+  ASSERT_THAT(machine_.keyring->Shred(request), IsOk());
+  const WallTime sooner = machine_.clock.Wall() + std::chrono::hours(1);
+  ASSERT_THAT(machine_.keyring->SetDeadlines({{shortened, sooner}}), IsOk());
   Reopen();
-  EXPECT_EQ(RecordOf(day).left_out_sealed(), "sealed");
+  EXPECT_EQ(RecordOf(gone).left_out_sealed(), "sealed");
   Apply();
-  EXPECT_EQ(RecordOf(day).left_out_sealed(), "");
-  EXPECT_EQ(RecordOf(day).left_out_key_id(), 0u);
+  for (const PartitionId day : {gone, rewritten}) {
+    EXPECT_EQ(RecordOf(day).left_out_sealed(), "");
+    EXPECT_EQ(RecordOf(day).left_out_key_id(), 0u);
+  }
+  EXPECT_EQ(RecordOf(shortened).left_out_sealed(), "sealed");
 }
 
 // Two things happened to the day, and the trail says both.
