@@ -89,6 +89,8 @@ void RetentionLedger::Event(const Facts& facts) {
   if (method == "erasure.unrecorded_key") return CheckUnrecorded(facts);
   if (method == "erasure.settled") return Settled(facts);
   if (method == "backup.restore") return BeginRestore(facts);
+  // Says so where the store is going to follow the keyring, as after a restore.
+  if (method == "daemon.adopt" && !facts.Text("history_lost").empty()) return BeginRestore(facts);
   if (method == "backup.restore.hold") return TakeHold(facts);
   if (method == "backup.restore.key") return TakeRestoredKey(facts);
   if (method == "backup.restore.ledger") return EndRestore(facts);

@@ -155,6 +155,7 @@ class RetentionLedger {
   // A backup was put back, and does not follow the keyring yet.
   struct Restore {
     bool lost = false;            // history that came after it
+    bool followed = false;        // the store follows the keyring, and served nothing since
     int64_t head_us = 0;          // of the newest entry it has
     uint64_t holds = 0;           // that the keyring has
     std::set<std::string> named;  // of those

@@ -27,7 +27,7 @@ void RetentionLedger::BeginRestore(const Facts& facts) {
   if (!size.has_value() || *size > facts.index) return Malformed(facts, "new_size");
   if (lost != "yes" && lost != "no") return Malformed(facts, "history_lost");
   // A start that was cut short says it once more.
-  if (!restore_.has_value()) {
+  if (!restore_.has_value() || restore_->followed) {
     const auto head = std::find_if(newest_.rbegin(), newest_.rend(),
                                    [&](const auto& entry) { return entry.first < *size; });
     if (head == newest_.rend()) {
@@ -57,7 +57,10 @@ void RetentionLedger::CheckFollowed(const Facts& facts) {
       (is_event && (is_of("partition.open") || is_of("retention.") || is_of("erasure."))) ||
       (is_call && is_of("/televault.v1.RetentionService/"));
   if (!served) return;
-  Missing(facts, "restore", entry.method(), "the restored store did not follow the keyring before");
+  if (!restore_->followed) {
+    Missing(facts, "restore", entry.method(),
+            "the restored store did not follow the keyring before");
+  }
   restore_.reset();
 }
 
@@ -69,7 +72,8 @@ bool RetentionLedger::InRestore(const Facts& facts) {
 }
 
 bool RetentionLedger::IsLostShred(const Facts& facts) const {
-  return restore_.has_value() && restore_->lost && facts.entry.rule() == kRestoreRule;
+  return restore_.has_value() && restore_->lost && !restore_->followed &&
+         facts.entry.rule() == kRestoreRule;
 }
 
 void RetentionLedger::TakeHold(const Facts& facts) {
@@ -135,7 +139,9 @@ void RetentionLedger::TakeRestoredKey(const Facts& facts) {
   Partition* const partition = Find(facts);
   if (partition == nullptr) return;
   const std::string& day = partition->fate.day;
-  if (!restore_->lost) Missing(facts, "key", day, "it has another data key, and nothing was lost");
+  if (!restore_->lost || restore_->followed) {
+    Missing(facts, "key", day, "it has another data key, and nothing was lost since");
+  }
   if (partition->shredded()) {
     return Missing(facts, "key", day, "it was shredded, and has a data key again");
   }
@@ -159,7 +165,9 @@ void RetentionLedger::EndRestore(const Facts& facts) {
     if (!restore_->lost || !erasure.fate.settled_at.empty()) continue;
     erasure.waits_since_us = std::max(erasure.waits_since_us, facts.entry.time_us());
   }
-  restore_.reset();
+  // Killed behind this entry, the vault follows the keyring once more before it serves anything.
+  restore_->followed = true;
+  restore_->named.clear();
 }
 
 }  // namespace televault::audit

@@ -54,6 +54,53 @@ TEST(RetentionRestore, ADayThatWasShreddedInLostHistoryIsShreddedNow) {
   EXPECT_THAT(Broken(chosen), ElementsAre("deadline"));
 }
 
+// Killed behind the entry that says so, a vault follows its keyring once more.
+TEST(RetentionRestore, FollowingTheKeyringTwiceBeforeAnythingIsServedIsNoFault) {
+  Trail trail;
+  trail.Open();
+  trail.Restore(kBack, 1);
+  trail.KeyringHold(kBack, kMidnight + kDays, kDeadline + 10 * kDays);
+  trail.Followed(kBack + kSecond);
+  trail.KeyringHold(kBack + kHour, kMidnight + kDays, kDeadline + 10 * kDays);
+  trail.Followed(kBack + kHour);
+  Trail served = trail;
+  EXPECT_THAT(Broken(trail), IsEmpty());
+  trail.Restore(kBack + 2 * kHour, 1);  // another one
+  trail.KeyringHold(kBack + 2 * kHour, kMidnight + kDays, kDeadline + 10 * kDays);
+  trail.Followed(kBack + 2 * kHour);
+  EXPECT_THAT(Broken(trail), IsEmpty());
+  // Not without the hold, and not once it has served.
+  Trail without;
+  without.Open();
+  without.Restore(kBack, 1);
+  without.KeyringHold(kBack, kMidnight + kDays, kDeadline + 10 * kDays);
+  without.Followed(kBack);
+  without.Followed(kBack + kHour);
+  EXPECT_THAT(Broken(without), ElementsAre("restore"));
+  served.holds_ = kHold;
+  served.Shred(kDeadline + 10 * kDays);
+  served.Followed(kDeadline + 10 * kDays);
+  EXPECT_THAT(Broken(served), ElementsAre("restore"));
+}
+
+// A start that went on from an older store is a restore, where it says what was lost.
+TEST(RetentionRestore, AnAdoptionIsFollowedLikeARestore) {
+  const auto adopted = [](bool says) {
+    Trail trail;
+    trail.Open();
+    trail.Restore(kBack, 0);
+    record::v1::AuditEntry& entry = trail.leaves()[2].entry;
+    entry.set_method("daemon.adopt");
+    if (!says) entry.mutable_details()->clear();
+    trail.RestoredShred(kBack + kSecond);
+    trail.Followed(kBack + kSecond);
+    trail.Purge(kBack + 2 * kSecond);
+    return trail;
+  };
+  EXPECT_THAT(Broken(adopted(true)), IsEmpty());
+  EXPECT_THAT(Broken(adopted(false)), ElementsAre("deadline", "restore"));
+}
+
 TEST(RetentionRestore, ADayThatWasDueKeepsItsDeadline) {
   Trail trail;
   trail.Open();
