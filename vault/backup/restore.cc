@@ -105,7 +105,7 @@ bool StoreRestore::IsUnderWay(const std::string& staging) const {
 // start commits comes before the note.
 bool StoreRestore::IsOnlyACopy(const std::string& directory) const {
   const auto order = ReadOrder(parts_.fs, directory, parts_.order_key);
-  if (!order.ok() || !order->has_value() || (*order)->started) return false;
+  if (!order.ok() || !order->has_value() || (*order)->started || (*order)->adopted) return false;
   const auto store = LookAt(parts_.fs, directory);
   if (!store.ok()) return false;
   const auto head = HeadOf(**store, parts_.freshness_key);
@@ -273,6 +273,21 @@ absl::Status StoreRestore::CheckAgainstOldStore(const Manifest& manifest) {
   return continues ? absl::OkStatus() : Fork("the store that is here");
 }
 
+// An earlier restore whose first start was cut short when the anchor had taken its store: the
+// anchor says no more what was lost, and this restore was asked to accept nothing.
+void StoreRestore::TakeOver(RestoreOrder& order) const {
+  const auto earlier = ReadOrder(parts_.fs, parts_.store_directory, parts_.order_key);
+  if (!earlier.ok() || !earlier->has_value() || (*earlier)->started) return;
+  const RestoreOrder& taken = **earlier;
+  if (!taken.LosesHistory() || !IsTaken(taken, parts_.anchor)) return;
+  if (order.head.size < order.anchor.size) return;  // loses more, and that is accepted by itself
+  if (order.accepted.empty()) order.accepted = taken.accepted;
+  order.anchored = taken.anchored;
+  order.anchor_commits = taken.anchor_commits;
+  order.anchor = taken.anchor;
+  order.anchor_control_generation = taken.anchor_control_generation;
+}
+
 absl::Status StoreRestore::Order(const Manifest& manifest) {
   RestoreOrder order{.vault = parts_.vault,
                      .made_at = manifest.created_at,
@@ -293,6 +308,7 @@ absl::Status StoreRestore::Order(const Manifest& manifest) {
     order.anchor_control_generation = anchor.control_generation;
     order.store_epoch = std::max(manifest.store_epoch, anchor.store_epoch);
     order.lock_epoch = std::max(order.lock_epoch, anchor.lock_epoch);
+    TakeOver(order);
   }
   return WriteOrder(parts_.fs, StagingOf(parts_.store_directory), order, parts_.order_key);
 }

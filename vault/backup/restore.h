@@ -74,6 +74,7 @@ class StoreRestore {
   absl::Status CheckCopy(const Manifest& manifest);
   absl::Status CheckAgainstAnchor(const Manifest& manifest, store::Store& copy);
   absl::Status CheckAgainstOldStore(const Manifest& manifest);
+  void TakeOver(RestoreOrder& order) const;
   absl::Status Order(const Manifest& manifest);
   absl::StatusOr<std::string> Swap(bool keeps);
 

@@ -30,8 +30,9 @@ std::string BodyOf(const RestoreOrder& order) {
       "\nanchor_root ", ToHex(order.anchor.root), "\ncontrol_generation ", order.control_generation,
       "\nanchor_control_generation ", order.anchor_control_generation, "\nstore_epoch ",
       order.store_epoch.value(), "\nlock_epoch ", order.lock_epoch.value(), "\nkeyring_generation ",
-      order.keyring_generation, "\nstarted ", order.started ? 1 : 0, "\naccepted x",
-      ToHex(AsBytes(order.accepted)), "\nby x", ToHex(AsBytes(order.by)), "\n");
+      order.keyring_generation, "\nstarted ", order.started ? 1 : 0, "\nadopted ",
+      order.adopted ? 1 : 0, "\naccepted x", ToHex(AsBytes(order.accepted)), "\nby x",
+      ToHex(AsBytes(order.by)), "\n");
 }
 
 // Reads "name value" lines; remembers whether one was wrong.
@@ -80,7 +81,7 @@ bool SameRights(const RestoreOrder& order, const FoundAtStart& found) {
   const uint64_t anchored = found.anchor.has_value() ? found.anchor->control_generation : 0;
   if (order.control_generation < order.anchor_control_generation) {
     return found.control_generation == order.control_generation &&
-           anchored == order.anchor_control_generation;
+           (anchored == order.anchor_control_generation || IsTaken(order, found.anchor));
   }
   return found.control_generation >= std::max(order.control_generation, anchored);
 }
@@ -121,6 +122,7 @@ absl::StatusOr<RestoreOrder> ParseOrder(std::string_view text, const SecretBytes
   order.lock_epoch = LockEpoch(fields.Number("lock_epoch"));
   order.keyring_generation = fields.Number("keyring_generation");
   order.started = fields.Flag("started");
+  order.adopted = fields.Flag("adopted");
   order.accepted = fields.Escaped("accepted");
   order.by = fields.Escaped("by");
   // One spelling for each order.
@@ -128,10 +130,20 @@ absl::StatusOr<RestoreOrder> ParseOrder(std::string_view text, const SecretBytes
   return order;
 }
 
+bool IsTaken(const RestoreOrder& order, const std::optional<store::AnchorState>& anchor) {
+  return anchor.has_value() && anchor->seq == order.commits &&
+         anchor->tree_size == order.head.size && anchor->root == order.head.root &&
+         anchor->meta_sum == order.meta_sum &&
+         anchor->control_generation == order.control_generation;
+}
+
 bool AcceptsLostHistory(const RestoreOrder& order, const FoundAtStart& found) {
   if (order.accepted.empty() || order.started) return false;
   if (found.keyring_generation < order.keyring_generation || !SameRights(order, found)) {
     return false;
+  }
+  if (IsTaken(order, found.anchor)) {
+    return found.keyring_generation >= found.anchor->keyring_generation;
   }
   // One that came or went since says something else than was accepted.
   if (found.anchor.has_value() != order.anchored) return false;

@@ -42,9 +42,15 @@ struct RestoreOrder {
   std::string by;  // who ran the restore, as the machine knows them
   // A start has locked the vault and recorded the restore; the keyring has not been followed yet.
   bool started = false;
+  // No backup was put back: a start went on from a store that its anchor contradicted.
+  bool adopted = false;
   friend bool operator==(const RestoreOrder&, const RestoreOrder&) = default;
 
   store::RecoveredEnd End() const { return {commits, head, meta_sum}; }
+  // Whether there was more than the store has.
+  bool LosesHistory() const {
+    return !accepted.empty() && (adopted || !anchored || anchor.size > head.size);
+  }
 };
 
 // What a start finds.
@@ -53,6 +59,9 @@ struct FoundAtStart {
   uint64_t keyring_generation = 0;
   uint64_t control_generation = 0;
 };
+
+// A start that was cut short had the anchor take the end of this store already.
+bool IsTaken(const RestoreOrder& order, const std::optional<store::AnchorState>& anchor);
 
 // Whether the order accepts that the store it came with goes on from its end. What was accepted is
 // the loss of what the anchor knew of at that time, once, and of nothing else: never an older

@@ -191,11 +191,26 @@ void Vault::OpenLockdown() {
   });
 }
 
+void Vault::SettleKeyring(bool is_older) {
+  if (engine_.keyring_current) {
+    keyring_->Settle();
+    root_key_->DropLeftOver();
+  }
+  // Its store does not follow it, which would see to this.
+  if (is_older) {
+    if (const absl::Status noted = keyring_->NoteLostHistory(); !noted.ok()) {
+      Log(LogLevel::kError, "keyring does not know that history is lost",
+          {{"why", MessageOf(noted)}});
+    }
+  }
+}
+
 absl::Status Vault::OpenEngine() {
   TV_ASSIGN_OR_RETURN(auto store,
                       store::OpenRocksStore({.directory = layout_.store_dir(), .fs = around_.fs}));
   const std::optional<store::RecoveredEnd> accepted = AcceptedEnd();
   const bool adopt = !config_.adopt_reason.empty() || accepted.has_value();
+  bool older_keyring = false;
   store::EngineOptions options{.store = std::move(store),
                                .anchor = std::move(anchor_),
                                .freshness_key = *freshness_key_,
@@ -212,13 +227,15 @@ absl::Status Vault::OpenEngine() {
                                .current_lock_epoch = LockEpoch(lockdown_->View()->epoch),
                                .used_epoch = restored_ ? restored_->store_epoch : StoreEpoch(0),
                                .adopt_recovered_state = adopt,
-                               .adopt_only = accepted};
+                               .adopt_only = accepted,
+                               .before_adoption =
+                                   [&](const store::Adoption& adoption) {
+                                     older_keyring = !adoption.keyring_current;
+                                     return OrderAdoption(adoption);
+                                   }};
   TV_ASSIGN_OR_RETURN(engine_, store::OpenEngine(std::move(options)));
   const std::vector<crypto::ReplicaId> replicas_before = keyring_->KnownReplicas();
-  if (engine_.keyring_current) {
-    keyring_->Settle();
-    root_key_->DropLeftOver();
-  }
+  SettleKeyring(older_keyring);
   if (engine_.control_current) control_->Settle();
   if (!engine_.quarantine.empty()) {
     lockdown_->SetControlMode(engine_.quarantine);
@@ -238,7 +255,8 @@ absl::Status Vault::OpenEngine() {
   if (engine_.quarantine.empty()) {
     TV_RETURN_IF_ERROR(RecordGenerations());
     TV_RETURN_IF_ERROR(RecordEvent("daemon.start", "OK"));
-    if (!config_.adopt_reason.empty()) {
+    // One that contradicts nothing, or is not followed, has no order that says it.
+    if (!config_.adopt_reason.empty() && !(restored_ && restored_->adopted)) {
       TV_RETURN_IF_ERROR(RecordEvent("daemon.adopt", config_.adopt_reason));
     }
     TV_RETURN_IF_ERROR(RecordRestore());

@@ -126,6 +126,7 @@ class Vault final : public service::DataPlaneSource,
   absl::Status OpenKeyring();
   void OpenLockdown();
   absl::Status OpenEngine();
+  void SettleKeyring(bool is_older);
   absl::Status OpenWitnesses();
   // Backups, and what follows a restore: vault_backup.cc.
   absl::StatusOr<backup::BackupMaker> NewBackupMaker();
@@ -138,6 +139,8 @@ class Vault final : public service::DataPlaneSource,
   absl::Status ReadRestoreOrder();
   std::string LockBecause() const;
   std::optional<store::RecoveredEnd> AcceptedEnd() const;
+  // Leaves an order as a restore does, so that the store follows the keyring also after a crash.
+  absl::Status OrderAdoption(const store::Adoption& adoption);
   absl::Status RecordRestore();
   absl::Status FollowKeyring();
   std::shared_ptr<service::DataPlane> NewDataPlane();

@@ -36,6 +36,28 @@ absl::Status AnotherOne() {
       reason::kOverloaded);
 }
 
+// What the trail says of a store that is not the one of before.
+record::v1::AuditEntry EntryOf(const backup::RestoreOrder& order, size_t holds) {
+  record::v1::AuditEntry entry =
+      service::EventEntry(order.adopted ? "daemon.adopt" : "backup.restore");
+  if (!order.accepted.empty()) entry.set_reason(order.accepted);
+  const auto known = [&](std::string text) { return order.anchored ? std::move(text) : "unknown"; };
+  const std::pair<std::string, std::string> facts[] = {
+      {"by", order.by},
+      // Each has its own entry when the store follows the keyring.
+      {"holds", absl::StrCat(holds)},
+      {"new_size", absl::StrCat(order.head.size)},
+      {"new_root", ToHex(order.head.root)},
+      {"old_size", known(absl::StrCat(order.anchor.size))},
+      {"old_root", known(ToHex(order.anchor.root))},
+      {"control_generation", absl::StrCat(order.control_generation)},
+      {"anchor_control_generation", known(absl::StrCat(order.anchor_control_generation))},
+      {"history_lost", order.LosesHistory() ? "yes" : "no"}};
+  for (const auto& [name, value] : facts) (*entry.mutable_details())[name] = value;
+  if (!order.adopted) (*entry.mutable_details())["backup_of"] = FormatRfc3339(order.made_at);
+  return entry;
+}
+
 }  // namespace
 
 backup::GoOn Vault::WhileOpen(const backup::GoOn& go_on) {
@@ -123,6 +145,7 @@ std::string Vault::LockBecause() const {
   if (!config_.adopt_reason.empty()) return "recovered state adopted: " + config_.adopt_reason;
   // Once: where it was lifted since, the vault stays open.
   if (!restored_.has_value() || restored_->started) return "";
+  if (restored_->adopted) return "recovered state adopted: " + restored_->accepted;
   return absl::StrCat(
       "restored from a backup of ", FormatRfc3339(restored_->made_at),
       restored_->accepted.empty() ? "" : ", history after it lost: ", restored_->accepted);
@@ -138,28 +161,36 @@ std::optional<store::RecoveredEnd> Vault::AcceptedEnd() const {
   return restored_->End();
 }
 
+absl::Status Vault::OrderAdoption(const store::Adoption& adoption) {
+  if (config_.adopt_reason.empty()) return absl::OkStatus();  // a restore's, whose order is there
+  // Of an older keyring nobody knows which keys are destroyed: the newer one may come back.
+  if (!adoption.keyring_current) return absl::OkStatus();
+  backup::RestoreOrder order = restored_.value_or(
+      backup::RestoreOrder{.vault = identity_.vault, .made_at = lockdown_->SteadyTime()});
+  order.head = adoption.end.head;
+  order.commits = adoption.end.commits;
+  order.meta_sum = adoption.end.meta_sum;
+  order.anchored = adoption.anchor.has_value();
+  const store::AnchorState anchor = adoption.anchor.value_or(store::AnchorState());
+  order.anchor_commits = anchor.seq;
+  order.anchor = {anchor.tree_size, anchor.root};
+  order.anchor_control_generation = anchor.control_generation;
+  order.control_generation = control_->generation();
+  order.lock_epoch = std::max(order.lock_epoch, LockEpoch(lockdown_->View()->epoch));
+  order.keyring_generation = keyring_->generation();
+  order.accepted = config_.adopt_reason;
+  if (order.by.empty()) order.by = "--adopt-recovered-state";
+  order.started = false;
+  order.adopted = true;
+  TV_RETURN_IF_ERROR(backup::WriteOrder(around_.fs, layout_.store_dir(), order, *order_key_));
+  restored_ = std::move(order);
+  return absl::OkStatus();
+}
+
 absl::Status Vault::RecordRestore() {
   if (!restored_.has_value() || restored_->started) return absl::OkStatus();
-  record::v1::AuditEntry entry = service::EventEntry("backup.restore");
-  if (!restored_->accepted.empty()) entry.set_reason(restored_->accepted);
+  record::v1::AuditEntry entry = EntryOf(*restored_, keyring_->Holds().size());
   entry.set_lock_epoch(lockdown_->View()->epoch);
-  auto& details = *entry.mutable_details();
-  details["by"] = restored_->by;
-  details["backup_of"] = FormatRfc3339(restored_->made_at);
-  // Each has its own entry when the store follows the keyring.
-  details["holds"] = absl::StrCat(keyring_->Holds().size());
-  details["new_size"] = absl::StrCat(restored_->head.size);
-  details["new_root"] = ToHex(restored_->head.root);
-  details["old_size"] = restored_->anchored ? absl::StrCat(restored_->anchor.size) : "unknown";
-  details["old_root"] = restored_->anchored ? ToHex(restored_->anchor.root) : "unknown";
-  details["control_generation"] = absl::StrCat(restored_->control_generation);
-  details["anchor_control_generation"] =
-      restored_->anchored ? absl::StrCat(restored_->anchor_control_generation) : "unknown";
-  details["history_lost"] =
-      restored_->accepted.empty() ||
-              (restored_->anchored && restored_->anchor.size <= restored_->head.size)
-          ? "no"
-          : "yes";
   TV_RETURN_IF_ERROR(
       recorder_->Record(std::move(entry), {.urgency = store::Urgency::kSecurity}).status());
   TV_CRASH_POINT("restore.recorded");

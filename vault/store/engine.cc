@@ -171,6 +171,29 @@ AnchorState StateToAnchor(const EngineOptions& options, const JournalHead& head,
           .lock_epoch = options.current_lock_epoch};
 }
 
+// Whether what was recovered is taken for the state; if so, nothing is contradicted any more.
+bool MayAdopt(const EngineOptions& options, const Recovered& recovered, std::string& quarantine) {
+  // An inconsistent tree is never extended, whoever asks.
+  if (!options.adopt_recovered_state || !recovered.broken.empty()) return false;
+  const RecoveredEnd end = EndOf(recovered.head);
+  if (options.adopt_only && *options.adopt_only != end) return false;
+  if (quarantine.empty() || !options.before_adoption) {
+    quarantine.clear();
+    return true;
+  }
+  Adoption adoption{.end = end};
+  if (options.anchor->damage().ok()) adoption.anchor = options.anchor->recovered();
+  const Known known = KnownFrom(adoption.anchor.value_or(AnchorState()), recovered.head);
+  adoption.keyring_current = options.keyring_generation >= known.keyring;
+  const absl::Status prepared = options.before_adoption(adoption);
+  if (prepared.ok()) {
+    quarantine.clear();
+  } else {
+    absl::StrAppend(&quarantine, "; not adopted: ", prepared.message());
+  }
+  return prepared.ok();
+}
+
 // The anchor catches up with what was recovered. Durable when OK.
 absl::Status BringAnchorForward(Anchor& anchor, const AnchorState& now) {
   TV_RETURN_IF_ERROR(anchor.RecordHead(now.seq, now.tree_size, now.root, now.meta_sum));
@@ -196,12 +219,9 @@ absl::StatusOr<Engine> OpenEngine(EngineOptions options) {
   std::string quarantine = recovered.broken.empty() ? recovered.stale : recovered.broken;
   if (quarantine.empty()) quarantine = Contradiction(options, recovered, tree);
   const AnchorState now = StateToAnchor(options, recovered.head, epoch);
-  // An inconsistent tree is never extended, whoever asks.
-  const bool meant = !options.adopt_only || *options.adopt_only == EndOf(recovered.head);
-  const bool adopt = options.adopt_recovered_state && recovered.broken.empty() && meant;
   const bool fresh = quarantine.empty() && !anchored;
+  const bool adopt = MayAdopt(options, recovered, quarantine);
   const std::optional<Known> known = WhatIsKnown(*options.anchor, recovered.head, fresh || adopt);
-  if (adopt && !quarantine.empty()) quarantine.clear();
   if (quarantine.empty()) {
     TV_RETURN_IF_ERROR(adopt || fresh ? options.anchor->Adopt(now)
                                       : BringAnchorForward(*options.anchor, now));

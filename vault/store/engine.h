@@ -28,6 +28,12 @@ struct RecoveredEnd {
 
 RecoveredEnd EndOf(const JournalHead& head);
 
+struct Adoption {
+  RecoveredEnd end;                   // of the store that is adopted
+  std::optional<AnchorState> anchor;  // nothing: none that can be read
+  bool keyring_current = false;       // it is as new as anchor and store know it
+};
+
 struct EngineOptions {
   // The opened store; OpenEngine takes the lease.
   std::unique_ptr<Store> store;
@@ -54,6 +60,9 @@ struct EngineOptions {
   bool adopt_recovered_state = false;
   // Where it is set, the decision is about a store that ends here, and about no other one.
   std::optional<RecoveredEnd> adopt_only;
+  // Called before a state is taken that anchor or store contradict. Unless it is OK nothing is
+  // adopted.
+  std::function<absl::Status(const Adoption&)> before_adoption;
 };
 
 // The opened vault state. Destroy the journal before anchor and store (members are in that order).

@@ -13,6 +13,8 @@
 #include "admin-cli/app.h"
 #include "tests/integration/daemon/in_process.h"
 #include "tests/support/trail.h"
+#include "vault/daemon/layout.h"
+#include "vault/daemon/restore.h"
 
 namespace televault::daemon {
 namespace {
@@ -373,6 +375,33 @@ TEST_F(DeletionsTest, EveryOpeningIsOnRecord) {
   }
   EXPECT_THAT(days, SizeIs(6));
   for (const int ago : {1, 2, 3, 4, 5, 6}) EXPECT_THAT(days, Contains(DayAgo(ago)));
+}
+
+// What a kill between the last entry of a restore and the removal of its order leaves.
+TEST_F(DeletionsTest, ARestoreThatIsFollowedTwiceIsNoFault) {
+  v1::CreateBackupRequest request;
+  request.set_directory(directory_.Path("one"));
+  ASSERT_THAT(As("operator")->CreateBackup(request, call_), IsOk());
+  End();
+  ASSERT_THAT(RestoreVault(PosixFileSystem(), clock_, SystemRandom(),
+                           {.config = config_,
+                            .backup = directory_.Path("one"),
+                            .accepted = "a drill",
+                            .by = "a test"}),
+              IsOk());
+  const std::string order = Layout{config_.data_dir}.store_dir() + "/restored";
+  ASSERT_THAT(
+      Vault::Open(config_, {.fs = PosixFileSystem(), .clock = clock_, .random = SystemRandom()}),
+      IsOk());
+  std::filesystem::copy(order, directory_.Path("order"));
+  ASSERT_NO_FATAL_FAILURE(Start());
+  ASSERT_FALSE(std::filesystem::exists(order));
+  End();
+  std::filesystem::copy(directory_.Path("order"), order);
+  ASSERT_NO_FATAL_FAILURE(Start());
+  Export();
+  const Outcome outcome = Verify();
+  EXPECT_EQ(outcome.code, 0) << outcome.out << outcome.err;
 }
 
 }  // namespace

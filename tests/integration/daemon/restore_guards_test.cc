@@ -9,9 +9,12 @@
 #include "tests/integration/daemon/in_process.h"
 #include "tests/support/fault_file_system.h"
 #include "tests/support/trail.h"
+#include "vault/backup/restore_order.h"
+#include "vault/control/control_keys.h"
 #include "vault/daemon/directory_lock.h"
 #include "vault/daemon/layout.h"
 #include "vault/daemon/restore.h"
+#include "vault/store/anchor.h"
 
 namespace televault::daemon {
 namespace {
@@ -105,6 +108,29 @@ class RestoreGuardsTest : public InProcessTest {
     }
   }
 
+  // What a start does before it is killed.
+  void LetTheAnchorTakeTheStore() {
+    const auto keys = control::ControlKeys::Load(PosixFileSystem(), layout().control_key());
+    ASSERT_THAT(keys, IsOk());
+    const auto order = backup::ReadOrder(PosixFileSystem(), layout().store_dir(),
+                                         backup::OrderKey((*keys)->anchor()));
+    ASSERT_THAT(order, IsOk());
+    ASSERT_TRUE(order->has_value());
+    const backup::RestoreOrder& restored = **order;
+    const auto taken =
+        store::Anchor::Open({.path = anchor(), .fs = PosixFileSystem(), .key = (*keys)->anchor()});
+    ASSERT_THAT(taken, IsOk());
+    ASSERT_THAT((*taken)->Adopt({.seq = restored.commits,
+                                 .tree_size = restored.head.size,
+                                 .root = restored.head.root,
+                                 .meta_sum = restored.meta_sum,
+                                 .store_epoch = StoreEpoch(restored.store_epoch.value() + 1),
+                                 .keyring_generation = restored.keyring_generation,
+                                 .control_generation = restored.control_generation,
+                                 .lock_epoch = restored.lock_epoch}),
+                IsOk());
+  }
+
   FaultFileSystem fs_;
   std::string accepted_ = "a drill";
   std::string collector_;
@@ -174,6 +200,36 @@ TEST_F(RestoreGuardsTest, OlderControlFilesThatTheRestorePutsBackAreAcceptedAndO
   fs::remove_all(kept());
   EXPECT_THAT(Restore("two"), IsOk());
   EXPECT_EQ(ControlModeAtAStart(), "");
+}
+
+// Killed between the anchor and its first entry, which is the first to say it in the store.
+TEST_F(RestoreGuardsTest, AStartThatWasCutShortBehindTheAnchorGoesOn) {
+  const std::string copies = StaticFiles();
+  GrowControl();
+  ASSERT_THAT(Create("two"), IsOk());
+  End();
+  LoseTheDataDirectory();
+  ASSERT_THAT(Restore("two", PosixFileSystem(), copies), IsOk());
+  ASSERT_NO_FATAL_FAILURE(LetTheAnchorTakeTheStore());
+  EXPECT_EQ(ControlModeAtAStart(), "");
+}
+
+// The anchor of then does not know any more what was lost, and the restore asks for no reason.
+TEST_F(RestoreGuardsTest, ARestoreAfterAStartThatWasCutShortSaysWhatWasLost) {
+  Store();
+  End();
+  ASSERT_THAT(Restore("one"), IsOk());
+  ASSERT_NO_FATAL_FAILURE(LetTheAnchorTakeTheStore());
+  accepted_ = "";
+  ASSERT_THAT(Restore("one"), IsOk());
+  ASSERT_NO_FATAL_FAILURE(Start());
+  std::string lost;
+  for (const auto& entry : EntriesOf(*vault_)) {
+    if (entry.method() == "backup.restore") lost += entry.details().at("history_lost");
+  }
+  EXPECT_EQ(lost, "yes");
+  EXPECT_GT(dynamic_cast<const crypto::Keyring&>(vault_->audit_keys()).first_key_since_restore(),
+            KeyId(0));
 }
 
 TEST_F(RestoreGuardsTest, OtherControlFilesThanThoseThatWerePutBackAreNotAccepted) {
