@@ -25,9 +25,12 @@ namespace televault::daemon {
 namespace {
 
 constexpr size_t kMaxStaticFileBytes = size_t{64} << 20;
-// What a data directory that is being made again may hold already.
+// What a data directory that is being made again may hold already: what a vault, or an earlier run,
+// has put there, be it that a crash left it under the name it is written under first.
 constexpr std::array kOwnNames = {
-    "control", "keyring", "slots", "tls", "store", "store.restoring", "store.before-restore"};
+    "control",      "keyring",         "slots",    "tls",
+    "store",        "store.restoring", "cosigned", "store.before-restore",
+    "cosigned.new", "identity.new"};
 
 constexpr char kWhatCopiesAre[] =
     " is missing: --static-files holds copies of identity, control and tls";
@@ -72,7 +75,7 @@ absl::StatusOr<bool> IsMissing(FileSystem& fs, const StaticFile& file) {
       "place of the copy if it is to stay, and run the restore again"));
 }
 
-// What a data directory may hold that is made again: what an earlier run has made of it.
+// A data directory without `identity` that holds nothing but what is a vault's own.
 absl::Status CheckIsNoVault(FileSystem& fs, const Layout& layout) {
   if (!absl::IsNotFound(fs.FileSize(layout.identity()).status())) {
     return absl::FailedPreconditionError(

@@ -382,6 +382,26 @@ TEST_F(RestoreGuardsTest, NoFileThatIsThereIsOverwrittenByACopyThatDiffers) {
   EXPECT_EQ(ControlModeAtAStart(), "");
 }
 
+// The refusal of a vault says to move `identity` away, and what else was in the data directory was
+// refused after that.
+TEST_F(RestoreGuardsTest, AVaultIsMadeAgainWhateverItsDataDirectoryHoldsOfItsOwn) {
+  const std::string copies = StaticFiles();
+  End();
+  const auto restore = [&] { return Restore("one", PosixFileSystem(), copies).status(); };
+  for (const char* const name : {"cosigned", "cosigned.new", "identity.new"}) {
+    std::ofstream(absl::StrCat(config_.data_dir, "/", name)) << "left";
+  }
+  EXPECT_THAT(restore(), StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("away first")));
+  fs::remove(layout().identity());
+  const std::string other = config_.data_dir + "/letters";
+  std::ofstream(other) << "of somebody else";
+  EXPECT_THAT(restore(), StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr(other)));
+  fs::remove(other);
+  ASSERT_THAT(restore(), IsOk());
+  EXPECT_TRUE(fs::exists(layout().cosigned()));
+  EXPECT_EQ(ControlModeAtAStart(), "");
+}
+
 TEST_F(RestoreGuardsTest, CopiesThatOthersMayWriteToAreNotBelieved) {
   const std::string copies = StaticFiles();
   End();
