@@ -1,8 +1,10 @@
 #include "vault/backup/files.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <span>
 #include <sys/stat.h>
+#include <system_error>
 #include <unistd.h>
 #include <utility>
 
@@ -158,8 +160,12 @@ absl::StatusOr<std::string> ReadPlainFile(FileSystem& fs, const std::string& pat
 
 absl::Status CheckNobodyElseWrites(const std::string& path) {
   struct stat info {};
-  // Of a link itself: it is refused as what it is where it is opened.
-  if (::lstat(path.c_str(), &info) != 0 || S_ISLNK(info.st_mode)) return absl::OkStatus();
+  if (::lstat(path.c_str(), &info) != 0) return absl::OkStatus();
+  if (S_ISLNK(info.st_mode)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        path, " is a symbolic link, and what it leads to may be anybody's: put there what it ",
+        "leads to"));
+  }
   if (info.st_uid != ::geteuid() && info.st_uid != 0) {
     return absl::FailedPreconditionError(absl::StrCat(
         path, " belongs to the user ", info.st_uid, ", who could change it meanwhile; ", "this is ",
@@ -171,6 +177,18 @@ absl::Status CheckNobodyElseWrites(const std::string& path) {
         "away (chmod go-w)"));
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> DirectoryNobodyElseWrites(const std::string& path) {
+  std::error_code error;
+  const std::string real = std::filesystem::canonical(path, error);
+  if (error) {
+    const std::string text = absl::StrCat("cannot open ", path, ": ", error.message());
+    return error == std::errc::no_such_file_or_directory ? absl::NotFoundError(text)
+                                                         : absl::FailedPreconditionError(text);
+  }
+  TV_RETURN_IF_ERROR(CheckNobodyElseWrites(real));
+  return real;
 }
 
 absl::Status CheckEntry(const FileEntry& listed, const FileEntry& found) {

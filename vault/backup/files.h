@@ -35,8 +35,12 @@ absl::StatusOr<std::string> ReadPlainFile(FileSystem& fs, const std::string& pat
                                           size_t max_bytes);
 
 // FAILED_PRECONDITION where somebody beside root and this process' user may write to the file or
-// directory: for what is read twice, or is trusted as it lies there. What is not there passes.
+// directory, or where it is a link, which says nothing about what it leads to: for what is read
+// twice, or is trusted as it lies there. What is not there passes.
 absl::Status CheckNobodyElseWrites(const std::string& path);
+// The same of a directory that an operator names, if they like through links: returns the one that
+// these lead to now. Whoever goes on with that path is led nowhere else later. NOT_FOUND.
+absl::StatusOr<std::string> DirectoryNobodyElseWrites(const std::string& path);
 
 // DATA_LOSS that names the file where `found` is not what `listed` says.
 absl::Status CheckEntry(const FileEntry& listed, const FileEntry& found);

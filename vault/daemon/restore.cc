@@ -98,11 +98,12 @@ absl::Status CheckIsNoVault(FileSystem& fs, const Layout& layout) {
 absl::Status MakeDataDirectory(FileSystem& fs, const Layout& layout, const std::string& from) {
   TV_RETURN_IF_ERROR(CheckIsNoVault(fs, layout));
   TV_ASSIGN_OR_RETURN(const std::vector<StaticFile> files, StaticFiles(fs, layout, from));
-  TV_RETURN_IF_ERROR(backup::CheckNobodyElseWrites(layout.data_dir));
+  TV_RETURN_IF_ERROR(backup::DirectoryNobodyElseWrites(layout.data_dir).status());
   for (const std::string& directory :
        {layout.control_dir(), layout.keyring_dir(), layout.slot_dir(), layout.tls_dir()}) {
     TV_RETURN_IF_ERROR(fs.CreateDirectory(directory, 0700));
-    TV_RETURN_IF_ERROR(backup::CheckNobodyElseWrites(directory));
+    // Who may write to the data directory may also keep a part of it on another device.
+    TV_RETURN_IF_ERROR(backup::DirectoryNobodyElseWrites(directory).status());
   }
   // All of them are compared before one is written.
   std::vector<StaticFile> missing;
@@ -153,10 +154,8 @@ absl::Status CheckOwner(const std::string& directory) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Identity> IdentityFor(FileSystem& fs, const RestoreOptions& options) {
-  if (options.static_files.empty()) return ReadIdentity(fs, Layout{options.config.data_dir});
-  TV_RETURN_IF_ERROR(backup::CheckNobodyElseWrites(options.static_files));
-  const std::string path = Layout{options.static_files}.identity();
+absl::StatusOr<Identity> IdentityAmong(FileSystem& fs, const std::string& copies) {
+  const std::string path = Layout{copies}.identity();
   if (absl::IsNotFound(fs.FileSize(path).status())) {
     return absl::NotFoundError(absl::StrCat(path, kWhatCopiesAre));
   }
@@ -171,11 +170,16 @@ absl::StatusOr<backup::StoreRestore::Report> RestoreVault(FileSystem& fs, const 
                                                           const RestoreOptions& options) {
   const Layout layout{options.config.data_dir};
   const bool rebuilds = !options.static_files.empty();
-  TV_ASSIGN_OR_RETURN(const Identity identity, IdentityFor(fs, options));
+  std::string copies;
+  if (rebuilds) {
+    TV_ASSIGN_OR_RETURN(copies, backup::DirectoryNobodyElseWrites(options.static_files));
+  }
+  TV_ASSIGN_OR_RETURN(const Identity identity,
+                      rebuilds ? IdentityAmong(fs, copies) : ReadIdentity(fs, layout));
   if (rebuilds) TV_RETURN_IF_ERROR(fs.CreateDirectory(layout.data_dir, 0700));
   TV_RETURN_IF_ERROR(CheckOwner(layout.data_dir));
   TV_ASSIGN_OR_RETURN(const DirectoryLock lock, DirectoryLock::Take(layout.data_dir));
-  if (rebuilds) TV_RETURN_IF_ERROR(MakeDataDirectory(fs, layout, options.static_files));
+  if (rebuilds) TV_RETURN_IF_ERROR(MakeDataDirectory(fs, layout, copies));
 
   TV_ASSIGN_OR_RETURN(const auto keys, control::ControlKeys::Load(fs, layout.control_key()));
   TV_ASSIGN_OR_RETURN(const auto signer,

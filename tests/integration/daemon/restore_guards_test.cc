@@ -422,5 +422,36 @@ TEST_F(RestoreGuardsTest, CopiesThatOthersMayWriteToAreNotBelieved) {
   EXPECT_THAT(refused(), IsOk());
 }
 
+// Of a link nobody asked who may write to what it leads to.
+TEST_F(RestoreGuardsTest, CopiesAreBelievedThroughNoLink) {
+  const std::string copies = StaticFiles();
+  End();
+  LoseTheDataDirectory();
+  const auto refused = [&](const std::string& from) {
+    return Restore("one", PosixFileSystem(), from).status();
+  };
+  const auto is_link = StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("symbolic link"));
+  for (const std::string& path : {copies + "/identity", copies + "/control",
+                                  copies + "/control/control.key", copies + "/tls"}) {
+    fs::rename(path, directory_.Path("elsewhere"));
+    fs::create_symlink(directory_.Path("elsewhere"), path);
+    EXPECT_THAT(refused(copies), is_link) << path;
+    EXPECT_FALSE(fs::exists(layout().control_key())) << path;
+    fs::remove(path);
+    fs::rename(directory_.Path("elsewhere"), path);
+  }
+  // The name that is given may be one: what counts is who may write to the directory.
+  const std::string link = directory_.Path("link");
+  fs::create_directory_symlink(copies, link);
+  fs::permissions(copies, fs::perms::others_write, fs::perm_options::add);
+  EXPECT_THAT(refused(link),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("chmod go-w")));
+  fs::permissions(copies, fs::perms::others_write, fs::perm_options::remove);
+  // And so may a part of the data directory, which only its owner writes to.
+  fs::rename(layout().slot_dir(), directory_.Path("slots"));
+  fs::create_directory_symlink(directory_.Path("slots"), layout().slot_dir());
+  EXPECT_THAT(refused(link), IsOk());
+}
+
 }  // namespace
 }  // namespace televault::daemon

@@ -119,6 +119,26 @@ TEST_F(BackupFilesTest, WhatOthersMayWriteToIsToldFromWhatTheyMayNot) {
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("belongs to the user")));
 }
 
+// Of a link only the link was looked at, while what was read lay in the directory of somebody else.
+TEST_F(BackupFilesTest, ALinkSaysNothingAboutWhoMayWriteToWhatItLeadsTo) {
+  const std::string real = directory_.Path("backup");
+  std::filesystem::permissions(real, std::filesystem::perms::owner_all);
+  const std::string link = directory_.Path("link");
+  std::filesystem::create_directory_symlink(real, link);
+  EXPECT_THAT(CheckNobodyElseWrites(link),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("is a symbolic link")));
+  TV_ASSERT_OK_AND_ASSIGN(const std::string resolved, DirectoryNobodyElseWrites(link));
+  EXPECT_EQ(resolved, std::filesystem::canonical(real));
+  std::filesystem::permissions(real, std::filesystem::perms::others_write,
+                               std::filesystem::perm_options::add);
+  for (const std::string& path : {link, link + "/", link + "/../link/."}) {
+    EXPECT_THAT(DirectoryNobodyElseWrites(path),
+                StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("chmod go-w")));
+  }
+  EXPECT_THAT(DirectoryNobodyElseWrites(directory_.Path("nothing")),
+              StatusIs(absl::StatusCode::kNotFound));
+}
+
 TEST_F(BackupFilesTest, EveryFileIsThereAndNoOther) {
   ASSERT_THAT(Check(), IsOk());
   std::ofstream(directory_.Path("backup/more")) << "x";
