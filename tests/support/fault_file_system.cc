@@ -86,6 +86,11 @@ void FaultFileSystem::Lose(const std::string& part) {
   lost_ = part;
 }
 
+void FaultFileSystem::Deny(const std::string& part) {
+  const std::lock_guard lock(mu_);
+  denied_ = part;
+}
+
 void FaultFileSystem::Precede(const std::string& end, std::function<void()> what) {
   const std::lock_guard lock(mu_);
   preceded_ = end;
@@ -105,6 +110,7 @@ void FaultFileSystem::GoBefore(const std::string& path) {
 absl::Status FaultFileSystem::Reach(const std::string& path) {
   const std::lock_guard lock(mu_);
   if (Named(path, lost_)) return absl::UnavailableError("the device does not answer");
+  if (Named(path, denied_)) return absl::PermissionDeniedError("permission denied");
   return absl::OkStatus();
 }
 

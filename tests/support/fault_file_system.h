@@ -11,9 +11,8 @@
 
 namespace televault::testing {
 
-// A file system on which chosen files hang, find no room or cannot be reached; everything else is
-// passed on.
-// Threads: any. Borrows: base.
+// A file system on which chosen files hang, find no room, cannot be reached or may not be;
+// everything else is passed on. Threads: any. Borrows: base.
 class FaultFileSystem final : public FileSystem {
  public:
   explicit FaultFileSystem(FileSystem& base = PosixFileSystem()) : base_(base) {}
@@ -32,6 +31,8 @@ class FaultFileSystem final : public FileSystem {
   // From now on whatever is asked about files whose path contains `part` is UNAVAILABLE, as on a
   // device that does not answer; whether they exist cannot be found out. "" = nothing any more.
   void Lose(const std::string& part);
+  // The same is PERMISSION_DENIED, as in a directory that may not be searched.
+  void Deny(const std::string& part);
 
   // Once, before a directory is made whose path ends with `end`: somebody else is quicker.
   void Precede(const std::string& end, std::function<void()> what);
@@ -98,6 +99,7 @@ class FaultFileSystem final : public FileSystem {
   int hanging_ = 0;
   std::string full_;
   std::string lost_;
+  std::string denied_;
   std::string preceded_;
   std::function<void()> quicker_;
 };

@@ -108,7 +108,7 @@ void RootKey::DropNextKeyfile() {
   if (!FilesMayGo()) return;
   for (const std::string& path : {next_keyfile(), next_keyfile() + ".new"}) {
     const absl::Status gone = parts_.fs.Shred(path);
-    if (absl::IsNotFound(gone)) continue;
+    if (absl::IsNotFound(gone) || MayNotLookAt(path)) continue;
     service::Log(service::LogLevel::kWarning,
                  gone.ok() ? "left-over root key destroyed" : "left-over root key not destroyed",
                  {{"file", path},
@@ -122,9 +122,15 @@ void RootKey::DropLeftOver() {
   if (parts_.keyring.root_description().source != RootSource::kKeyFile) DropNextKeyfile();
 }
 
+// Whether the daemon may not even find out if there is such a file, because it may not search the
+// directory. Where the root key comes from elsewhere that is in nobody's way.
+bool RootKey::MayNotLookAt(const std::string& path) const {
+  return absl::IsPermissionDenied(parts_.fs.FileSize(path).status());
+}
+
 // Before another change, and after one that failed: the file of the last one goes to its place if
-// it is in force, and away if it is not.
-absl::Status RootKey::SettleKeyfile() {
+// it is in force, and away if it is not. `takes_part`: the root key is in a keyfile, or is to be.
+absl::Status RootKey::SettleKeyfile(bool takes_part) {
   if (parts_.keyring.write_is_open()) {
     return absl::FailedPreconditionError(
         "the last write of the keyring did not end well, and either root key may be in force after "
@@ -132,6 +138,11 @@ absl::Status RootKey::SettleKeyfile() {
         "try again");
   }
   if (parts_.is_credential) return absl::OkStatus();
+  if (!takes_part && MayNotLookAt(next_keyfile())) return absl::OkStatus();
+  return SettleNextKeyfile();
+}
+
+absl::Status RootKey::SettleNextKeyfile() {
   const absl::Status unfinished = parts_.fs.Shred(next_keyfile() + ".new");
   if (!absl::IsNotFound(unfinished)) TV_RETURN_IF_ERROR(unfinished);
   const auto next = crypto::ReadRootKeyFile(parts_.fs, next_keyfile());
@@ -334,7 +345,9 @@ absl::StatusOr<RootKey::Step> RootKey::Start(const v1::ChangeRootRequest& reques
   Pending pending;
   {
     const std::lock_guard files(files_mu_);
-    TV_RETURN_IF_ERROR(SettleKeyfile());
+    TV_RETURN_IF_ERROR(
+        SettleKeyfile(request.target() == v1::ROOT_SOURCE_KEYFILE ||
+                      parts_.keyring.root_description().source == RootSource::kKeyFile));
     TV_ASSIGN_OR_RETURN(pending, MakePending(request, new_passphrase));
   }
   pending.change.set_started_by(by);
@@ -502,13 +515,13 @@ absl::Status RootKey::WriteAhead(const Pending& pending, bool leaves_keyfile) {
 }
 
 // The keyring knows which root key is in force, unless a write of it may have reached the disk.
-absl::Status RootKey::NotChanged(const absl::Status& why) {
+absl::Status RootKey::NotChanged(const absl::Status& why, bool takes_part) {
   if (parts_.keyring.write_is_open()) {
     return Annotate(why,
                     "the old root key or the new one may be in force after a restart, keep "
                     "both");
   }
-  if (const absl::Status settled = SettleKeyfile(); !settled.ok()) {
+  if (const absl::Status settled = SettleKeyfile(takes_part); !settled.ok()) {
     service::Log(service::LogLevel::kWarning, "root key not changed, its file is not in order",
                  {{"file", next_keyfile()}, {"why", std::string(settled.message())}});
   }
@@ -527,13 +540,14 @@ absl::Status RootKey::CarryOut(WallTime now) {
   const bool was_keyfile = parts_.keyring.root_description().source == RootSource::kKeyFile;
   const bool is_keyfile = pending.description.source == RootSource::kKeyFile;
   const bool leaves_keyfile = was_keyfile && !is_keyfile && !parts_.is_credential;
-  TV_RETURN_IF_ERROR(SettleKeyfile());
+  const bool takes_part = was_keyfile || is_keyfile;
+  TV_RETURN_IF_ERROR(SettleKeyfile(takes_part));
   if (const absl::Status ahead = WriteAhead(pending, leaves_keyfile); !ahead.ok()) {
-    return NotChanged(ahead);
+    return NotChanged(ahead, takes_part);
   }
   TV_CRASH_POINT("root.new_keyfile");
   const absl::Status changed = parts_.keyring.ChangeRoot(pending.description, pending.root, now);
-  if (!changed.ok()) return NotChanged(changed);
+  if (!changed.ok()) return NotChanged(changed, takes_part);
   TV_CRASH_POINT("root.changed");
   // It is in force. What is left to do with files is no failure of the change.
   absl::Status files;

@@ -97,12 +97,14 @@ class RootKey {
   absl::StatusOr<SecretBytes> ReadKeyfile();
   bool FilesMayGo() const;
   absl::Status InstallKeyfile();
-  absl::Status SettleKeyfile();
+  bool MayNotLookAt(const std::string& path) const;
+  absl::Status SettleKeyfile(bool takes_part);
+  absl::Status SettleNextKeyfile();
   void DropNextKeyfile();
   absl::Status CheckKeyfile(crypto::RootSource target);
   absl::Status CheckKeyfileDirectory();
   absl::Status WriteAhead(const Pending& pending, bool leaves_keyfile);
-  absl::Status NotChanged(const absl::Status& why);
+  absl::Status NotChanged(const absl::Status& why, bool takes_part);
   absl::StatusOr<Pending> MakePending(const v1::ChangeRootRequest& request,
                                       std::string_view new_passphrase);
   absl::Status Authorize(std::string_view secret, const std::string& by);

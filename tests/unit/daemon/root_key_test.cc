@@ -92,13 +92,14 @@ class RootKeyTest : public ::testing::Test {
     request.set_target(v1::ROOT_SOURCE_KEYFILE);
     return key_->Start(request, "", "alice", clock_.Wall()).status();
   }
-  absl::Status StartToShares() {
+  // `secret`: the present one, where it is no file.
+  absl::Status StartToShares(const std::string& secret = "") {
     v1::ChangeRootRequest request;
     request.set_target(v1::ROOT_SOURCE_SHARES);
     request.set_shares(2);
     request.set_threshold(2);
     TV_RETURN_IF_ERROR(key_->Start(request, "", "alice", clock_.Wall()).status());
-    TV_ASSIGN_OR_RETURN(const auto step, key_->Give(request, "", "bob"));
+    TV_ASSIGN_OR_RETURN(const auto step, key_->Give(request, secret, "bob"));
     for (const SecretBytes& share : step.shares) {
       TV_RETURN_IF_ERROR(key_->Give(request, crypto::RevealShare(share), "alice").status());
     }
@@ -268,6 +269,25 @@ TEST_F(RootKeyTest, WhatWasLeftOfAKeyfileThatBecameACredentialGoesToo) {
   PutAnother(credential_);
   EXPECT_THAT(Unseal(), StatusIs(absl::StatusCode::kPermissionDenied));
   EXPECT_TRUE(Exists(next_));
+}
+
+// `unseal.keyfile` names a place that the daemon may not search, and nothing there concerns a vault
+// that never had a keyfile: no change of its root key was possible, and every start warned.
+TEST_F(RootKeyTest, WhereNoKeyfileTakesPartNobodyHasToLookAtOne) {
+  Make(RootSource::kPassphrase);
+  fs_.Deny("files/");
+  ::testing::internal::CaptureStdout();
+  key_->DropLeftOver();
+  ASSERT_THAT(Unseal(kPassphrase), IsOk());
+  EXPECT_EQ(::testing::internal::GetCapturedStdout(), "");
+  EXPECT_FALSE(StartToKeyfile().ok()) << "here one does";
+  replicas_ = absl::FailedPreconditionError("a replica is not in its place");
+  ASSERT_THAT(StartToShares(kPassphrase), IsOk());
+  EXPECT_THAT(CarryOut(), StatusIs(kRefused, HasSubstr("was not changed")));
+  replicas_ = absl::OkStatus();
+  ASSERT_THAT(StartToShares(kPassphrase), IsOk());
+  ASSERT_THAT(CarryOut(), IsOk());
+  EXPECT_EQ(keyring_->root_description().source, RootSource::kShares);
 }
 
 TEST_F(RootKeyTest, AKeyfileThatIsNoPlainFileOrNotPrivateIsRefusedWhateverIsBesideIt) {
