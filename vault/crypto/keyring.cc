@@ -145,9 +145,14 @@ void Keyring::Settle() {
     const std::lock_guard lock(mu_);
     state_->settled = true;
   }
-  if (!CheckReplicas(content.replicas).ok()) return;  // as every write will say
   // A replica is known before a slot secret lies on it.
-  if (grew && !Commit(std::move(content), /*new_slot=*/false).ok()) return;
+  if (!CheckReplicas(content.replicas).ok() ||
+      (grew && !Commit(std::move(content), /*new_slot=*/false).ok())) {
+    // As every write will say. What a replica has missed is not known then.
+    const std::lock_guard lock(mu_);
+    state_->behind = true;
+    return;
+  }
   // Where a replica cannot be repaired the next write goes to a new slot, and Shred reports what is
   // left: the vault can still be locked and read.
   if (!KeyringFiles(options_).RepairReplicas(Copy()).ok()) {
@@ -199,7 +204,7 @@ absl::Status Keyring::Commit(KeyringContent content, bool new_slot, const Secret
   TV_RETURN_IF_ERROR(CheckReplicas(content.replicas));
   {
     const std::lock_guard lock(mu_);
-    rotates = rotates || state_->must_rotate;
+    rotates = rotates || state_->must_rotate || state_->behind;
     if (rotates) content.slot = ++state_->highest_slot;
     content.generation = ++state_->highest_generation;
   }
@@ -220,6 +225,7 @@ absl::Status Keyring::Commit(KeyringContent content, bool new_slot, const Secret
     // vault meanwhile is not overruled.
     if (new_kek != nullptr && state_->kek != nullptr) state_->kek = new_kek;
     state_->must_rotate = false;
+    state_->behind = false;
     state_->leftovers = state_->leftovers || (rotates && state_->highest_slot > 1);
   }
   TV_CRASH_POINT("keyring.generation_durable");
@@ -433,19 +439,6 @@ absl::StatusOr<DataKeyRef> Keyring::RotateDataKey(PartitionId partition) {
     TV_RETURN_IF_ERROR(Commit(std::move(content), /*new_slot=*/false));
   }
   return DataKeyFor(partition, id);
-}
-
-KeyId Keyring::first_key_since_restore() const {
-  const std::lock_guard lock(mu_);
-  return KeyId(state_->content.first_key_since_restore);
-}
-
-absl::Status Keyring::NoteLostHistory() {
-  const std::lock_guard write_lock(write_mu_);
-  KeyringContent content = Copy();
-  if (content.first_key_since_restore == content.next_key_id) return absl::OkStatus();
-  content.first_key_since_restore = content.next_key_id;
-  return Commit(std::move(content), /*new_slot=*/false);
 }
 
 // --- other keys ---

@@ -120,7 +120,8 @@ struct KeyringOptions {
 // (5) A deadline only moves earlier. (6) What was loaded touches nothing on disk until Settle(): a
 // slot that did not open may hold a newer generation than the one that did.
 // Failure: a failed write is UNAVAILABLE and changes nothing in memory; the next write goes to a
-// new slot, so that whatever reached the disk is superseded.
+// new slot, so that whatever reached the disk is superseded. So does the first write after a
+// Settle() that missed a replica.
 class Keyring : public AuditEpochKeys {
  public:
   // Creates the first generation under `root`; the keyring is unsealed. ALREADY_EXISTS if a
@@ -249,7 +250,9 @@ class Keyring : public AuditEpochKeys {
   uint64_t slot() const;        // number of the live slot secret
   SlotKind slot_kind() const;
   size_t replicas() const;  // the smaller number of keyring and slot replicas
-  // A write failed, and what it left on disk is not superseded yet: a start may find it in force.
+  // What is in force here may not be on every known replica: a write failed, and what it left on
+  // disk is not superseded yet, or a replica was not in its place at Settle() and nothing was
+  // written since. A start may find something else in force.
   bool write_is_open() const;
   size_t file_bytes() const;  // of the keyring's file as it is now, or a little more
   // A new slot secret in place of the live one, which is destroyed. UNAVAILABLE: not complete, call

@@ -145,7 +145,8 @@ absl::StatusOr<ShredReport> Keyring::ShredNamed(const ShredRequest& request) {
   bool write = false;
   {
     const std::lock_guard lock(mu_);
-    write = state_->must_rotate;
+    // One that is behind would lose the only secret that opens what it has.
+    write = state_->must_rotate || (state_->behind && state_->leftovers);
   }
   KeyringContent content;
   std::vector<DataKeyInfo> removed;
@@ -249,7 +250,7 @@ absl::Status Keyring::ForgetHolds(const std::function<bool(const LegalHold&)>& d
 
 bool Keyring::write_is_open() const {
   const std::lock_guard lock(mu_);
-  return state_->must_rotate;
+  return state_->must_rotate || state_->behind;
 }
 
 size_t Keyring::file_bytes() const {
@@ -292,6 +293,19 @@ absl::Status Keyring::RecordLockEpoch(LockEpoch epoch) {
   KeyringContent content = Copy();
   if (epoch <= content.lock_epoch) return absl::OkStatus();
   content.lock_epoch = epoch;
+  return Commit(std::move(content), /*new_slot=*/false);
+}
+
+KeyId Keyring::first_key_since_restore() const {
+  const std::lock_guard lock(mu_);
+  return KeyId(state_->content.first_key_since_restore);
+}
+
+absl::Status Keyring::NoteLostHistory() {
+  const std::lock_guard write_lock(write_mu_);
+  KeyringContent content = Copy();
+  if (content.first_key_since_restore == content.next_key_id) return absl::OkStatus();
+  content.first_key_since_restore = content.next_key_id;
   return Commit(std::move(content), /*new_slot=*/false);
 }
 

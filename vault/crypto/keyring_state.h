@@ -24,6 +24,7 @@ struct Keyring::State {
   uint64_t highest_slot = 0;        // ever seen; the next new slot is above it
   bool settled = false;             // false: read-only
   bool must_rotate = false;         // a write failed: what reached the disk must be superseded
+  bool behind = false;              // a replica may have missed a write: it was not repaired
   bool leftovers = false;           // old slots are still to be destroyed
   // Gone from the keyring, but an old slot may still open them.
   std::vector<DataKeyInfo> unfinished;

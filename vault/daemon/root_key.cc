@@ -96,8 +96,8 @@ absl::StatusOr<SecretBytes> RootKey::ReadKeyfile() {
   return next;
 }
 
-// What the keyring says of the root key is what every later start will find: no newer keyring, and
-// no write without a known end, may need another file.
+// What the keyring says of the root key is what every later start will find: no newer keyring, no
+// write without a known end, and no replica that such a write has missed, may need another file.
 bool RootKey::FilesMayGo() const {
   return parts_.keyring.settled() && !parts_.keyring.write_is_open();
 }
@@ -133,9 +133,9 @@ bool RootKey::MayNotLookAt(const std::string& path) const {
 absl::Status RootKey::SettleKeyfile(bool takes_part) {
   if (parts_.keyring.write_is_open()) {
     return absl::FailedPreconditionError(
-        "the last write of the keyring did not end well, and either root key may be in force after "
-        "a restart: mend what keeps it from being written (see `televault status`), restart, and "
-        "try again");
+        "the last write of the keyring did not end well, or a key replica that may have missed it "
+        "was not in its place at the start, and either root key may be in force after a restart: "
+        "mend what keeps it from being written (see `televault status`), restart, and try again");
   }
   if (parts_.is_credential) return absl::OkStatus();
   if (!takes_part && MayNotLookAt(next_keyfile())) return absl::OkStatus();

@@ -426,6 +426,43 @@ TEST(Keyring, WhatCannotBeLookedAtIsNotGone) {
   }
 }
 
+// A replica that was not in its place at the start, and had missed the last write: nothing told
+// that from a keyring that is whole, and what the replica needs to be opened was destroyed.
+TEST(Keyring, AWriteThatAReplicaMayHaveMissedIsOpenUntilItIsThere) {
+  Fixture f(2);
+  absl::Status in_place;
+  KeyringOptions options = f.Options();
+  options.check_replicas = [&](std::span<const ReplicaId>) { return in_place; };
+  ASSERT_THAT(f.Create()->RecordLockEpoch(LockEpoch(1)), IsOk());
+  EXPECT_FALSE(f.Reopen()->write_is_open());
+  {
+    FileKeySlots slots(f.fs_, {f.paths_[0]});
+    KeyringOptions alone{f.fs_, slots, f.random_, kVault, {f.paths_[0]}, nullptr};
+    TV_ASSERT_OK_AND_ASSIGN(const auto keyring, Keyring::Load(alone));
+    keyring->Settle();
+    ASSERT_THAT(keyring->RotateSlot(), IsOk());
+  }
+  in_place = absl::FailedPreconditionError("a replica is not in its place");
+  TV_ASSERT_OK_AND_ASSIGN(const auto keyring, Keyring::Load(options));
+  keyring->Settle();
+  EXPECT_TRUE(keyring->write_is_open());
+  EXPECT_THAT(keyring->Shred(ShredRequest()), StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_TRUE(f.fs_.Exists(f.paths_[1] + "/slot.1"));
+  EXPECT_THAT(keyring->RecordLockEpoch(LockEpoch(7)),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_TRUE(keyring->write_is_open());
+
+  in_place = absl::OkStatus();
+  ASSERT_THAT(keyring->RecordLockEpoch(LockEpoch(7)), IsOk());
+  EXPECT_FALSE(keyring->write_is_open());
+  FileKeySlots slots(f.fs_, {f.paths_[1]});
+  KeyringOptions other{f.fs_, slots, f.random_, kVault, {f.paths_[1]}, nullptr};
+  TV_ASSERT_OK_AND_ASSIGN(const auto left, Keyring::Load(other));
+  EXPECT_EQ(left->lock_epoch(), LockEpoch(7));
+  EXPECT_THAT(keyring->Shred(ShredRequest()), IsOk());
+  EXPECT_FALSE(f.fs_.Exists(f.paths_[1] + "/slot.1"));
+}
+
 // Every single failing write or sync: nothing already promised is lost, and the next attempt works.
 TEST(Keyring, SurvivesEverySingleFailingWriteAndSync) {
   for (const bool sync : {false, true}) {

@@ -36,6 +36,16 @@ class RootKeyTest : public ::testing::Test {
     std::filesystem::create_directory(directory_.Path("files"));
     std::filesystem::permissions(directory_.Path("files"), std::filesystem::perms::owner_all);
   }
+  crypto::KeyringOptions Options() {
+    return {.fs = fs_,
+            .slots = slots_,
+            .random = random_,
+            .vault = VaultId{{7}},
+            .directories = {directory_.Path("keys")},
+            .on_new_generation = nullptr,
+            .replicas = {},
+            .check_replicas = [this](std::span<const crypto::ReplicaId>) { return replicas_; }};
+  }
   // A keyring under `root`, which the keyfile holds if that is where it is from.
   void Make(RootSource source = RootSource::kKeyFile) {
     root_ = crypto::NewKey(random_);
@@ -46,16 +56,7 @@ class RootKeyTest : public ::testing::Test {
       root_ = *crypto::RootFromPassphrase(
           crypto::TakeSecret({reinterpret_cast<uint8_t*>(text.data()), text.size()}), description);
     }
-    auto made = crypto::Keyring::Create(
-        {.fs = fs_,
-         .slots = slots_,
-         .random = random_,
-         .vault = VaultId{{7}},
-         .directories = {directory_.Path("keys")},
-         .on_new_generation = nullptr,
-         .replicas = {},
-         .check_replicas = [this](std::span<const crypto::ReplicaId>) { return replicas_; }},
-        description, root_, clock_.Wall());
+    auto made = crypto::Keyring::Create(Options(), description, root_, clock_.Wall());
     TV_CHECK(made.ok());
     keyring_ = *std::move(made);
     if (source == RootSource::kKeyFile) Put(keyfile_, root_);
@@ -70,6 +71,17 @@ class RootKeyTest : public ::testing::Test {
                                 .keyfile = is_credential ? credential_ : keyfile_,
                                 .is_credential = is_credential,
                                 .default_keyfile = keyfile_});
+  }
+  // The same, with the keyring as it is on the disk.
+  void Restart() {
+    key_.reset();
+    keyring_.reset();
+    auto loaded = crypto::Keyring::Load(Options());
+    TV_CHECK(loaded.ok());
+    keyring_ = *std::move(loaded);
+    keyring_->Settle();
+    Start();
+    key_->DropLeftOver();
   }
   void Put(const std::string& path, const SecretBytes& root) {
     std::filesystem::remove_all(path);
@@ -164,6 +176,38 @@ TEST_F(RootKeyTest, NoFileGoesWhileAWriteOfTheKeyringIsOpen) {
   ASSERT_THAT(Unseal(), IsOk());
   EXPECT_TRUE(Holds(keyfile_, root_));
   EXPECT_FALSE(Exists(next_));
+}
+
+// Killed before the keyring was on the replica, and started without it: the root key that opens
+// what the replica has was destroyed, and where the other disk died then nothing opened any more.
+TEST_F(RootKeyTest, NoFileGoesThatAReplicaMayNeedWhichIsNotInItsPlace) {
+  for (const RootSource source : {RootSource::kKeyFile, RootSource::kPassphrase}) {
+    std::filesystem::remove_all(directory_.Path("keys"));
+    std::filesystem::create_directory(directory_.Path("keys"));
+    Make(source);
+    const bool is_file = source == RootSource::kKeyFile;
+    const std::string secret = is_file ? "" : kPassphrase;
+    const std::string& old_file = is_file ? keyfile_ : next_;
+    const SecretBytes old_root = crypto::NewKey(random_);
+    if (is_file) Put(next_, root_);
+    Put(old_file, old_root);
+
+    replicas_ = absl::FailedPreconditionError("a replica is not in its place");
+    Restart();
+    ASSERT_THAT(Unseal(secret), IsOk());
+    ASSERT_THAT(keyring_->Unseal(root_), IsOk());
+    EXPECT_TRUE(Holds(old_file, old_root));
+    EXPECT_THAT(StartToKeyfile(), StatusIs(kRefused, HasSubstr("was not in its place")));
+    EXPECT_TRUE(Holds(old_file, old_root));
+
+    replicas_ = absl::OkStatus();
+    Restart();
+    ASSERT_THAT(Unseal(secret), IsOk());
+    EXPECT_FALSE(Holds(old_file, old_root));
+    EXPECT_FALSE(Exists(next_));
+    EXPECT_EQ(Holds(keyfile_, root_), is_file);
+    std::filesystem::remove(keyfile_);
+  }
 }
 
 TEST_F(RootKeyTest, AChangeThatTheKeyringRefusedLeavesTheFilesAsTheyWere) {
