@@ -91,6 +91,11 @@ void FaultFileSystem::Deny(const std::string& part) {
   denied_ = part;
 }
 
+void FaultFileSystem::Protect(const std::string& end) {
+  const std::lock_guard lock(mu_);
+  protected_ = end;
+}
+
 void FaultFileSystem::Precede(const std::string& end, std::function<void()> what) {
   const std::lock_guard lock(mu_);
   preceded_ = end;
@@ -156,6 +161,12 @@ absl::StatusOr<std::unique_ptr<WritableFile>> FaultFileSystem::OpenWritable(cons
                                                                             OpenMode mode,
                                                                             int permissions) {
   TV_RETURN_IF_ERROR(Touch(path, false));
+  {
+    const std::lock_guard lock(mu_);
+    if (!protected_.empty() && path.ends_with(protected_)) {
+      return absl::PermissionDeniedError("permission denied");
+    }
+  }
   TV_ASSIGN_OR_RETURN(auto file, base_.OpenWritable(path, mode, permissions));
   return std::make_unique<FaultFile>(*this, path, std::move(file));
 }

@@ -33,6 +33,8 @@ class FaultFileSystem final : public FileSystem {
   void Lose(const std::string& part);
   // The same is PERMISSION_DENIED, as in a directory that may not be searched.
   void Deny(const std::string& part);
+  // From now on nobody opens a file for writing whose path ends with `end`.
+  void Protect(const std::string& end);
 
   // Once, before a directory is made whose path ends with `end`: somebody else is quicker.
   void Precede(const std::string& end, std::function<void()> what);
@@ -100,6 +102,7 @@ class FaultFileSystem final : public FileSystem {
   std::string full_;
   std::string lost_;
   std::string denied_;
+  std::string protected_;
   std::string preceded_;
   std::function<void()> quicker_;
 };

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/xattr.h>
 #include <system_error>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "vault/base/crash_point.h"
+#include "vault/base/private_file.h"
 #include "vault/base/random.h"
 
 namespace televault {
@@ -212,21 +214,18 @@ absl::StatusOr<Descriptor> OpenIfPlain(const std::string& path, int mode) {
   return fd;
 }
 
-absl::Status CheckPrivate(int fd, const std::string& path) {
+absl::Status CheckOpenedIsPrivate(int fd, const std::string& path) {
   struct stat info {};
   if (::fstat(fd, &info) != 0) return ErrnoStatus(errno, "examine", path);
-  if (info.st_uid != ::geteuid() && info.st_uid != 0) {
-    return absl::FailedPreconditionError(absl::StrCat(path, " belongs to uid ", info.st_uid,
-                                                      ", and this is uid ", ::geteuid(),
-                                                      ": chown it to this user, or to root"));
-  }
-  if ((info.st_mode & 077) != 0) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        path,
-        " is open to others than its owner: chmod 600 it, and replace what it holds by "
-        "something new if one of them may have read it"));
-  }
-  return absl::OkStatus();
+  // What says nothing beyond the mode is not kept as a list.
+  const bool no_list = ::fgetxattr(fd, "system.posix_acl_access", nullptr, 0) < 0 &&
+                       (errno == ENODATA || errno == ENOTSUP);
+  return CheckPrivate(path,
+                      {.owner = info.st_uid,
+                       .group = info.st_gid,
+                       .mode = info.st_mode,
+                       .has_access_list = !no_list},
+                      ThisProcess());
 }
 
 class PosixFileSystemImpl final : public FileSystem {
@@ -347,7 +346,7 @@ class PosixFileSystemImpl final : public FileSystem {
 
   absl::StatusOr<size_t> ReadPrivate(const std::string& path, std::span<uint8_t> out) override {
     TV_ASSIGN_OR_RETURN(const Descriptor fd, OpenIfPlain(path, O_RDONLY));
-    TV_RETURN_IF_ERROR(CheckPrivate(fd.get(), path));
+    TV_RETURN_IF_ERROR(CheckOpenedIsPrivate(fd.get(), path));
     return ReadFrom(fd.get(), 0, out, path);
   }
 

@@ -81,7 +81,8 @@ class FileSystem {
   virtual absl::StatusOr<uint64_t> FreeBytes(const std::string& path) = 0;
   // As ReadInto from the start, of a small file with a secret that nobody else may read.
   // FAILED_PRECONDITION, with what is to be done: it is no plain file, or a link; it belongs to
-  // neither this process's user nor root; group or others have permissions on it.
+  // neither this process's user nor root; group or others have permissions on it, but for one of
+  // root's that this process's group may read (CheckPrivate).
   virtual absl::StatusOr<size_t> ReadPrivate(const std::string& path, std::span<uint8_t> out) = 0;
   // Overwrites the file's blocks in place with zeroes and random bytes, syncs, then removes it.
   // Best effort on copy-on-write and flash; the receipt says so. NOT_FOUND: there is no such file.

@@ -260,6 +260,15 @@ absl::Status RootKey::CheckKeyfile(RootSource target) {
                      "another keyfile "
                      "first"));
   }
+  // To destroy it is to write to it: nothing is changed in one that is root's, and only read here.
+  const absl::Status writable =
+      there ? parts_.fs.OpenWritable(parts_.keyfile, OpenMode::kReopen, 0600).status()
+            : absl::OkStatus();
+  if (!writable.ok()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the daemon may not write to its keyfile, and the change has to destroy it: ",
+                     writable.message(), "; chown it to the daemon's user and chmod 600 it first"));
+  }
   const absl::Status usable = CheckKeyfileDirectory();
   if (usable.ok()) return usable;
   return absl::FailedPreconditionError(

@@ -268,6 +268,16 @@ TEST_F(RootKeyTest, AChangeIsRefusedBeforeAnythingElseWhereItsFileHasNoPlace) {
   EXPECT_FALSE(Holds(keyfile_, root_));
 }
 
+// It is root's, and the daemon only reads it.
+TEST_F(RootKeyTest, AKeyfileThatTheDaemonMayNotWriteToIsNotChanged) {
+  Make();
+  fs_.Protect("files/keyfile");
+  EXPECT_THAT(StartToKeyfile(), StatusIs(kRefused, HasSubstr("may not write to its keyfile")));
+  EXPECT_THAT(StartToShares(), StatusIs(kRefused, HasSubstr("may not write to its keyfile")));
+  EXPECT_TRUE(Holds(keyfile_, root_));
+  EXPECT_FALSE(Exists(next_));
+}
+
 TEST_F(RootKeyTest, ToAKeyfileWhoseDirectoryIsNotThereNobodyChanges) {
   Make(RootSource::kPassphrase);
   std::filesystem::remove_all(directory_.Path("files"));
