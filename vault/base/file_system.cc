@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/xattr.h>
 #include <system_error>
 #include <unistd.h>
 
@@ -214,20 +213,6 @@ absl::StatusOr<Descriptor> OpenIfPlain(const std::string& path, int mode) {
   return fd;
 }
 
-absl::Status CheckOpenedIsPrivate(int fd, const std::string& path) {
-  struct stat info {};
-  if (::fstat(fd, &info) != 0) return ErrnoStatus(errno, "examine", path);
-  // What says nothing beyond the mode is not kept as a list.
-  const bool no_list = ::fgetxattr(fd, "system.posix_acl_access", nullptr, 0) < 0 &&
-                       (errno == ENODATA || errno == ENOTSUP);
-  return CheckPrivate(path,
-                      {.owner = info.st_uid,
-                       .group = info.st_gid,
-                       .mode = info.st_mode,
-                       .has_access_list = !no_list},
-                      ThisProcess());
-}
-
 class PosixFileSystemImpl final : public FileSystem {
  public:
   absl::StatusOr<std::unique_ptr<WritableFile>> OpenWritable(const std::string& path, OpenMode mode,
@@ -346,7 +331,9 @@ class PosixFileSystemImpl final : public FileSystem {
 
   absl::StatusOr<size_t> ReadPrivate(const std::string& path, std::span<uint8_t> out) override {
     TV_ASSIGN_OR_RETURN(const Descriptor fd, OpenIfPlain(path, O_RDONLY));
-    TV_RETURN_IF_ERROR(CheckOpenedIsPrivate(fd.get(), path));
+    const std::optional<FileAccess> access = AccessOf(fd.get());
+    if (!access.has_value()) return ErrnoStatus(errno, "examine", path);
+    TV_RETURN_IF_ERROR(CheckPrivate(path, *access, ThisProcess()));
     return ReadFrom(fd.get(), 0, out, path);
   }
 

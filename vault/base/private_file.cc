@@ -1,7 +1,9 @@
 #include "vault/base/private_file.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
@@ -28,6 +30,18 @@ bool IsReadByTheReadersGroup(const FileAccess& file, const FileReader& reader) {
 }
 
 }  // namespace
+
+std::optional<FileAccess> AccessOf(int fd) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return std::nullopt;
+  // What says nothing beyond the mode is not kept as a list.
+  const bool no_list = ::fgetxattr(fd, "system.posix_acl_access", nullptr, 0) < 0 &&
+                       (errno == ENODATA || errno == ENOTSUP);
+  return FileAccess{.owner = info.st_uid,
+                    .group = info.st_gid,
+                    .mode = info.st_mode,
+                    .has_access_list = !no_list};
+}
 
 FileReader ThisProcess() {
   FileReader reader{.user = ::geteuid(), .groups = {}};

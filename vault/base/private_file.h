@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <sys/types.h>
 #include <vector>
@@ -23,6 +24,8 @@ struct FileReader {
   std::vector<gid_t> groups;  // the effective one and the supplementary ones
 };
 
+// Of an open file: a name may lead elsewhere a moment later. Nothing: errno says why.
+std::optional<FileAccess> AccessOf(int fd);
 FileReader ThisProcess();
 
 // FAILED_PRECONDITION, with what is right for this reader, unless the file is the reader's own or

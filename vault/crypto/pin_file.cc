@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
+#include <optional>
 #include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "vault/base/limits.h"
+#include "vault/base/private_file.h"
 #include "vault/crypto/secret_pass.h"
 
 namespace televault::crypto {
@@ -18,24 +20,17 @@ namespace {
 
 std::string Why(int error) { return std::generic_category().message(error); }
 
-// Asked of what was opened: the name may lead elsewhere a moment later.
-absl::Status CheckPrivate(int fd, const std::string& path) {
-  struct stat info {};
-  if (::fstat(fd, &info) != 0) {
+absl::Status CheckOpened(int fd, const std::string& path) {
+  const std::optional<FileAccess> access = AccessOf(fd);
+  if (!access.has_value()) {
     return absl::UnavailableError(absl::StrCat("cannot look at ", path, ": ", Why(errno)));
   }
-  if (!S_ISREG(info.st_mode)) {
+  if (!S_ISREG(access->mode)) {
     return absl::InvalidArgumentError(absl::StrCat(path, " is no plain file: a PIN needs one"));
   }
-  if (info.st_uid != ::geteuid() && info.st_uid != 0) {
-    return absl::PermissionDeniedError(absl::StrCat(
-        path, " belongs to another user: a PIN file is the daemon's user's, or root's"));
-  }
-  if ((info.st_mode & 077) != 0) {
-    return absl::PermissionDeniedError(
-        absl::StrCat(path, " may be read by others than its owner: chmod 600 it"));
-  }
-  return absl::OkStatus();
+  const absl::Status is_private = CheckPrivate(path, *access, ThisProcess());
+  if (is_private.ok()) return is_private;
+  return absl::PermissionDeniedError(is_private.message());
 }
 
 }  // namespace
@@ -47,7 +42,7 @@ absl::StatusOr<SecretBytes> ReadPinFile(const std::string& path) {
     return errno == ENOENT ? absl::NotFoundError(text) : absl::PermissionDeniedError(text);
   }
   const absl::Cleanup close = [fd] { ::close(fd); };
-  TV_RETURN_IF_ERROR(CheckPrivate(fd, path));
+  TV_RETURN_IF_ERROR(CheckOpened(fd, path));
   // The longest PIN, and the end of its line.
   SecretBytes text(limits::kMaxPinBytes + 1);
   const auto room = text.Write(MintSecretPass());

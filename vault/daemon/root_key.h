@@ -27,8 +27,8 @@ v1::RootSource ToWire(crypto::RootSource source);
 // Invariants: (1) at every instant what is on disk or in the hands of the operators opens the
 // keyring. (2) What was given is wiped when it has served, when it lapses, and at a seal. (3) While
 // a write of the keyring is open, or has not reached a replica as far as is known, no file of a
-// root key goes. Failure: a wrong secret is PERMISSION_DENIED, a malformed one INVALID_ARGUMENT;
-// nothing changes.
+// root key goes.
+// Failure: a wrong secret is PERMISSION_DENIED, a malformed one INVALID_ARGUMENT; nothing changes.
 class RootKey {
  public:
   struct Parts {
