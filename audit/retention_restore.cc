@@ -34,8 +34,7 @@ void RetentionLedger::BeginRestore(const Facts& facts) {
       Missing(facts, "restore", facts.entry.method(),
               "the first start after it is not where what it brought back ends");
     }
-    restore_.emplace();
-    restore_->head_us = head == newest_.rend() ? kMinLedgerUs : head->second;
+    restore_ = Restore{.head_us = head == newest_.rend() ? kMinLedgerUs : head->second};
   }
   if (lost == "yes" && !std::exchange(restore_->lost, true)) {
     if (report_.lost_history.size() < kMaxLedgerFindings) {

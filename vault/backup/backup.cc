@@ -115,10 +115,11 @@ absl::Status BackupMaker::Copy(const std::string& to, std::vector<FileEntry>& fi
     RemoveTree(parts_.fs, linked).IgnoreError();
   };
   TV_RETURN_IF_ERROR(parts_.store.Checkpoint(linked));
-  TV_ASSIGN_OR_RETURN(const std::vector<std::string> names, parts_.fs.List(linked + "/db"));
+  const std::string from = linked + "/db";
+  TV_ASSIGN_OR_RETURN(const std::vector<std::string> names, parts_.fs.List(from));
   uint64_t bytes = 0;
   for (const std::string& name : names) {
-    TV_ASSIGN_OR_RETURN(const uint64_t size, parts_.fs.FileSize(linked + "/db/" + name));
+    TV_ASSIGN_OR_RETURN(const uint64_t size, parts_.fs.FileSize(absl::StrCat(from, "/", name)));
     bytes += size;
   }
   TV_ASSIGN_OR_RETURN(const uint64_t free, parts_.fs.FreeBytes(to));
@@ -133,8 +134,7 @@ absl::Status BackupMaker::Copy(const std::string& to, std::vector<FileEntry>& fi
   TV_RETURN_IF_ERROR(parts_.fs.CreateNewDirectory(absl::StrCat(to, "/", kStoreDirectory), 0700));
   TV_RETURN_IF_ERROR(parts_.fs.CreateNewDirectory(database, 0700));
   for (const std::string& name : names) {
-    TV_ASSIGN_OR_RETURN(FileEntry entry,
-                        CopyFile(parts_.fs, linked + "/db", database, name, go_on));
+    TV_ASSIGN_OR_RETURN(FileEntry entry, CopyFile(parts_.fs, from, database, name, go_on));
     entry.name = absl::StrCat(kDatabaseDirectory, "/", name);
     files.push_back(std::move(entry));
   }

@@ -24,8 +24,10 @@ std::vector<DataKeyInfo> Keyring::Due(WallTime now) const {
   }
   for (const auto& [name, key] : state_->content.data_keys) {
     if (key.deadline > now) continue;
-    const bool held = std::any_of(in_force.begin(), in_force.end(),
-                                  [&](const LegalHold* hold) { return hold->Covers(name.first); });
+    const auto covers = [partition = name.first](const LegalHold* hold) {
+      return hold->Covers(partition);
+    };
+    const bool held = std::any_of(in_force.begin(), in_force.end(), covers);
     if (!held) due.push_back(InfoOf(name, key));
   }
   std::stable_sort(due.begin(), due.end(), [](const DataKeyInfo& a, const DataKeyInfo& b) {
