@@ -154,9 +154,7 @@ void RetentionLedger::CheckSettled(const Facts& facts, const Erasure& erasure, i
     // One that is due has no key, or will not be rewritten any more; unless a legal hold has kept
     // the key ever since.
     const bool kept = std::any_of(holds_.begin(), holds_.end(), [&](const auto& one) {
-      const Hold& hold = one.second;
-      return hold.Covers(place) && hold.placed_us + kJustNowUs < partition->due_since_us &&
-             settled_us < hold.end_us();
+      return one.second.Keeps(place, partition->due_since_us, settled_us);
     });
     if (partition->deadline_us <= settled_us && !kept) continue;
     Missing(facts, "settled_early", erasure.fate.id,
@@ -220,8 +218,7 @@ void RetentionLedger::CheckUnrecorded(const Facts& facts) {
             absl::StrCat("data key ", *key, " is destroyed, and no erasure is near its deadline"));
   }
   for (const auto& [id, hold] : holds_) {
-    const bool in_force = hold.placed_us + kJustNowUs < now_us && now_us < hold.end_us();
-    if (!in_force || !hold.Covers(place)) continue;
+    if (!hold.Keeps(place, now_us, now_us)) continue;
     Missing(facts, "shredded_under_hold", day,
             absl::StrCat("a data key is destroyed while the legal hold ", id, " is in force"));
   }

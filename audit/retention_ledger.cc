@@ -53,6 +53,10 @@ bool RetentionLedger::Hold::Covers(const Place& place) const {
          (last_day.empty() || place.second <= last_day);
 }
 
+bool RetentionLedger::Hold::Keeps(const Place& place, int64_t since_us, int64_t at_us) const {
+  return placed_us + kJustNowUs < since_us && at_us < end_us() && Covers(place);
+}
+
 RetentionLedger::RetentionLedger(VerifierKey key) : key_(std::move(key)) {}
 
 void RetentionLedger::AddUnreadable(uint64_t index) {
@@ -290,12 +294,11 @@ void RetentionLedger::CheckShredTime(const Facts& facts, const Partition& partit
             absl::StrCat("shredded at ", partition.fate.shredded_at, ", before its deadline ",
                          ReceiptTime(partition.deadline_us))});
   }
+  const Place place{partition.fate.dataset, partition.fate.day};
   // In lost history the key went at some time since what was brought back ends.
   const int64_t at_least_us = IsLostShred(facts) ? restore_->head_us : partition.shredded_us;
   for (const auto& [id, hold] : holds_) {
-    const bool in_force =
-        hold.placed_us + kJustNowUs < at_least_us && partition.shredded_us < hold.end_us();
-    if (!in_force || !hold.Covers({partition.fate.dataset, partition.fate.day})) continue;
+    if (!hold.Keeps(place, at_least_us, partition.shredded_us)) continue;
     // What cannot be read may say that it ended.
     Missing(facts, "shredded_under_hold", partition.fate.day,
             absl::StrCat("shredded while the legal hold ", id, " was in force"));
@@ -342,8 +345,7 @@ bool RetentionLedger::CheckNote(const Facts& facts, const std::string& says,
 // Bytes stay as well where the hold came after the key had gone.
 void RetentionLedger::CheckPurgeTime(const Facts& facts, const Place& place, int64_t purged_us) {
   for (const auto& [id, hold] : holds_) {
-    const bool in_force = hold.placed_us + kJustNowUs < purged_us && purged_us < hold.end_us();
-    if (!in_force || !hold.Covers(place)) continue;
+    if (!hold.Keeps(place, purged_us, purged_us)) continue;
     Missing(facts, "purged_under_hold", place.second,
             absl::StrCat("purged while the legal hold ", id, " was in force"));
   }

@@ -136,6 +136,9 @@ class RetentionLedger {
     bool forgotten = false;
     int64_t end_us() const { return ended_us.value_or(until_us); }
     bool Covers(const Place& place) const;
+    // Covers it, was placed so long before `since_us` that it did not come behind what happened
+    // then, and was in force until after `at_us`.
+    bool Keeps(const Place& place, int64_t since_us, int64_t at_us) const;
   };
   struct Erasure {
     ErasureFate fate;
