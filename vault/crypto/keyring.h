@@ -188,6 +188,7 @@ class Keyring : public AuditEpochKeys {
   // while an old slot may still open them: every shred goes on with these.
   std::vector<DataKeyInfo> Due(WallTime now) const;
   std::vector<DataKeyInfo> DataKeys(PartitionId partition) const;
+  std::vector<DataKeyInfo> DataKeys(DatasetId dataset) const;
   std::vector<DataKeyInfo> AllDataKeys() const;
   // Those that anything here is of: data keys, salts, erasure keys, holds, ended ones included.
   // Such an id is never given to another dataset.

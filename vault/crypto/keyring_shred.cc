@@ -44,6 +44,17 @@ std::vector<DataKeyInfo> Keyring::DataKeys(PartitionId partition) const {
   return keys;
 }
 
+std::vector<DataKeyInfo> Keyring::DataKeys(DatasetId dataset) const {
+  const std::lock_guard lock(mu_);
+  std::vector<DataKeyInfo> keys;
+  const auto& all = state_->content.data_keys;
+  for (auto it = all.lower_bound({PartitionId{dataset, LegalHold::kFirst}, KeyId(0)});
+       it != all.end() && it->first.first.dataset == dataset; ++it) {
+    keys.push_back(InfoOf(it->first, it->second));
+  }
+  return keys;
+}
+
 std::vector<DataKeyInfo> Keyring::AllDataKeys() const {
   const std::lock_guard lock(mu_);
   std::vector<DataKeyInfo> keys;

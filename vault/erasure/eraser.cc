@@ -459,9 +459,9 @@ absl::Status Eraser::DestroyOldKeys(Run& run) {
 }
 
 std::vector<crypto::DataKeyInfo> Eraser::Unrecorded(DatasetId dataset) const {
-  std::vector<crypto::DataKeyInfo> keys = parts_.keyring.AllDataKeys();
+  std::vector<crypto::DataKeyInfo> keys = parts_.keyring.DataKeys(dataset);
   std::erase_if(keys, [&](const crypto::DataKeyInfo& key) {
-    return key.partition.dataset != dataset || parts_.catalog.Find(key.partition).has_value();
+    return parts_.catalog.Find(key.partition).has_value();
   });
   return keys;
 }
