@@ -145,17 +145,7 @@ absl::Status CheckNames(FileSystem& fs, const std::string& directory,
 absl::StatusOr<std::string> ReadPlainFile(FileSystem& fs, const std::string& path,
                                           size_t max_bytes) {
   TV_ASSIGN_OR_RETURN(const std::unique_ptr<ReadableFile> file, OpenToCopy(fs, path));
-  const uint64_t size = file->SizeWhenOpened();
-  if (size > max_bytes) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat(path, " has ", size, " bytes, more than the ", max_bytes, " allowed"));
-  }
-  std::string content(static_cast<size_t>(size), '\0');
-  TV_ASSIGN_OR_RETURN(
-      const size_t count,
-      file->ReadAt(0, {reinterpret_cast<uint8_t*>(content.data()), content.size()}));
-  content.resize(count);
-  return content;
+  return ReadWhole(*file, path, max_bytes);
 }
 
 absl::Status CheckNobodyElseWrites(const std::string& path) {

@@ -190,14 +190,6 @@ absl::Status NotPlain(const std::string& path) {
       " is no plain file (a link, a directory, a pipe or a device): put the file itself there"));
 }
 
-// What was opened may be another file than what the name stood for a moment before.
-absl::StatusOr<uint64_t> SizeIfPlain(int fd, const std::string& path) {
-  struct stat info {};
-  if (::fstat(fd, &info) != 0) return ErrnoStatus(errno, "examine", path);
-  if (!S_ISREG(info.st_mode)) return NotPlain(path);
-  return static_cast<uint64_t>(info.st_size);
-}
-
 // Opens nothing but a plain file, through no link in its place, and waits for nobody: a pipe would
 // hold up whoever opens it.
 absl::StatusOr<Descriptor> OpenIfPlain(const std::string& path, int mode) {
@@ -209,7 +201,9 @@ absl::StatusOr<Descriptor> OpenIfPlain(const std::string& path, int mode) {
   Descriptor fd(Retry([&] { return ::open(path.c_str(), mode | kFlags); }));
   if (fd.get() < 0 && (errno == ELOOP || errno == ENXIO)) return NotPlain(path);
   if (fd.get() < 0) return ErrnoStatus(errno, "open", path);
-  TV_RETURN_IF_ERROR(SizeIfPlain(fd.get(), path).status());
+  // What was opened may be another file than what the name stood for a moment before.
+  if (::fstat(fd.get(), &info) != 0) return ErrnoStatus(errno, "examine", path);
+  if (!S_ISREG(info.st_mode)) return NotPlain(path);
   return fd;
 }
 
@@ -225,17 +219,11 @@ class PosixFileSystemImpl final : public FileSystem {
   }
 
   absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) override {
-    TV_ASSIGN_OR_RETURN(const uint64_t size, FileSize(path));
-    if (size > max_bytes) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat(path, " has ", size, " bytes, more than the ", max_bytes, " allowed"));
-    }
-    std::string content(static_cast<size_t>(size), '\0');
-    TV_ASSIGN_OR_RETURN(
-        const size_t count,
-        ReadInto(path, 0, {reinterpret_cast<uint8_t*>(content.data()), content.size()}));
-    content.resize(count);
-    return content;
+    Descriptor fd(Retry([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); }));
+    if (fd.get() < 0) return ErrnoStatus(errno, "open", path);
+    TV_ASSIGN_OR_RETURN(const uint64_t size, SizeOf(fd.get(), path));
+    PosixReadableFile file(fd.Release(), size, path);
+    return ReadWhole(file, path, max_bytes);
   }
 
   absl::StatusOr<size_t> ReadInto(const std::string& path, uint64_t offset,
@@ -247,7 +235,7 @@ class PosixFileSystemImpl final : public FileSystem {
 
   absl::StatusOr<std::unique_ptr<ReadableFile>> OpenPlain(const std::string& path) override {
     TV_ASSIGN_OR_RETURN(Descriptor fd, OpenIfPlain(path, O_RDONLY));
-    TV_ASSIGN_OR_RETURN(const uint64_t size, SizeIfPlain(fd.get(), path));
+    TV_ASSIGN_OR_RETURN(const uint64_t size, SizeOf(fd.get(), path));
     return std::make_unique<PosixReadableFile>(fd.Release(), size, path);
   }
 
@@ -389,6 +377,20 @@ absl::Status RemoveTree(FileSystem& fs, const std::string& path) {
     TV_RETURN_IF_ERROR(RemoveTree(fs, absl::StrCat(path, "/", name)));
   }
   return fs.RemoveDirectory(path);
+}
+
+absl::StatusOr<std::string> ReadWhole(ReadableFile& file, const std::string& path,
+                                      size_t max_bytes) {
+  const uint64_t size = file.SizeWhenOpened();
+  if (size > max_bytes) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(path, " has ", size, " bytes, more than the ", max_bytes, " allowed"));
+  }
+  std::string content(static_cast<size_t>(size), '\0');
+  TV_ASSIGN_OR_RETURN(const size_t count,
+                      file.ReadAt(0, {reinterpret_cast<uint8_t*>(content.data()), content.size()}));
+  content.resize(count);
+  return content;
 }
 
 absl::Status ReplaceFile(FileSystem& fs, const std::string& path, Bytes content, int permissions) {

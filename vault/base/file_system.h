@@ -95,6 +95,10 @@ FileSystem& PosixFileSystem();
 // The directory that holds the name of `path`; "." where it has no slash, "/" for "/".
 std::string ParentOf(std::string path);
 
+// All of a file that `path` stands for, for small files. RESOURCE_EXHAUSTED: it is larger.
+absl::StatusOr<std::string> ReadWhole(ReadableFile& file, const std::string& path,
+                                      size_t max_bytes);
+
 // Removes a file, or a directory with all that is in it. Follows no link. OK where there is
 // nothing.
 absl::Status RemoveTree(FileSystem& fs, const std::string& path);

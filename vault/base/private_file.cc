@@ -18,8 +18,7 @@ const char* WhatToDo(const FileAccess& file, const FileReader& reader) {
   if (file.owner == reader.user) return "chmod 600 it";
   if (reader.user == kRoot) return "chown it to root and chmod 600 it";
   return "chown it to this user and chmod 600 it, or keep it root's with this user's group and "
-         "mode "
-         "0640";
+         "mode 0640";
 }
 
 bool IsReadByTheReadersGroup(const FileAccess& file, const FileReader& reader) {

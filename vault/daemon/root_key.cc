@@ -257,8 +257,7 @@ absl::Status RootKey::CheckKeyfile(RootSource target) {
     return absl::FailedPreconditionError(
         absl::StrCat(parts_.keyfile,
                      " is not there: put it back first, so that the change destroys it, or go to "
-                     "another keyfile "
-                     "first"));
+                     "another keyfile first"));
   }
   // To destroy it is to write to it: nothing is changed in one that is root's, and only read here.
   const absl::Status writable =
