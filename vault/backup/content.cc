@@ -29,12 +29,6 @@ absl::Status Broken(std::string_view what) {
   return absl::DataLossError(absl::StrCat("the copy is not whole: ", ToAbsl(what)));
 }
 
-absl::StatusOr<store::JournalHead> ReadHead(const store::View& view, const SecretBytes& key) {
-  const auto stored = view.Get(store::Family::kAudit, store::kHeadKey);
-  if (!stored.ok()) return Broken("it has no head of the journal");
-  return store::ParseHead(AsBytes(*stored), key);
-}
-
 // Each full tile as it is made again from the entries must be the one that is stored.
 absl::Status CompareTiles(const store::View& view, const std::vector<audit::Tile>& tiles) {
   for (const audit::Tile& tile : tiles) {
@@ -108,6 +102,12 @@ PartitionId PartitionOf(const Record& record) {
 }
 
 }  // namespace
+
+absl::StatusOr<store::JournalHead> ReadHead(const store::View& view, const SecretBytes& key) {
+  const auto stored = view.Get(store::Family::kAudit, store::kHeadKey);
+  if (!stored.ok()) return Broken("it has no head of the journal");
+  return store::ParseHead(AsBytes(*stored), key);
+}
 
 absl::StatusOr<Content> ContentCheck::CheckSealed() {
   TV_ASSIGN_OR_RETURN(const std::unique_ptr<store::View> view, parts_.copy.Pin());

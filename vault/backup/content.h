@@ -22,6 +22,9 @@ class MetaStore;
 
 namespace televault::backup {
 
+// Where a copy, or a store, ends. DATA_LOSS: it does not say, or not under the key.
+absl::StatusOr<store::JournalHead> ReadHead(const store::View& view, const SecretBytes& key);
+
 // What was found in a copy.
 struct Content {
   store::JournalHead head;

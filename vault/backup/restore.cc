@@ -46,8 +46,7 @@ absl::StatusOr<bool> HasRoot(const store::AuditTree& tree, const audit::TreeHead
 
 absl::StatusOr<store::JournalHead> HeadOf(store::Store& store, const SecretBytes& key) {
   TV_ASSIGN_OR_RETURN(const std::unique_ptr<store::View> view, store.Pin());
-  TV_ASSIGN_OR_RETURN(const std::string stored, view->Get(store::Family::kAudit, store::kHeadKey));
-  return store::ParseHead(AsBytes(stored), key);
+  return ReadHead(*view, key);
 }
 
 uint64_t LessThan(uint64_t there, uint64_t known) { return known > there ? known - there : 0; }
@@ -300,12 +299,9 @@ absl::Status StoreRestore::Order(const Manifest& manifest) {
                      .keyring_generation = parts_.keyring_generation,
                      .accepted = parts_.accepted,
                      .by = parts_.by};
+  order.TakeAnchor(parts_.anchor);
   if (parts_.anchor.has_value()) {
     const store::AnchorState& anchor = *parts_.anchor;
-    order.anchored = true;
-    order.anchor_commits = anchor.seq;
-    order.anchor = {anchor.tree_size, anchor.root};
-    order.anchor_control_generation = anchor.control_generation;
     order.store_epoch = std::max(manifest.store_epoch, anchor.store_epoch);
     order.lock_epoch = std::max(order.lock_epoch, anchor.lock_epoch);
     TakeOver(order);

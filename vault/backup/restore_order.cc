@@ -88,6 +88,14 @@ bool SameRights(const RestoreOrder& order, const FoundAtStart& found) {
 
 }  // namespace
 
+void RestoreOrder::TakeAnchor(const std::optional<store::AnchorState>& state) {
+  const store::AnchorState known = state.value_or(store::AnchorState());
+  anchored = state.has_value();
+  anchor_commits = known.seq;
+  anchor = {known.tree_size, known.root};
+  anchor_control_generation = known.control_generation;
+}
+
 std::string FormatOrder(const RestoreOrder& order, const SecretBytes& key) {
   const std::string body = BodyOf(order);
   return absl::StrCat(body, ToAbsl(kMacLine),

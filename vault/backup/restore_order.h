@@ -47,6 +47,8 @@ struct RestoreOrder {
   friend bool operator==(const RestoreOrder&, const RestoreOrder&) = default;
 
   store::RecoveredEnd End() const { return {commits, head, meta_sum}; }
+  // Notes what the anchor says; nothing where there is none, or none that can be read.
+  void TakeAnchor(const std::optional<store::AnchorState>& state);
   // Whether there was more than the store has.
   bool LosesHistory() const {
     return !accepted.empty() && (adopted || !anchored || anchor.size > head.size);

@@ -170,11 +170,7 @@ absl::Status Vault::OrderAdoption(const store::Adoption& adoption) {
   order.head = adoption.end.head;
   order.commits = adoption.end.commits;
   order.meta_sum = adoption.end.meta_sum;
-  order.anchored = adoption.anchor.has_value();
-  const store::AnchorState anchor = adoption.anchor.value_or(store::AnchorState());
-  order.anchor_commits = anchor.seq;
-  order.anchor = {anchor.tree_size, anchor.root};
-  order.anchor_control_generation = anchor.control_generation;
+  order.TakeAnchor(adoption.anchor);
   order.control_generation = control_->generation();
   order.lock_epoch = std::max(order.lock_epoch, LockEpoch(lockdown_->View()->epoch));
   order.keyring_generation = keyring_->generation();
