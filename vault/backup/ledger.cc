@@ -6,11 +6,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 
 #include "vault/base/bytes.h"
 #include "vault/base/limits.h"
 #include "vault/crypto/keyring.h"
+#include "vault/partition/shred_record.h"
 #include "vault/store/meta.h"
 
 namespace televault::backup {
@@ -44,16 +44,6 @@ bool IsOpen(const record::v1::AccessRequestRecord& record, WallTime now) {
           ? record.lapses_at_us()
           : record.approved_at_us() + static_cast<int64_t>(record.grant_s()) * 1'000'000;
   return !record.revoked() && ends > now.micros;
-}
-
-// Whom aggregates left out is sealed under a key that another took the place of, as all rows of
-// then are: nobody is left who could be left out.
-void ForgetLeftOut(const std::vector<crypto::DataKeyInfo>& keys,
-                   record::v1::PartitionRecord& record) {
-  const auto opens = [&](const auto& key) { return key.id.value() == record.left_out_key_id(); };
-  if (std::any_of(keys.begin(), keys.end(), opens)) return;
-  record.clear_left_out_sealed();
-  record.clear_left_out_key_id();
 }
 
 }  // namespace
@@ -208,22 +198,15 @@ absl::StatusOr<ShredLedger::Rows> ShredLedger::SortUnits(LedgerReport& report) {
   return rows;
 }
 
-// As RetentionManager does it; when the key went, nobody knows any more.
+// When the key went, nobody knows any more.
 void ShredLedger::Shred(record::v1::PartitionRecord& record, const Rows& rows) const {
-  const PartitionId id = PartitionOf(record);
-  const auto held = rows.of_keyless.find(id);
-  record.set_state(record::v1::PARTITION_STATE_SHREDDED);
-  record.set_events(held == rows.of_keyless.end() ? 0 : held->second);
-  record.set_shredded_at_us(parts_.now.micros);
-  record.set_destruction(crypto::ToString(parts_.keyring.slot_kind()));
+  const auto held = rows.of_keyless.find(PartitionOf(record));
+  const uint64_t events = held == rows.of_keyless.end() ? 0 : held->second;
   // Its deadline of the time of the backup may have been brought forward since.
-  record.set_deadline_us(std::min(record.deadline_us(), parts_.now.micros));
+  const WallTime deadline{std::min(record.deadline_us(), parts_.now.micros)};
+  record.set_deadline_us(deadline.micros);
   record.set_quarantined(false);
-  record.clear_holds();
-  for (const crypto::LegalHold& hold : parts_.keyring.Holds()) {
-    const WallTime end = hold.ended_at.micros != 0 ? hold.ended_at : hold.until;
-    if (hold.Covers(id) && end.micros > record.deadline_us()) record.add_holds(ToHex(hold.id));
-  }
+  partition::SetShredded(parts_.keyring, events, deadline, parts_.now, record);
 }
 
 // Changes the record to what the keyring says of it; the names of the entries, none where there is
@@ -246,6 +229,9 @@ std::vector<const char*> ShredLedger::Settle(record::v1::PartitionRecord& record
   if (std::none_of(keys.begin(), keys.end(),
                    [&](const auto& key) { return key.id.value() == record.key_id(); })) {
     record.set_key_id(newest->id.value());
+    // Sealed under the key of before, as all rows of then are: nobody is left to be left out.
+    record.clear_left_out_sealed();
+    record.clear_left_out_key_id();
     methods.push_back("backup.restore.key");
   }
   if (earliest->deadline.micros < record.deadline_us()) {
@@ -254,26 +240,6 @@ std::vector<const char*> ShredLedger::Settle(record::v1::PartitionRecord& record
     ++report.shortened;
   }
   return methods;
-}
-
-// The same details as the entries of RetentionManager: whoever checks the trail reads both alike.
-record::v1::AuditEntry ShredLedger::EventOf(const record::v1::PartitionRecord& record,
-                                            const char* method) const {
-  const PartitionId id = PartitionOf(record);
-  record::v1::AuditEntry entry = Event(method);
-  entry.set_dataset(parts_.name_of(id.dataset));
-  auto& details = *entry.mutable_details();
-  details["day"] = FormatDay(id.day);
-  details["deadline"] = FormatRfc3339({record.deadline_us()});
-  details["key_id"] = absl::StrCat(record.key_id());
-  details["events"] = absl::StrCat(record.events());
-  details["pseudonym"] = parts_.pseudonym_of(id.dataset);
-  details["destruction"] = record.destruction();
-  if (record.shredded_at_us() != 0) {
-    details["shredded_at"] = FormatRfc3339({record.shredded_at_us()});
-  }
-  if (record.holds_size() > 0) details["holds"] = absl::StrJoin(record.holds(), ",");
-  return entry;
 }
 
 absl::Status ShredLedger::SettlePartitions(const Rows& rows, LedgerReport& report) {
@@ -290,11 +256,16 @@ absl::Status ShredLedger::SettlePartitions(const Rows& rows, LedgerReport& repor
     for (record::v1::PartitionRecord& record : page) {
       const std::vector<const char*> methods = Settle(record, rows, report);
       if (methods.empty()) continue;
-      ForgetLeftOut(parts_.keyring.DataKeys(PartitionOf(record)), record);
       TV_ASSIGN_OR_RETURN(store::Mutation mutation,
                           parts_.meta.Put(store::RecordKind::kPartition,
                                           store::RecordId(PartitionOf(record)), record));
-      for (const char* const method : methods) batch.Add(EventOf(record, method));
+      const DatasetId dataset(record.dataset_id());
+      for (const char* const method : methods) {
+        record::v1::AuditEntry entry = Event(method);
+        entry.set_dataset(parts_.name_of(dataset));
+        partition::Describe(record, parts_.pseudonym_of(dataset), entry);
+        batch.Add(std::move(entry));
+      }
       batch.Add(std::move(mutation));
       if (batch.Full()) TV_RETURN_IF_ERROR(Commit(batch));
     }

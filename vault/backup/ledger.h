@@ -70,8 +70,6 @@ class ShredLedger {
   std::vector<const char*> Settle(record::v1::PartitionRecord& record, const Rows& rows,
                                   LedgerReport& report) const;
   absl::Status SettlePartitions(const Rows& rows, LedgerReport& report);
-  record::v1::AuditEntry EventOf(const record::v1::PartitionRecord& record,
-                                 const char* method) const;
   absl::Status Commit(Batch& batch);
 
   const Parts parts_;

@@ -63,6 +63,7 @@ struct LegalHold {
   // "" where there is no bound.
   std::string FirstDayText() const { return first_day == kFirst ? "" : FormatDay(first_day); }
   std::string LastDayText() const { return last_day == kLast ? "" : FormatDay(last_day); }
+  WallTime End() const { return ended_at.micros != 0 ? ended_at : until; }
   bool InForce(WallTime now) const { return ended_at.micros == 0 && now < until; }
 };
 

@@ -16,6 +16,7 @@
 #include "vault/crypto/keyring.h"
 #include "vault/partition/partition_reader.h"
 #include "vault/partition/purge.h"
+#include "vault/partition/shred_record.h"
 #include "vault/store/meta.h"
 
 namespace televault::retention {
@@ -188,18 +189,9 @@ record::v1::AuditEntry RetentionManager::EventOf(const record::v1::PartitionReco
   entry.set_verdict(record::v1::VERDICT_ALLOW);
   entry.set_reason("OK");
   entry.set_rule("deadline");
-  auto& details = *entry.mutable_details();
-  details["day"] = FormatDay(Day(record.day()));
-  details["deadline"] = FormatRfc3339({record.deadline_us()});
-  details["key_id"] = absl::StrCat(record.key_id());
-  details["events"] = absl::StrCat(record.events());
-  details["pseudonym"] = parts_.pseudonym_of(DatasetId(record.dataset_id()));
-  details["destruction"] = record.destruction();
-  if (record.shredded_at_us() != 0) {
-    details["shredded_at"] = FormatRfc3339({record.shredded_at_us()});
-  }
-  if (record.holds_size() > 0) details["holds"] = absl::StrJoin(record.holds(), ",");
+  partition::Describe(record, parts_.pseudonym_of(DatasetId(record.dataset_id())), entry);
   if (record.receipt_note().empty()) return entry;
+  auto& details = *entry.mutable_details();
   details["purged_at"] = FormatRfc3339({record.purged_at_us()});
   details["shredded_leaf"] = absl::StrCat(record.shredded_leaf());
   details["receipt"] = record.receipt_note();
@@ -221,17 +213,7 @@ absl::StatusOr<LeafIndex> RetentionManager::Commit(const record::v1::PartitionRe
 absl::Status RetentionManager::RecordShredded(const partition::PartitionInfo& info, WallTime now) {
   const auto records = parts_.catalog.LockRecords();
   TV_ASSIGN_OR_RETURN(record::v1::PartitionRecord record, ReadRecord(info.id));
-  record.set_state(record::v1::PARTITION_STATE_SHREDDED);
-  record.set_events(info.rows());
-  record.set_shredded_at_us(now.micros);
-  record.set_destruction(crypto::ToString(parts_.keyring.slot_kind()));
-  record.clear_left_out_sealed();
-  record.clear_left_out_key_id();
-  for (const crypto::LegalHold& hold : parts_.keyring.Holds()) {
-    const WallTime end = hold.ended_at.micros != 0 ? hold.ended_at : hold.until;
-    // It was in force at some time when the key was due.
-    if (hold.Covers(info.id) && end > info.deadline) record.add_holds(ToHex(hold.id));
-  }
+  partition::SetShredded(parts_.keyring, info.rows(), info.deadline, now, record);
   // The leaf's index is known only after the commit; the purge writes it into the record.
   TV_ASSIGN_OR_RETURN(store::Mutation mutation, parts_.meta.Put(store::RecordKind::kPartition,
                                                                 store::RecordId(info.id), record));
