@@ -142,18 +142,18 @@ absl::Status FaultFileSystem::TouchToRead(const std::string& path) {
 
 absl::StatusOr<std::string> FaultFileSystem::ReadFile(const std::string& path, size_t max_bytes) {
   TV_RETURN_IF_ERROR(TouchToRead(path));
-  return base_.ReadFile(path, max_bytes);
+  return At(path).ReadFile(path, max_bytes);
 }
 
 absl::StatusOr<size_t> FaultFileSystem::ReadInto(const std::string& path, uint64_t offset,
                                                  std::span<uint8_t> out) {
   TV_RETURN_IF_ERROR(TouchToRead(path));
-  return base_.ReadInto(path, offset, out);
+  return At(path).ReadInto(path, offset, out);
 }
 
 absl::StatusOr<std::unique_ptr<ReadableFile>> FaultFileSystem::OpenPlain(const std::string& path) {
   TV_RETURN_IF_ERROR(Reach(path));
-  TV_ASSIGN_OR_RETURN(auto file, base_.OpenPlain(path));
+  TV_ASSIGN_OR_RETURN(auto file, At(path).OpenPlain(path));
   return std::make_unique<FaultReader>(*this, path, std::move(file));
 }
 
@@ -167,14 +167,14 @@ absl::StatusOr<std::unique_ptr<WritableFile>> FaultFileSystem::OpenWritable(cons
       return absl::PermissionDeniedError("permission denied");
     }
   }
-  TV_ASSIGN_OR_RETURN(auto file, base_.OpenWritable(path, mode, permissions));
+  TV_ASSIGN_OR_RETURN(auto file, At(path).OpenWritable(path, mode, permissions));
   return std::make_unique<FaultFile>(*this, path, std::move(file));
 }
 
 absl::StatusOr<size_t> FaultFileSystem::ReadPrivate(const std::string& path,
                                                     std::span<uint8_t> out) {
   TV_RETURN_IF_ERROR(TouchToRead(path));
-  return base_.ReadPrivate(path, out);
+  return At(path).ReadPrivate(path, out);
 }
 
 }  // namespace televault::testing

@@ -35,6 +35,11 @@ class FaultFileSystem final : public FileSystem {
   void Deny(const std::string& part);
   // From now on nobody opens a file for writing whose path ends with `end`.
   void Protect(const std::string& end);
+  // Whatever has `part` in its path is on `device`, which outlives this; before the first use.
+  void Mount(const std::string& part, FileSystem& device) {
+    mounted_ = part;
+    device_ = &device;
+  }
 
   // Once, before a directory is made whose path ends with `end`: somebody else is quicker.
   void Precede(const std::string& end, std::function<void()> what);
@@ -47,41 +52,45 @@ class FaultFileSystem final : public FileSystem {
   absl::StatusOr<std::unique_ptr<ReadableFile>> OpenPlain(const std::string& path) override;
   absl::StatusOr<uint64_t> FileSize(const std::string& path) override {
     TV_RETURN_IF_ERROR(Reach(path));
-    return base_.FileSize(path);
+    return At(path).FileSize(path);
   }
   absl::Status Link(const std::string& from, const std::string& to) override {
-    return base_.Link(from, to);
+    return At(from).Link(from, to);
   }
   absl::Status Rename(const std::string& from, const std::string& to) override {
-    return base_.Rename(from, to);
+    return At(from).Rename(from, to);
   }
   absl::Status Remove(const std::string& path) override {
     TV_RETURN_IF_ERROR(Reach(path));
-    return base_.Remove(path);
+    return At(path).Remove(path);
   }
   absl::Status CreateDirectory(const std::string& path, int permissions) override {
     GoBefore(path);
-    return base_.CreateDirectory(path, permissions);
+    return At(path).CreateDirectory(path, permissions);
   }
   absl::Status CreateNewDirectory(const std::string& path, int permissions) override {
     GoBefore(path);
-    return base_.CreateNewDirectory(path, permissions);
+    return At(path).CreateNewDirectory(path, permissions);
   }
   absl::Status RemoveDirectory(const std::string& path) override {
-    return base_.RemoveDirectory(path);
+    return At(path).RemoveDirectory(path);
   }
-  absl::Status SyncDirectory(const std::string& path) override { return base_.SyncDirectory(path); }
+  absl::Status SyncDirectory(const std::string& path) override {
+    return At(path).SyncDirectory(path);
+  }
   absl::StatusOr<std::vector<std::string>> List(const std::string& directory) override {
-    return base_.List(directory);
+    return At(directory).List(directory);
   }
-  bool Exists(const std::string& path) override { return Reach(path).ok() && base_.Exists(path); }
+  bool Exists(const std::string& path) override {
+    return Reach(path).ok() && At(path).Exists(path);
+  }
   absl::StatusOr<uint64_t> FreeBytes(const std::string& path) override {
-    return base_.FreeBytes(path);
+    return At(path).FreeBytes(path);
   }
   absl::StatusOr<size_t> ReadPrivate(const std::string& path, std::span<uint8_t> out) override;
   absl::Status Shred(const std::string& path) override {
     TV_RETURN_IF_ERROR(Reach(path));
-    return base_.Shred(path);
+    return At(path).Shred(path);
   }
 
   // For the files it hands out: waits, or says that there is no room.
@@ -89,10 +98,15 @@ class FaultFileSystem final : public FileSystem {
   absl::Status TouchToRead(const std::string& path);
 
  private:
+  FileSystem& At(const std::string& path) {
+    return device_ != nullptr && path.find(mounted_) != std::string::npos ? *device_ : base_;
+  }
   absl::Status Reach(const std::string& path);
   void GoBefore(const std::string& path);
 
   FileSystem& base_;
+  std::string mounted_;
+  FileSystem* device_ = nullptr;
   std::mutex mu_;  // guards the rest
   std::condition_variable changed_;
   std::string hangs_;  // "" = nothing

@@ -129,6 +129,25 @@ struct LossyFileSystem::Impl {
     DirectoryAt(path);
   }
 
+  // What is known of a directory goes along when it is renamed.
+  void MoveDirectories(const std::string& from, const std::string& to) {
+    std::vector<std::string> paths;
+    for (const auto& [path, directory] : directories) {
+      if (path == from || path.starts_with(from + "/")) paths.push_back(path);
+    }
+    for (const std::string& path : paths) {
+      auto entry = directories.extract(path);
+      entry.key() = to + path.substr(from.size());
+      directories.insert(std::move(entry));
+    }
+  }
+  void ExchangeDirectories(const std::string& a, const std::string& b) {
+    const std::string between = a + "/.exchanged";
+    MoveDirectories(a, between);
+    MoveDirectories(b, a);
+    MoveDirectories(between, b);
+  }
+
   absl::Status BeforeMutation() {
     if (off || (stop_at_call.has_value() && calls >= *stop_at_call)) {
       off = true;
@@ -165,6 +184,8 @@ struct LossyFileSystem::Impl {
 
   void CutPower(std::mt19937_64* random);
   void Settle(std::mt19937_64* random);
+  bool MoveOneBack();
+  bool IsLost(const std::string& path) const;
   void Restore(const std::string& path, const Directory& directory,
                const std::set<std::string>& names_on_disk,
                std::map<const Node*, std::string>& written);
@@ -330,24 +351,60 @@ void LossyFileSystem::Impl::Restore(const std::string& path, const Directory& di
   }
 }
 
+// Gives a directory whose new name did not last its old one again; false where there is none.
+bool LossyFileSystem::Impl::MoveOneBack() {
+  for (auto& [path, directory] : directories) {
+    for (const auto& [name, node] : directory.current) {
+      const auto lasting = directory.durable.find(name);
+      if (!node->directory || (lasting != directory.durable.end() && lasting->second == node)) {
+        continue;
+      }
+      const auto old = std::find_if(directory.durable.begin(), directory.durable.end(),
+                                    [&](const auto& entry) { return entry.second == node; });
+      if (old == directory.durable.end()) continue;
+      const std::string from = path + "/" + name;
+      const std::string to = path + "/" + old->first;
+      if (directory.current.contains(old->first)) {
+        TV_CHECK(base.Exchange(from, to).ok());
+        std::swap(directory.current[name], directory.current[old->first]);
+        ExchangeDirectories(from, to);
+      } else {
+        TV_CHECK(base.Rename(from, to).ok());
+        directory.current[old->first] = node;
+        directory.current.erase(name);
+        MoveDirectories(from, to);
+      }
+      return true;
+    }
+  }
+  return false;
+}
+
+// Whether the name of the directory, or of one above it, did not last.
+bool LossyFileSystem::Impl::IsLost(const std::string& path) const {
+  const auto [parent, name] = Split(path);
+  const auto above = directories.find(parent);
+  if (above == directories.end()) return false;
+  return !above->second.durable.contains(name) || IsLost(parent);
+}
+
 void LossyFileSystem::Impl::CutPower(std::mt19937_64* random) {
   ++generation;
+  Settle(random);
+  while (MoveOneBack()) continue;
   std::map<std::string, std::set<std::string>> names_on_disk;
   for (const auto& [path, directory] : directories) {
     for (const auto& [name, node] : directory.current) names_on_disk[path].insert(name);
   }
-  Settle(random);
   // Longer paths first when removing: a lost directory must be empty before it goes.
   for (auto it = directories.rbegin(); it != directories.rend();) {
-    const auto [parent, name] = Split(it->first);
-    const auto above = directories.find(parent);
-    const bool lost = above != directories.end() && !above->second.durable.contains(name);
-    if (!lost) {
+    if (!IsLost(it->first)) {
       ++it;
       continue;
     }
     for (const std::string& child : names_on_disk[it->first]) {
-      base.Remove(it->first + "/" + child).IgnoreError();
+      const std::string full = it->first + "/" + child;
+      if (!base.Remove(full).ok()) base.RemoveDirectory(full).IgnoreError();
     }
     it = std::make_reverse_iterator(directories.erase(std::next(it).base()));
   }
@@ -419,12 +476,28 @@ absl::Status LossyFileSystem::Rename(const std::string& from, const std::string&
   TV_RETURN_IF_ERROR(impl_->BeforeMutation());
   TV_RETURN_IF_ERROR(impl_->base.Rename(from, to));
   TV_CHECK(node != nullptr);
+  if (node->directory) impl_->MoveDirectories(Normalized(from), Normalized(to));
   if (from_parent == to_parent) {
     impl_->Change(to_parent, {{{from_name, nullptr}, {to_name, node}}});
   } else {
+    TV_CHECK(!node->directory);  // is not moved back
     impl_->Change(from_parent, {{{from_name, nullptr}}});
     impl_->Change(to_parent, {{{to_name, node}}});
   }
+  return absl::OkStatus();
+}
+
+absl::Status LossyFileSystem::Exchange(const std::string& a, const std::string& b) {
+  const std::lock_guard lock(impl_->mu);
+  const NodeRef node_a = impl_->Find(Normalized(a));
+  const NodeRef node_b = impl_->Find(Normalized(b));
+  const auto [parent, name_a] = Split(Normalized(a));
+  const auto [parent_b, name_b] = Split(Normalized(b));
+  TV_RETURN_IF_ERROR(impl_->BeforeMutation());
+  TV_RETURN_IF_ERROR(impl_->base.Exchange(a, b));
+  TV_CHECK(node_a != nullptr && node_b != nullptr && parent == parent_b);
+  impl_->ExchangeDirectories(Normalized(a), Normalized(b));
+  impl_->Change(parent, {{{name_a, node_b}, {name_b, node_a}}});
   return absl::OkStatus();
 }
 

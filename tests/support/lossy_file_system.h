@@ -60,6 +60,7 @@ class LossyFileSystem : public FileSystem {
   absl::StatusOr<uint64_t> FileSize(const std::string& path) override;
   absl::Status Link(const std::string& from, const std::string& to) override;
   absl::Status Rename(const std::string& from, const std::string& to) override;
+  absl::Status Exchange(const std::string& a, const std::string& b) override;
   absl::Status Remove(const std::string& path) override;
   absl::Status CreateDirectory(const std::string& path, int permissions) override;
   absl::Status CreateNewDirectory(const std::string& path, int permissions) override;

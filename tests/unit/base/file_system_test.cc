@@ -256,6 +256,46 @@ TEST(LossyFileSystem, WhatWasThereBeforeIsDurable) {
   EXPECT_EQ(ContentOf(fs, dir.Path("f")), "before");
 }
 
+TEST(LossyFileSystem, GivesADirectoryItsOldNameAgain) {
+  const TempDirectory dir;
+  LossyFileSystem fs;
+  ASSERT_THAT(fs.CreateDirectory(dir.Path("old"), 0700), IsOk());
+  ASSERT_THAT(ReplaceFile(fs, dir.Path("old/f"), AsBytes("synced"), 0600), IsOk());
+  ASSERT_THAT(WriteUnsynced(fs, dir.Path("old/g"), "lost"), IsOk());
+  ASSERT_THAT(fs.SyncDirectory(dir.path()), IsOk());
+  ASSERT_THAT(fs.Rename(dir.Path("old"), dir.Path("new")), IsOk());
+  EXPECT_EQ(ContentOf(fs, dir.Path("new/g")), "lost");
+  fs.PowerCut();
+  EXPECT_FALSE(fs.Exists(dir.Path("new")));
+  EXPECT_EQ(ContentOf(fs, dir.Path("old/f")), "synced");
+  EXPECT_FALSE(fs.Exists(dir.Path("old/g")));
+
+  ASSERT_THAT(WriteUnsynced(fs, dir.Path("old/g"), "lost"), IsOk());
+  ASSERT_THAT(fs.Rename(dir.Path("old"), dir.Path("new")), IsOk());
+  ASSERT_THAT(fs.SyncDirectory(dir.path()), IsOk());
+  fs.PowerCut();
+  EXPECT_FALSE(fs.Exists(dir.Path("old")));
+  EXPECT_EQ(ContentOf(fs, dir.Path("new/f")), "synced");
+  EXPECT_FALSE(fs.Exists(dir.Path("new/g")));
+}
+
+TEST(LossyFileSystem, UndoesAnExchangeOfDirectories) {
+  const TempDirectory dir;
+  LossyFileSystem fs;
+  for (const char* const name : {"a", "b"}) {
+    ASSERT_THAT(fs.CreateDirectory(dir.Path(name), 0700), IsOk());
+    ASSERT_THAT(ReplaceFile(fs, dir.Path(std::string(name) + "/f"), AsBytes(name), 0600), IsOk());
+  }
+  ASSERT_THAT(fs.SyncDirectory(dir.path()), IsOk());
+  ASSERT_THAT(fs.Exchange(dir.Path("a"), dir.Path("b")), IsOk());
+  ASSERT_THAT(fs.Rename(dir.Path("b"), dir.Path("c")), IsOk());
+  EXPECT_EQ(ContentOf(fs, dir.Path("c/f")), "a");
+  fs.PowerCut();
+  EXPECT_EQ(ContentOf(fs, dir.Path("a/f")), "a");
+  EXPECT_EQ(ContentOf(fs, dir.Path("b/f")), "b");
+  EXPECT_FALSE(fs.Exists(dir.Path("c")));
+}
+
 TEST(ReplaceFile, HoldsTheOldOrTheNewContentAfterAPowerCutAtEveryStep) {
   for (uint64_t seed = 0; seed < 40; ++seed) {
     for (uint64_t step = 0;; ++step) {
