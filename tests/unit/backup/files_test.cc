@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/support/lossy_file_system.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_directory.h"
 #include "vault/base/bytes.h"
@@ -52,6 +53,19 @@ TEST_F(BackupFilesTest, ACopyIsTheSameBytesUnderAnotherInode) {
   EXPECT_THAT(CopyFile(fs_, directory_.path(), directory_.Path("to"), "large", Always),
               StatusIs(absl::StatusCode::kAlreadyExists))
       << "nothing is written over";
+}
+
+TEST_F(BackupFilesTest, ACopyIsWholeAfterAPowerCut) {
+  const std::string bytes(3'000'000, 'x');
+  std::ofstream(directory_.Path("large"), std::ios::binary) << bytes;
+  std::filesystem::create_directory(directory_.Path("to"));
+  testing::LossyFileSystem fs;
+  ASSERT_THAT(CopyFile(fs, directory_.path(), directory_.Path("to"), "large", Always), IsOk());
+  ASSERT_THAT(fs.SyncDirectory(directory_.Path("to")), IsOk());
+  fs.PowerCut();
+  TV_ASSERT_OK_AND_ASSIGN(const std::string copy,
+                          fs.ReadFile(directory_.Path("to/large"), 2 * bytes.size()));
+  EXPECT_TRUE(copy == bytes) << copy.size() << " bytes";
 }
 
 TEST_F(BackupFilesTest, ACopyEndsWhenItIsTold) {
