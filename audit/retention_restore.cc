@@ -30,7 +30,7 @@ void RetentionLedger::BeginRestore(const Facts& facts) {
   if (!restore_.has_value() || restore_->followed) {
     const auto head = std::find_if(newest_.rbegin(), newest_.rend(),
                                    [&](const auto& entry) { return entry.first < *size; });
-    if (head == newest_.rend()) {
+    if (*size > 0 && head == newest_.rend()) {
       Missing(facts, "restore", facts.entry.method(),
               "the first start after it is not where what it brought back ends");
     }

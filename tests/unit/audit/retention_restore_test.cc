@@ -101,6 +101,19 @@ TEST(RetentionRestore, AnAdoptionIsFollowedLikeARestore) {
   EXPECT_THAT(Broken(adopted(false)), ElementsAre("deadline", "restore"));
 }
 
+// A store that is lost altogether brings nothing back, and the trail begins with that.
+TEST(RetentionRestore, AnEmptyStoreMayBeAdopted) {
+  Trail trail;
+  trail.Restore(kBack, 0).set_method("daemon.adopt");
+  trail.Followed(kBack + kSecond);
+  EXPECT_THAT(Broken(trail), IsEmpty());
+  Trail cut;
+  cut.Restore(kBack, 0);
+  (*cut.leaves()[1].entry.mutable_details())["new_size"] = "1";
+  cut.leaves().erase(cut.leaves().begin());
+  EXPECT_THAT(Broken(cut), Not(IsEmpty()));
+}
+
 TEST(RetentionRestore, ADayThatWasDueKeepsItsDeadline) {
   Trail trail;
   trail.Open();
