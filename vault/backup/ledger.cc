@@ -51,6 +51,7 @@ bool IsOpen(const record::v1::AccessRequestRecord& record, WallTime now) {
 struct ShredLedger::Rows {
   std::map<PartitionId, uint64_t> of_keyless;  // what partitions without a key hold
   std::map<PartitionId, uint64_t> dropped;
+  std::set<PartitionId> kept;  // they have rows that open
 };
 
 // What is committed at one time.
@@ -148,7 +149,10 @@ absl::StatusOr<ShredLedger::Rows> ShredLedger::SortUnits(LedgerReport& report) {
       rows.of_keyless[id] += record.rows();
       return absl::OkStatus();
     }
-    if (known->second.contains(KeyId(record.key_id()))) return absl::OkStatus();
+    if (known->second.contains(KeyId(record.key_id()))) {
+      rows.kept.insert(id);
+      return absl::OkStatus();
+    }
     TV_ASSIGN_OR_RETURN(store::Mutation gone,
                         parts_.meta.Delete(kind, store::RecordId(BlockId{id, number})));
     batch.Add(std::move(gone));
@@ -229,7 +233,10 @@ std::vector<const char*> ShredLedger::Settle(record::v1::PartitionRecord& record
   if (std::none_of(keys.begin(), keys.end(),
                    [&](const auto& key) { return key.id.value() == record.key_id(); })) {
     record.set_key_id(newest->id.value());
-    // Sealed under the key of before, as all rows of then are: nobody is left to be left out.
+    // Sealed under the key of before, as all rows of then are: nobody is left to be left out. But
+    // where the backup fell into a rewrite: rows under the new key stay, and who is to be left out
+    // of them nobody knows any more.
+    if (!record.left_out_sealed().empty() && rows.kept.contains(id)) record.set_withheld(true);
     record.clear_left_out_sealed();
     record.clear_left_out_key_id();
     methods.push_back("backup.restore.key");

@@ -212,12 +212,14 @@ TEST_F(ShredLedgerTest, EveryHoldOfTheKeyringIsOnRecordBeforeAnyShred) {
   EXPECT_EQ(written_.front().method(), "backup.restore.hold");
 }
 
-// What is sealed under a key that is gone is nobody's any more.
+// What is sealed under a key that is gone is nobody's any more. Where rows are left whose people
+// nobody knows, aggregates get none of the day.
 TEST_F(ShredLedgerTest, WhoWasLeftOutGoesWithTheKeyThatOpensIt) {
+  const PartitionId half = {DatasetId(6), DaysAgo(0).day};
   const PartitionId gone = DaysAgo(0);
   const PartitionId rewritten = DaysAgo(1);
   const PartitionId shortened = {DatasetId(5), DaysAgo(0).day};
-  for (const PartitionId day : {gone, rewritten, shortened}) {
+  for (const PartitionId day : {gone, rewritten, shortened, half}) {
     ASSERT_THAT(process_->Append(day, 0, 7), IsOk());
     record::v1::PartitionRecord record = RecordOf(day);
     record.set_left_out_sealed("sealed");
@@ -232,7 +234,11 @@ TEST_F(ShredLedgerTest, WhoWasLeftOutGoesWithTheKeyThatOpensIt) {
   }
   ASSERT_THAT(machine_.keyring->Shred(std::vector<PartitionId>{gone}), IsOk());
   crypto::ShredRequest request;
-  request.keys = {{rewritten, process_->catalog->Find(rewritten)->key}};
+  request.keys = {{rewritten, process_->catalog->Find(rewritten)->key},
+                  {half, process_->catalog->Find(half)->key}};
+  TV_ASSERT_OK_AND_ASSIGN(const auto half_key, machine_.keyring->RotateDataKey(half));
+  process_->catalog->OnRekeyed(half, half_key->id);
+  ASSERT_THAT(process_->Append(half, 7, 3), IsOk());
   ASSERT_THAT(machine_.keyring->RotateDataKey(rewritten), IsOk());
   ASSERT_THAT(machine_.keyring->Shred(request), IsOk());
   const WallTime sooner = machine_.clock.Wall() + std::chrono::hours(1);
@@ -240,7 +246,8 @@ TEST_F(ShredLedgerTest, WhoWasLeftOutGoesWithTheKeyThatOpensIt) {
   Reopen();
   EXPECT_EQ(RecordOf(gone).left_out_sealed(), "sealed");
   Apply();
-  for (const PartitionId day : {gone, rewritten}) {
+  for (const PartitionId day : {gone, rewritten, half}) {
+    EXPECT_EQ(RecordOf(day).withheld(), day == half);
     EXPECT_EQ(RecordOf(day).left_out_sealed(), "");
     EXPECT_EQ(RecordOf(day).left_out_key_id(), 0u);
   }
