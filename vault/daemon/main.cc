@@ -363,6 +363,14 @@ void AddInitOptions(CLI::App* init, InitFlags& flags) {
   AddTokenOptions(init, flags.pkcs11);
 }
 
+// "" where it is one; what is wrong with it otherwise.
+std::string IsReason(const std::string& reason) {
+  static_assert(limits::kMaxReasonBytes == 1024);
+  return !reason.empty() && reason.size() <= limits::kMaxReasonBytes
+             ? ""
+             : "a reason has 1 to 1024 bytes";
+}
+
 void AddRestoreOptions(CLI::App& command, RestoreFlags& flags) {
   command.add_option("--config", flags.config_file, "TOML file of the daemon");
   command.add_option("--data-dir", flags.data_dir, "Directory made by init");
@@ -370,11 +378,7 @@ void AddRestoreOptions(CLI::App& command, RestoreFlags& flags) {
   command
       .add_option("--accept-lost-history", flags.accepted,
                   "Go on from a backup that is older than the anchor; say why. Recorded")
-      ->check([](const std::string& reason) {
-        return !reason.empty() && reason.size() <= limits::kMaxReasonBytes
-                   ? std::string()
-                   : std::string("a reason has 1 to 1024 bytes");
-      });
+      ->check(IsReason);
   command.add_option("--static-files", flags.static_files,
                      "Make a data directory that is lost again, out of copies of identity, control "
                      "and tls in this directory");
@@ -395,9 +399,11 @@ int Main(int argc, char** argv) {
   };
   CLI::App* serve = app.add_subcommand("serve", "Serve a vault");
   add_serve_options(serve);
-  serve->add_option("--adopt-recovered-state", serve_flags.adopt_reason,
-                    "Go on from a state that is older than the anchor; say why. Recorded, starts "
-                    "locked at `all`");
+  serve
+      ->add_option("--adopt-recovered-state", serve_flags.adopt_reason,
+                   "Go on from a state that is older than the anchor; say why. Recorded, starts "
+                   "locked at `all`")
+      ->check(IsReason);
   serve->add_option("--drop-key-replica", serve_flags.drop_key_replica,
                     "Go on without this key replica (its id), which is lost. Recorded");
   ReplicaFlags replica_flags;
