@@ -11,6 +11,7 @@
 #include "vault/base/bytes.h"
 #include "vault/base/crash_point.h"
 #include "vault/base/limits.h"
+#include "vault/crypto/keyring.h"
 #include "vault/store/rocks_store.h"
 
 namespace televault::backup {
@@ -222,6 +223,7 @@ absl::StatusOr<std::unique_ptr<Unpublished>> BackupMaker::Make(const std::string
   // Before it is signed: the vault never signs a head that it has not shown.
   TV_RETURN_IF_ERROR(CheckAgainstLog(manifest.head, kPublishTries));
   TV_RETURN_IF_ERROR(check.Open(keys, summary.content));
+  manifest.meta_key = summary.content.meta_key;
   summary.verify_time = Since(parts_.clock, copied);
   TV_RETURN_IF_ERROR(go_on());
   TV_RETURN_IF_ERROR(Sign(partial, std::move(files), manifest));
@@ -295,6 +297,7 @@ absl::StatusOr<Summary> BackupMaker::Verify(const std::string& directory,
   ContentCheck check({*copy, parts_.freshness_key, go_on});
   TV_ASSIGN_OR_RETURN(summary.content, check.CheckSealed());
   TV_RETURN_IF_ERROR(CheckHead(summary.manifest, summary.content.head));
+  TV_RETURN_IF_ERROR(CheckMetaKey(summary.manifest, keys.keyring.MetaKeys()));
   TV_RETURN_IF_ERROR(check.Open(keys, summary.content));
   summary.verify_time = Since(parts_.clock, start);
   return summary;

@@ -13,6 +13,7 @@
 #include "audit/tiles.h"
 #include "televault/record/v1/state.pb.h"
 #include "vault/base/bytes.h"
+#include "vault/base/check.h"
 #include "vault/base/limits.h"
 #include "vault/crypto/keyring.h"
 #include "vault/partition/sealing.h"
@@ -109,6 +110,17 @@ absl::StatusOr<store::JournalHead> ReadHead(const store::View& view, const Secre
   return store::ParseHead(AsBytes(*stored), key);
 }
 
+absl::Status CheckMetaKey(const Manifest& manifest, const std::vector<crypto::MetaKeyInfo>& left) {
+  if (std::any_of(left.begin(), left.end(),
+                  [&](const auto& key) { return key.number == manifest.meta_key; })) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      "nothing opens this backup any more: its records are sealed under meta key ",
+      manifest.meta_key, ", which was destroyed after `keys rotate meta`; use a backup that was ",
+      "made after that"));
+}
+
 absl::StatusOr<Content> ContentCheck::CheckSealed() {
   TV_ASSIGN_OR_RETURN(const std::unique_ptr<store::View> view, parts_.copy.Pin());
   Content content;
@@ -126,6 +138,7 @@ class ContentCheck::Opening {
 
   absl::Status Run() {
     TV_RETURN_IF_ERROR(OpenRecords());
+    TV_RETURN_IF_ERROR(FindOldestMetaKey());
     TV_RETURN_IF_ERROR(ForEach<record::v1::PartitionRecord>(
         keys_.meta, view_, store::RecordKind::kPartition, parts_.go_on,
         [&](const auto& record) { return Add(record); }));
@@ -157,6 +170,18 @@ class ContentCheck::Opening {
             return absl::OkStatus();
           }));
     }
+    return absl::OkStatus();
+  }
+
+  // None is destroyed while a copy is looked at; a new one may come.
+  absl::Status FindOldestMetaKey() {
+    const std::vector<crypto::MetaKeyInfo> keys = keys_.keyring.MetaKeys();
+    TV_ASSIGN_OR_RETURN(std::vector<uint64_t> records, keys_.meta.CountByKey(view_));
+    std::reverse(records.begin(), records.end());  // of the oldest first, as the keys
+    TV_CHECK(!keys.empty() && records.size() >= keys.size());
+    size_t oldest = 0;
+    while (oldest + 1 < keys.size() && records[oldest] == 0) ++oldest;
+    content_.meta_key = keys[oldest].number;
     return absl::OkStatus();
   }
 

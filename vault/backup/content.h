@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "vault/backup/files.h"
+#include "vault/backup/manifest.h"
 #include "vault/base/ids.h"
 #include "vault/base/secret.h"
 #include "vault/base/status.h"
@@ -15,7 +16,8 @@
 
 namespace televault::crypto {
 class Keyring;
-}
+struct MetaKeyInfo;
+}  // namespace televault::crypto
 namespace televault::store {
 class MetaStore;
 }
@@ -25,10 +27,15 @@ namespace televault::backup {
 // Where a copy, or a store, ends. DATA_LOSS: it does not say, or not under the key.
 absl::StatusOr<store::JournalHead> ReadHead(const store::View& view, const SecretBytes& key);
 
+// Whether the records of a backup open at all with the meta keys that are left: those up to some
+// number are destroyed together. FAILED_PRECONDITION: nothing opens them any more.
+absl::Status CheckMetaKey(const Manifest& manifest, const std::vector<crypto::MetaKeyInfo>& left);
+
 // What was found in a copy.
 struct Content {
   store::JournalHead head;
   uint64_t records = 0;
+  uint32_t meta_key = 0;  // the oldest that one of the records is sealed under
   uint32_t partitions = 0;
   uint64_t micro_batches = 0;
   uint64_t blocks = 0;
@@ -71,7 +78,8 @@ class ContentCheck {
     // The copy was made a moment ago: what it holds under a key that was replaced is missing in it.
     bool fresh = false;
   };
-  // Opens every record, micro-batch and chunk under its key.
+  // Opens every record, micro-batch and chunk under its key. The caller sees to it that no meta key
+  // is destroyed meanwhile.
   absl::Status Open(const Keys& keys, Content& content);
 
  private:

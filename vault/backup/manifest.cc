@@ -118,9 +118,9 @@ std::string FormatManifest(const Manifest& manifest) {
                       "\naudit_root ", ToHex(manifest.head.root), "\ncommits ", manifest.commits,
                       "\nmeta_sum ", ToHex(manifest.meta_sum), "\nstore_epoch ",
                       manifest.store_epoch.value(), "\nkeyring_generation ",
-                      manifest.keyring_generation, "\nlock_epoch ", manifest.lock_epoch.value(),
-                      "\nfiles ", manifest.files, "\nbytes ", manifest.bytes, "\nlist ",
-                      ToHex(manifest.list), "\n");
+                      manifest.keyring_generation, "\nmeta_key ", manifest.meta_key,
+                      "\nlock_epoch ", manifest.lock_epoch.value(), "\nfiles ", manifest.files,
+                      "\nbytes ", manifest.bytes, "\nlist ", ToHex(manifest.list), "\n");
 }
 
 absl::StatusOr<Manifest> ParseManifest(std::string_view text) {
@@ -136,6 +136,7 @@ absl::StatusOr<Manifest> ParseManifest(std::string_view text) {
   if (!created_at.ok()) return Malformed("created_at is no time");
   manifest.created_at = *created_at;
   uint64_t store_epoch = 0;
+  uint64_t meta_key = 0;
   uint64_t lock_epoch = 0;
   TV_RETURN_IF_ERROR(TakeNumber(rest, "audit_size", manifest.head.size));
   TV_RETURN_IF_ERROR(TakeHex(rest, "audit_root", manifest.head.root));
@@ -143,11 +144,13 @@ absl::StatusOr<Manifest> ParseManifest(std::string_view text) {
   TV_RETURN_IF_ERROR(TakeHex(rest, "meta_sum", manifest.meta_sum));
   TV_RETURN_IF_ERROR(TakeNumber(rest, "store_epoch", store_epoch));
   TV_RETURN_IF_ERROR(TakeNumber(rest, "keyring_generation", manifest.keyring_generation));
+  TV_RETURN_IF_ERROR(TakeNumber(rest, "meta_key", meta_key));
   TV_RETURN_IF_ERROR(TakeNumber(rest, "lock_epoch", lock_epoch));
   TV_RETURN_IF_ERROR(TakeNumber(rest, "files", manifest.files));
   TV_RETURN_IF_ERROR(TakeNumber(rest, "bytes", manifest.bytes));
   TV_RETURN_IF_ERROR(TakeHex(rest, "list", manifest.list));
   manifest.store_epoch = StoreEpoch(store_epoch);
+  manifest.meta_key = static_cast<uint32_t>(meta_key);
   manifest.lock_epoch = LockEpoch(lock_epoch);
   // Also what a reader would take for the same, as a time written otherwise.
   if (!rest.empty() || FormatManifest(manifest) != text) {

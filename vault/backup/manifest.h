@@ -47,6 +47,9 @@ struct Manifest {
   StoreEpoch store_epoch;
   // When the copy was made.
   uint64_t keyring_generation = 0;
+  // The oldest that a record of the copy is sealed under: where it is destroyed, nothing opens
+  // them.
+  uint32_t meta_key = 0;
   LockEpoch lock_epoch;
   uint64_t files = 0;
   uint64_t bytes = 0;

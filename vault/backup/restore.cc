@@ -59,7 +59,7 @@ absl::Status Fork(std::string_view of) {
 
 absl::Status Lost(uint64_t size, uint64_t known, std::string_view who) {
   return absl::DataLossError(absl::StrCat("the backup is older than ", ToAbsl(who),
-                                          ": it ends at entry ", size, ", which saw entry ", known,
+                                          ", which saw entry ", known, ": it ends at entry ", size,
                                           ". What came after would be lost", kAccept));
 }
 
@@ -182,6 +182,7 @@ absl::Status StoreRestore::CheckCopy(const Manifest& manifest) {
       TV_RETURN_IF_ERROR(CheckControl(found.head.control_generation, "the backup"));
     }
     TV_RETURN_IF_ERROR(CheckKeyring(found.head.keyring_generation));
+    TV_RETURN_IF_ERROR(CheckMetaKey(manifest, parts_.meta_keys));
     TV_RETURN_IF_ERROR(CheckAgainstAnchor(manifest, *copy));
     return CheckAgainstOldStore(manifest);
   };

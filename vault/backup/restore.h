@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "audit/note.h"
 #include "vault/backup/content.h"
@@ -13,6 +14,7 @@
 #include "vault/base/ids.h"
 #include "vault/base/secret.h"
 #include "vault/base/status.h"
+#include "vault/crypto/keyring.h"
 #include "vault/store/anchor.h"
 
 namespace televault::backup {
@@ -39,6 +41,7 @@ class StoreRestore {
     // What the anchor says; nothing where there is none, or none that can be read.
     std::optional<store::AnchorState> anchor;
     uint64_t keyring_generation = 0;
+    std::vector<crypto::MetaKeyInfo> meta_keys;  // that are left in the keyring
     uint64_t control_generation = 0;
     // The control files are put back, too: then they may be older, where that is accepted.
     bool restores_control = false;

@@ -214,6 +214,7 @@ absl::StatusOr<backup::StoreRestore::Report> RestoreVault(FileSystem& fs, const 
                                 .order_key = order_key,
                                 .anchor = anchored,
                                 .keyring_generation = keyring->generation(),
+                                .meta_keys = keyring->MetaKeys(),
                                 .control_generation = control->generation(),
                                 .restores_control = rebuilds,
                                 .lock_epoch = keyring->lock_epoch(),

@@ -200,6 +200,39 @@ TEST_F(BackupFaultsTest, ARestoredVaultThatIsStartedSealedFollowsItsKeyringAtThe
   EXPECT_EQ(vault_->lockdown().Status().level(), v1::LOCKDOWN_LEVEL_ALL);
 }
 
+// What the meta key sealed that was destroyed since, nothing opens: said before anything is
+// replaced.
+TEST_F(BackupFaultsTest, ABackupThatNothingOpensAnyMoreReplacesNothing) {
+  ExpectABackupCanBeMade();
+  v1::RotateKeyRequest rotate;
+  rotate.set_key(v1::ROTATED_KEY_META);
+  ASSERT_THAT(Connect(operator_)->RotateKey(rotate, call_), IsOk());
+  vault_->StartHousekeeping();
+  ASSERT_THAT(televault::testing::AwaitEntry(*As("auditor"), "keys.reseal"), IsOk());
+  clock_.Advance(2 * config_.merge_tick);
+  ASSERT_THAT(televault::testing::AwaitEntry(*As("auditor"), "keys.meta_destroyed"), IsOk());
+  v1::VerifyBackupRequest verify;
+  verify.set_directory(directory_.Path("one"));
+  const auto refused = StatusIs(absl::StatusCode::kFailedPrecondition,
+                                HasSubstr("sealed under meta key 1, which was destroyed"));
+  EXPECT_THAT(Connect(operator_)->VerifyBackup(verify, call_), refused);
+  ASSERT_THAT(Create("two"), IsOk());
+  End();
+  RestoreOptions options{
+      .config = config_, .backup = directory_.Path("one"), .accepted = "a drill", .by = "a test"};
+  const auto restore = [&] {
+    return RestoreVault(PosixFileSystem(), clock_, SystemRandom(), options).status();
+  };
+  EXPECT_THAT(restore(), refused);
+  Start();
+  EXPECT_EQ(vault_->lockdown().Status().lockdowns_size(), 0) << "nothing was replaced";
+  End();
+  options.backup = directory_.Path("two");
+  EXPECT_THAT(restore(), IsOk());
+  Start();
+  EXPECT_EQ(vault_->lockdown().control_mode(), "");
+}
+
 // An order that was made for another state of the anchor accepts nothing.
 TEST_F(BackupFaultsTest, AnOrderAcceptsTheLossThatWasKnownAndNoOther) {
   ExpectABackupCanBeMade();

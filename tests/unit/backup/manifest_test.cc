@@ -50,6 +50,7 @@ Manifest TheManifest() {
   manifest.meta_sum.fill(0x5C);
   manifest.store_epoch = StoreEpoch(12);
   manifest.keyring_generation = 371;
+  manifest.meta_key = 2;
   manifest.lock_epoch = LockEpoch(4);
   manifest.files = 4;
   manifest.bytes = 37;
@@ -107,6 +108,7 @@ TEST(BackupManifest, HasOneSpelling) {
                                                         {"123456Z", "123456+00:00"},
                                                         {"a7a7", "A7a7"},
                                                         {"files 4\n", ""},
+                                                        {"meta_key 2", "meta_key 4294967298"},
                                                         {"files 4", "files 99999999999999999999"},
                                                         {"list ", "list\t"}}) {
     EXPECT_THAT(ParseManifest(absl::StrReplaceAll(text, {{from, to}})),
