@@ -31,7 +31,8 @@ std::string BodyOf(const RestoreOrder& order) {
       "\nanchor_control_generation ", order.anchor_control_generation, "\nstore_epoch ",
       order.store_epoch.value(), "\nlock_epoch ", order.lock_epoch.value(), "\nkeyring_generation ",
       order.keyring_generation, "\nstarted ", order.started ? 1 : 0, "\nadopted ",
-      order.adopted ? 1 : 0, "\naccepted x", ToHex(AsBytes(order.accepted)), "\nby x",
+      order.adopted ? 1 : 0, "\nput_back ", order.put_back ? 1 : 0, "\nfollows ",
+      order.follows ? 1 : 0, "\naccepted x", ToHex(AsBytes(order.accepted)), "\nby x",
       ToHex(AsBytes(order.by)), "\n");
 }
 
@@ -131,6 +132,8 @@ absl::StatusOr<RestoreOrder> ParseOrder(std::string_view text, const SecretBytes
   order.keyring_generation = fields.Number("keyring_generation");
   order.started = fields.Flag("started");
   order.adopted = fields.Flag("adopted");
+  order.put_back = fields.Flag("put_back");
+  order.follows = fields.Flag("follows");
   order.accepted = fields.Escaped("accepted");
   order.by = fields.Escaped("by");
   // One spelling for each order.
@@ -155,7 +158,9 @@ bool AcceptsLostHistory(const RestoreOrder& order, const FoundAtStart& found) {
   }
   // One that came or went since says something else than was accepted.
   if (found.anchor.has_value() != order.anchored) return false;
-  if (!order.anchored) return true;
+  // Nothing but the keyring's generation then says that it is still the same moment: it grows when
+  // the order is followed.
+  if (!order.anchored) return found.keyring_generation == order.keyring_generation;
   return found.anchor->seq == order.anchor_commits &&
          found.anchor->tree_size == order.anchor.size && found.anchor->root == order.anchor.root &&
          found.keyring_generation >= found.anchor->keyring_generation;

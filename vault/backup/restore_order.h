@@ -42,8 +42,12 @@ struct RestoreOrder {
   std::string by;  // who ran the restore, as the machine knows them
   // A start has locked the vault and recorded the restore; the keyring has not been followed yet.
   bool started = false;
-  // No backup was put back: a start went on from a store that its anchor contradicted.
+  // A start went on from a store that its anchor contradicted.
   bool adopted = false;
+  // A backup was put back before that, and is not on record yet.
+  bool put_back = false;
+  // The keyring is no older than the store: what it has no key of is destroyed.
+  bool follows = true;
   friend bool operator==(const RestoreOrder&, const RestoreOrder&) = default;
 
   store::RecoveredEnd End() const { return {commits, head, meta_sum}; }

@@ -191,51 +191,37 @@ void Vault::OpenLockdown() {
   });
 }
 
-void Vault::SettleKeyring(bool is_older) {
-  if (engine_.keyring_current) {
-    keyring_->Settle();
-    root_key_->DropLeftOver();
-  }
-  // Its store does not follow it, which would see to this.
-  if (is_older) {
-    if (const absl::Status noted = keyring_->NoteLostHistory(); !noted.ok()) {
-      Log(LogLevel::kError, "keyring does not know that history is lost",
-          {{"why", MessageOf(noted)}});
-    }
-  }
-}
-
 absl::Status Vault::OpenEngine() {
   TV_ASSIGN_OR_RETURN(auto store,
                       store::OpenRocksStore({.directory = layout_.store_dir(), .fs = around_.fs}));
   const std::optional<store::RecoveredEnd> accepted = AcceptedEnd();
   const bool adopt = !config_.adopt_reason.empty() || accepted.has_value();
-  bool older_keyring = false;
-  store::EngineOptions options{.store = std::move(store),
-                               .anchor = std::move(anchor_),
-                               .freshness_key = *freshness_key_,
-                               .signer = *note_signer_,
-                               .lock_epoch = [this] { return LockEpoch(lockdown_->View()->epoch); },
-                               .now = [this] { return lockdown_->SteadyTime(); },
-                               .on_failure =
-                                   [this](std::string_view why) {
-                                     lockdown_->SetControlMode(std::string(why));
-                                     Log(LogLevel::kError, "journal stopped", {{"why", why}});
-                                   },
-                               .keyring_generation = keyring_->generation(),
-                               .control_generation = control_->generation(),
-                               .current_lock_epoch = LockEpoch(lockdown_->View()->epoch),
-                               .used_epoch = restored_ ? restored_->store_epoch : StoreEpoch(0),
-                               .adopt_recovered_state = adopt,
-                               .adopt_only = accepted,
-                               .before_adoption =
-                                   [&](const store::Adoption& adoption) {
-                                     older_keyring = !adoption.keyring_current;
-                                     return OrderAdoption(adoption);
-                                   }};
+  store::EngineOptions options{
+      .store = std::move(store),
+      .anchor = std::move(anchor_),
+      .freshness_key = *freshness_key_,
+      .signer = *note_signer_,
+      .lock_epoch = [this] { return LockEpoch(lockdown_->View()->epoch); },
+      .now = [this] { return lockdown_->SteadyTime(); },
+      .on_failure =
+          [this](std::string_view why) {
+            lockdown_->SetControlMode(std::string(why));
+            Log(LogLevel::kError, "journal stopped", {{"why", why}});
+          },
+      .keyring_generation = keyring_->generation(),
+      .control_generation = control_->generation(),
+      .current_lock_epoch = LockEpoch(lockdown_->View()->epoch),
+      .used_epoch = restored_ ? restored_->store_epoch : StoreEpoch(0),
+      .adopt_recovered_state = adopt,
+      .adopt_only = accepted,
+      .before_adoption =
+          [this](const store::Adoption& adoption) { return OrderAdoption(adoption); }};
   TV_ASSIGN_OR_RETURN(engine_, store::OpenEngine(std::move(options)));
   const std::vector<crypto::ReplicaId> replicas_before = keyring_->KnownReplicas();
-  SettleKeyring(older_keyring);
+  if (engine_.keyring_current) {
+    keyring_->Settle();
+    root_key_->DropLeftOver();
+  }
   if (engine_.control_current) control_->Settle();
   if (!engine_.quarantine.empty()) {
     lockdown_->SetControlMode(engine_.quarantine);
@@ -255,8 +241,9 @@ absl::Status Vault::OpenEngine() {
   if (engine_.quarantine.empty()) {
     TV_RETURN_IF_ERROR(RecordGenerations());
     TV_RETURN_IF_ERROR(RecordEvent("daemon.start", "OK"));
-    // One that contradicts nothing, or is not followed, has no order that says it.
-    if (!config_.adopt_reason.empty() && !(restored_ && restored_->adopted)) {
+    // Where nothing was contradicted, no order says it.
+    if (!config_.adopt_reason.empty() &&
+        !(restored_ && restored_->adopted && !restored_->started)) {
       TV_RETURN_IF_ERROR(RecordEvent("daemon.adopt", config_.adopt_reason));
     }
     TV_RETURN_IF_ERROR(RecordRestore());

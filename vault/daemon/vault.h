@@ -126,7 +126,6 @@ class Vault final : public service::DataPlaneSource,
   absl::Status OpenKeyring();
   void OpenLockdown();
   absl::Status OpenEngine();
-  void SettleKeyring(bool is_older);
   absl::Status OpenWitnesses();
   // Backups, and what follows a restore: vault_backup.cc.
   absl::StatusOr<backup::BackupMaker> NewBackupMaker();

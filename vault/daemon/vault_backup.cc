@@ -36,14 +36,18 @@ absl::Status AnotherOne() {
       reason::kOverloaded);
 }
 
+constexpr char kRestored[] = "backup.restore";
+constexpr char kAdopted[] = "daemon.adopt";
+constexpr char kAdopts[] = "--adopt-recovered-state";
+
 // What the trail says of a store that is not the one of before.
-record::v1::AuditEntry EntryOf(const backup::RestoreOrder& order, size_t holds) {
-  record::v1::AuditEntry entry =
-      service::EventEntry(order.adopted ? "daemon.adopt" : "backup.restore");
+record::v1::AuditEntry EntryOf(const backup::RestoreOrder& order, std::string_view method,
+                               size_t holds) {
+  record::v1::AuditEntry entry = service::EventEntry(std::string(method));
   if (!order.accepted.empty()) entry.set_reason(order.accepted);
   const auto known = [&](std::string text) { return order.anchored ? std::move(text) : "unknown"; };
   const std::pair<std::string, std::string> facts[] = {
-      {"by", order.by},
+      {"by", method == kRestored ? order.by : std::string(kAdopts)},
       // Each has its own entry when the store follows the keyring.
       {"holds", absl::StrCat(holds)},
       {"new_size", absl::StrCat(order.head.size)},
@@ -54,7 +58,7 @@ record::v1::AuditEntry EntryOf(const backup::RestoreOrder& order, size_t holds) 
       {"anchor_control_generation", known(absl::StrCat(order.anchor_control_generation))},
       {"history_lost", order.LosesHistory() ? "yes" : "no"}};
   for (const auto& [name, value] : facts) (*entry.mutable_details())[name] = value;
-  if (!order.adopted) (*entry.mutable_details())["backup_of"] = FormatRfc3339(order.made_at);
+  if (method == kRestored) (*entry.mutable_details())["backup_of"] = FormatRfc3339(order.made_at);
   return entry;
 }
 
@@ -163,8 +167,6 @@ std::optional<store::RecoveredEnd> Vault::AcceptedEnd() const {
 
 absl::Status Vault::OrderAdoption(const store::Adoption& adoption) {
   if (config_.adopt_reason.empty()) return absl::OkStatus();  // a restore's, whose order is there
-  // Of an older keyring nobody knows which keys are destroyed: the newer one may come back.
-  if (!adoption.keyring_current) return absl::OkStatus();
   backup::RestoreOrder order = restored_.value_or(
       backup::RestoreOrder{.vault = identity_.vault, .made_at = lockdown_->SteadyTime()});
   order.head = adoption.end.head;
@@ -175,9 +177,13 @@ absl::Status Vault::OrderAdoption(const store::Adoption& adoption) {
   order.lock_epoch = std::max(order.lock_epoch, LockEpoch(lockdown_->View()->epoch));
   order.keyring_generation = keyring_->generation();
   order.accepted = config_.adopt_reason;
-  if (order.by.empty()) order.by = "--adopt-recovered-state";
+  if (order.by.empty()) order.by = kAdopts;
+  order.put_back =
+      restored_.has_value() && !restored_->started && (!restored_->adopted || restored_->put_back);
   order.started = false;
   order.adopted = true;
+  // Of an older keyring nobody knows which keys are destroyed: the newer one may come back.
+  order.follows = order.follows && adoption.keyring_current;
   TV_RETURN_IF_ERROR(backup::WriteOrder(around_.fs, layout_.store_dir(), order, *order_key_));
   restored_ = std::move(order);
   return absl::OkStatus();
@@ -185,10 +191,16 @@ absl::Status Vault::OrderAdoption(const store::Adoption& adoption) {
 
 absl::Status Vault::RecordRestore() {
   if (!restored_.has_value() || restored_->started) return absl::OkStatus();
-  record::v1::AuditEntry entry = EntryOf(*restored_, keyring_->Holds().size());
-  entry.set_lock_epoch(lockdown_->View()->epoch);
-  TV_RETURN_IF_ERROR(
-      recorder_->Record(std::move(entry), {.urgency = store::Urgency::kSecurity}).status());
+  const auto record = [this](const char* method) {
+    record::v1::AuditEntry entry = EntryOf(*restored_, method, keyring_->Holds().size());
+    entry.set_lock_epoch(lockdown_->View()->epoch);
+    return recorder_->Record(std::move(entry), {.urgency = store::Urgency::kSecurity}).status();
+  };
+  if (!restored_->adopted || restored_->put_back) TV_RETURN_IF_ERROR(record(kRestored));
+  if (restored_->adopted) {
+    TV_RETURN_IF_ERROR(restored_->follows ? record(kAdopted)
+                                          : RecordEvent(kAdopted, restored_->accepted));
+  }
   TV_CRASH_POINT("restore.recorded");
   // Until the lock is on disk the next start locks again.
   if (!lockdown_->Status().durable()) return absl::OkStatus();
@@ -203,9 +215,16 @@ absl::Status Vault::RecordRestore() {
   return absl::OkStatus();
 }
 
-// Before anything of the restored store is opened: what was shredded since stays shredded.
+// Before anything of the restored store is opened: what was shredded since stays shredded. An older
+// keyring, which does not know that, learns only that there were keys that it has not.
 absl::Status Vault::FollowKeyring() {
   if (!restored_.has_value()) return absl::OkStatus();
+  if (!restored_->follows) {
+    TV_RETURN_IF_ERROR(keyring_->NoteLostHistory());
+    TV_RETURN_IF_ERROR(backup::RemoveOrder(around_.fs, layout_.store_dir()));
+    restored_.reset();
+    return absl::OkStatus();
+  }
   // Nothing is recorded as shredded while an old slot secret is left.
   TV_RETURN_IF_ERROR(keyring_->Shred(std::vector<PartitionId>()).status());
   catalog::Catalog catalog(*meta_);

@@ -453,5 +453,28 @@ TEST_F(RestoreGuardsTest, CopiesAreBelievedThroughNoLink) {
   EXPECT_THAT(refused(link), IsOk());
 }
 
+// The anchor is lost before the restored store is started: both are on record.
+TEST_F(RestoreGuardsTest, ARestoreThatIsAdoptedIsOnRecordAsBoth) {
+  End();
+  accepted_ = "a drill";
+  ASSERT_THAT(Restore("one"), IsOk());
+  fs::remove(anchor());
+  EXPECT_NE(ControlModeAtAStart(), "");
+  config_.adopt_reason = "the anchor is gone";
+  Start();
+  config_.adopt_reason = "";
+  std::vector<std::pair<std::string, std::string>> by;
+  for (const auto& entry : EntriesOf(*vault_)) {
+    if (entry.method() == "backup.restore" || entry.method() == "daemon.adopt") {
+      by.emplace_back(entry.method(), entry.details().at("by"));
+      EXPECT_EQ(entry.details().at("history_lost"), "yes");
+      EXPECT_EQ(entry.details().contains("backup_of"), entry.method() == "backup.restore");
+    }
+  }
+  EXPECT_THAT(by,
+              ::testing::ElementsAre(::testing::Pair("backup.restore", "a test"),
+                                     ::testing::Pair("daemon.adopt", "--adopt-recovered-state")));
+}
+
 }  // namespace
 }  // namespace televault::daemon

@@ -43,6 +43,7 @@ TEST_F(RestoreOrderTest, IsReadAsItWasWritten) {
   for (const bool plain : {true, false}) {
     RestoreOrder order = TheOrder();
     if (plain) order = {};
+    if (!plain) order.adopted = order.put_back = !(order.follows = false);
     TV_ASSERT_OK_AND_ASSIGN(const RestoreOrder read, ParseOrder(FormatOrder(order, key_), key_));
     EXPECT_EQ(read, order);
   }
@@ -90,6 +91,8 @@ TEST_F(RestoreOrderTest, AcceptsWhatWasKnownAndOnce) {
   found.anchor = std::nullopt;
   EXPECT_FALSE(AcceptsLostHistory(order, found)) << "it went since";
   EXPECT_TRUE(with([](RestoreOrder& other) { other.anchored = false; }));
+  found.keyring_generation = 18;
+  EXPECT_FALSE(with([](RestoreOrder& other) { other.anchored = false; })) << "it was followed";
 }
 
 TEST_F(RestoreOrderTest, AcceptsOlderControlFilesOnlyAsTheyWerePutBack) {
