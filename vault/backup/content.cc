@@ -176,6 +176,11 @@ class ContentCheck::Opening {
   // None is destroyed while a copy is looked at; a new one may come.
   absl::Status FindOldestMetaKey() {
     const std::vector<crypto::MetaKeyInfo> keys = keys_.keyring.MetaKeys();
+    // Every record has just opened: where there is one key, it did that.
+    if (keys.size() == 1) {
+      content_.meta_key = keys.front().number;
+      return absl::OkStatus();
+    }
     TV_ASSIGN_OR_RETURN(std::vector<uint64_t> records, keys_.meta.CountByKey(view_));
     std::reverse(records.begin(), records.end());  // of the oldest first, as the keys
     TV_CHECK(!keys.empty() && records.size() >= keys.size());
