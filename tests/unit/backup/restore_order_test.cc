@@ -43,7 +43,8 @@ TEST_F(RestoreOrderTest, IsReadAsItWasWritten) {
   for (const bool plain : {true, false}) {
     RestoreOrder order = TheOrder();
     if (plain) order = {};
-    if (!plain) order.adopted = order.put_back = !(order.follows = false);
+    order.adopted = order.put_back = !plain;
+    order.follows = plain;
     TV_ASSERT_OK_AND_ASSIGN(const RestoreOrder read, ParseOrder(FormatOrder(order, key_), key_));
     EXPECT_EQ(read, order);
   }
