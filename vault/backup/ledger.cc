@@ -50,8 +50,7 @@ bool IsOpen(const record::v1::AccessRequestRecord& record, WallTime now) {
 
 struct ShredLedger::Rows {
   std::map<PartitionId, uint64_t> of_keyless;  // what partitions without a key hold
-  std::map<PartitionId, uint64_t> dropped;
-  std::set<PartitionId> kept;  // they have rows that open
+  std::set<PartitionId> kept;                  // they have rows that open
 };
 
 // What is committed at one time.
@@ -156,7 +155,6 @@ absl::StatusOr<ShredLedger::Rows> ShredLedger::SortUnits(LedgerReport& report) {
     TV_ASSIGN_OR_RETURN(store::Mutation gone,
                         parts_.meta.Delete(kind, store::RecordId(BlockId{id, number})));
     batch.Add(std::move(gone));
-    rows.dropped[id] += record.rows();
     ++report.units_dropped;
     report.events_dropped += record.rows();
     return absl::OkStatus();
