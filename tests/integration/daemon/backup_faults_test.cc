@@ -207,6 +207,7 @@ TEST_F(BackupFaultsTest, ABackupThatNothingOpensAnyMoreReplacesNothing) {
   v1::RotateKeyRequest rotate;
   rotate.set_key(v1::ROTATED_KEY_META);
   ASSERT_THAT(Connect(operator_)->RotateKey(rotate, call_), IsOk());
+  ASSERT_THAT(Create("between"), IsOk());  // there are two keys, and the old one seals
   vault_->StartHousekeeping();
   ASSERT_THAT(televault::testing::AwaitEntry(*As("auditor"), "keys.reseal"), IsOk());
   clock_.Advance(2 * config_.merge_tick);
@@ -215,6 +216,8 @@ TEST_F(BackupFaultsTest, ABackupThatNothingOpensAnyMoreReplacesNothing) {
   verify.set_directory(directory_.Path("one"));
   const auto refused = StatusIs(absl::StatusCode::kFailedPrecondition,
                                 HasSubstr("sealed under meta key 1, which was destroyed"));
+  EXPECT_THAT(Connect(operator_)->VerifyBackup(verify, call_), refused);
+  verify.set_directory(directory_.Path("between"));
   EXPECT_THAT(Connect(operator_)->VerifyBackup(verify, call_), refused);
   ASSERT_THAT(Create("two"), IsOk());
   End();
