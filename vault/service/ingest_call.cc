@@ -138,8 +138,9 @@ absl::StatusOr<ingest::PreparedAppend> PrepareShare(Front& front, DataPlane& dat
     return absl::InvalidArgumentError(
         "no dataset: set the attribute televault.dataset, or use a token for one dataset");
   }
-  TV_ASSIGN_OR_RETURN(catalog::DatasetPtr dataset, DecideAppend(front, data, call, share.dataset));
-  return data.ingestor->PrepareOtlp(request, std::move(dataset), share.take_unnamed, call.now);
+  TV_ASSIGN_OR_RETURN(const catalog::DatasetPtr dataset,
+                      DecideAppend(front, data, call, share.dataset));
+  return data.ingestor->PrepareOtlp(request, dataset, share.take_unnamed, call.now);
 }
 
 }  // namespace
