@@ -359,8 +359,9 @@ bool LossyFileSystem::Impl::MoveOneBack() {
       if (!node->directory || (lasting != directory.durable.end() && lasting->second == node)) {
         continue;
       }
-      const auto old = std::find_if(directory.durable.begin(), directory.durable.end(),
-                                    [&](const auto& entry) { return entry.second == node; });
+      const auto old =
+          std::find_if(directory.durable.begin(), directory.durable.end(),
+                       [&node = node](const auto& entry) { return entry.second == node; });
       if (old == directory.durable.end()) continue;
       const std::string from = path + "/" + name;
       const std::string to = path + "/" + old->first;
