@@ -13,35 +13,17 @@
 #include "absl/strings/str_format.h"
 
 #include "tests/bench/events.h"
+#include "tests/bench/prepare.h"
 #include "tests/support/daemon_fixture.h"
 #include "vault/base/check.h"
 
 namespace televault::bench {
 namespace {
 
-using Steady = std::chrono::steady_clock;
-
 constexpr uint64_t kDefaultEvents = 2'000'000;
 constexpr uint32_t kBatch = 10'000;
 constexpr uint32_t kSmallBatch = 10;
 constexpr size_t kQuietAppends = 1'000;
-
-double SecondsSince(Steady::time_point start) {
-  return std::chrono::duration<double>(Steady::now() - start).count();
-}
-
-// A measuring tool has nothing to save: what fails ends it.
-template <class T>
-T Need(absl::StatusOr<T> result, const char* what) {
-  if (!result.ok()) {
-    std::fprintf(stderr, "%s: %s\n", what, result.status().ToString().c_str());
-    std::exit(1);
-  }
-  return *std::move(result);
-}
-void Need(const absl::Status& status, const char* what) {
-  Need(status.ok() ? absl::StatusOr<bool>(true) : absl::StatusOr<bool>(status), what);
-}
 
 std::string Rate(const v1::BackupSummary& summary, double seconds) {
   return absl::StrFormat("%.0f MB/s (%.1f MB in %.2f s)",
@@ -86,17 +68,12 @@ class Foreground {
   std::jthread thread_;
 };
 
-void Print(const std::string& measure, const std::string& figure) {
-  std::printf("| %s | %s |\n", measure.c_str(), figure.c_str());
-  std::fflush(stdout);
-}
-
-std::string Prepare(testing::Daemon& daemon, uint64_t events) {
+std::string Fill(testing::Daemon& daemon, uint64_t events) {
   Need(daemon.InitAndStart(), "start");
   const auto collector = Need(daemon.Admit("collie", "collector", {"builds"}), "collector");
   const auto steward = Need(daemon.Admit("stella", "steward"), "steward");
   v1::ApplyDatasetRequest request;
-  request.set_manifest(Manifest("builds"));
+  request.set_manifest(Manifest(kBuildsManifest, "builds"));
   client::Call call;
   TV_CHECK(Need(daemon.As(steward)->ApplyDataset(request, call), "apply").applied());
   Random random(2);
@@ -113,7 +90,7 @@ std::string Prepare(testing::Daemon& daemon, uint64_t events) {
 
 void Run(uint64_t events) {
   testing::Daemon daemon;
-  const std::string collector = Prepare(daemon, events);
+  const std::string collector = Fill(daemon, events);
   client::Call call;
   call.timeout = client::milliseconds(3'600'000);
   const auto vault = daemon.As(daemon.alice());

@@ -18,6 +18,7 @@
 #include "absl/strings/str_replace.h"
 
 #include "tests/bench/events.h"
+#include "tests/bench/prepare.h"
 #include "tests/support/daemon_fixture.h"
 #include "tests/support/temp_directory.h"
 #include "vault/base/clock.h"
@@ -28,31 +29,7 @@
 namespace televault::bench {
 namespace {
 
-using Steady = std::chrono::steady_clock;
-
 constexpr uint32_t kBatch = 50'000;
-
-double SecondsSince(Steady::time_point start) {
-  return std::chrono::duration<double>(Steady::now() - start).count();
-}
-
-// A measuring tool has nothing to save: what fails ends it.
-template <class T>
-T Need(absl::StatusOr<T> result, const char* what) {
-  if (!result.ok()) {
-    std::fprintf(stderr, "%s: %s\n", what, result.status().ToString().c_str());
-    std::exit(1);
-  }
-  return *std::move(result);
-}
-void Need(const absl::Status& status, const char* what) {
-  Need(status.ok() ? absl::StatusOr<bool>(true) : absl::StatusOr<bool>(status), what);
-}
-
-void Print(const std::string& measure, const std::string& figure) {
-  std::printf("| %s | %s |\n", measure.c_str(), figure.c_str());
-  std::fflush(stdout);
-}
 
 // For as long as something is measured, or until it is looked at again.
 void Wait(int milliseconds) { ::poll(nullptr, 0, milliseconds); }
@@ -82,10 +59,11 @@ struct Scene {
   }
   void Apply(const std::string& dataset, const std::string& ttl) {
     v1::ApplyDatasetRequest request;
-    request.set_manifest(absl::StrReplaceAll(
-        Manifest(dataset), {{"ttl: 30d", "ttl: " + ttl},
-                            {"past: 7d", "past: 365d"},
-                            {"revision: 1", absl::StrCat("revision: ", ++revision)}}));
+    request.set_manifest(
+        absl::StrReplaceAll(Manifest(kBuildsManifest, dataset),
+                            {{"ttl: 30d", "ttl: " + ttl},
+                             {"past: 7d", "past: 365d"},
+                             {"revision: 1", absl::StrCat("revision: ", ++revision)}}));
     client::Call call;
     const auto applied = Need(daemon.As(steward)->ApplyDataset(request, call), "apply");
     if (applied.applied()) return;

@@ -65,11 +65,11 @@ v1::AppendRequest EmptyBatch(const std::string& dataset) {
 
 WallTime Yesterday() { return StartOf(DayOf(SystemClock().Wall() + microseconds(-kMicrosPerDay))); }
 
-std::string Manifest(const std::string& dataset) {
+std::string Manifest(const std::string& path, const std::string& dataset) {
   const auto day = [](int64_t days) {
     return FormatDay(DayOf(SystemClock().Wall() + microseconds(days * kMicrosPerDay)));
   };
-  return absl::StrReplaceAll(testing::ReadWholeFile("tests/bench/builds.yaml"),
+  return absl::StrReplaceAll(testing::ReadWholeFile(path),
                              {{"NAME", dataset}, {"APPROVED", day(-3)}, {"REVIEW", day(180)}});
 }
 

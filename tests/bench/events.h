@@ -15,8 +15,9 @@ using Random = std::mt19937_64;
 // Yesterday, 00:00 UTC: the day all events lie in.
 WallTime Yesterday();
 
-// tests/bench/builds.yaml for a dataset of that name, approved and due for review around today.
-std::string Manifest(const std::string& dataset);
+// The manifest at `path` for a dataset of that name, approved and due for review around today.
+std::string Manifest(const std::string& path, const std::string& dataset);
+inline constexpr char kBuildsManifest[] = "tests/bench/builds.yaml";
 
 // Ten fields (time, subject and eight more) of plausible builds, spread over yesterday; 100,000
 // machines. Consent given. Without a batch id.

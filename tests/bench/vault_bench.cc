@@ -19,6 +19,7 @@
 
 #include "opentelemetry/proto/collector/logs/v1/logs_service.grpc.pb.h"
 #include "tests/bench/events.h"
+#include "tests/bench/prepare.h"
 #include "tests/support/daemon_fixture.h"
 #include "vault/base/check.h"
 #include "vault/client/append_stream.h"
@@ -27,8 +28,6 @@ namespace televault::bench {
 namespace {
 
 namespace otlp = opentelemetry::proto::collector::logs::v1;
-using Steady = std::chrono::steady_clock;
-
 constexpr uint64_t kDefaultEvents = 10'000'000;
 constexpr uint32_t kColumnBatch = 10'000;
 constexpr uint32_t kRowBatch = 1'000;
@@ -44,28 +43,6 @@ constexpr char kGroupBy[] =
     "FROM builds WHERE exit_code <> 0 GROUP BY command, os ORDER BY builds DESC";
 constexpr char kSmallQuery[] = "SELECT command, count(*) AS builds FROM few GROUP BY command";
 
-double SecondsSince(Steady::time_point start) {
-  return std::chrono::duration<double>(Steady::now() - start).count();
-}
-
-// A measuring tool has nothing to save: what fails ends it.
-template <class T>
-T Need(absl::StatusOr<T> result, const char* what) {
-  if (!result.ok()) {
-    std::fprintf(stderr, "%s: %s\n", what, result.status().ToString().c_str());
-    std::exit(1);
-  }
-  return *std::move(result);
-}
-void Need(const absl::Status& status, const char* what) {
-  Need(status.ok() ? absl::StatusOr<bool>(true) : absl::StatusOr<bool>(status), what);
-}
-
-void Print(const std::string& measure, const std::string& figure) {
-  std::printf("| %s | %s |\n", measure.c_str(), figure.c_str());
-  std::fflush(stdout);
-}
-
 std::string Thousands(double number) {
   std::string digits = absl::StrFormat("%.0f", number);
   for (size_t at = digits.size(); at > 3;) digits.insert(digits.begin() + (at -= 3), ',');
@@ -80,36 +57,12 @@ double Quantile(std::vector<double> values, double q) {
   return values[static_cast<size_t>(q * static_cast<double>(values.size() - 1))];
 }
 
-struct People {
-  testing::TokenOf collector;
-  testing::TokenOf analyst;
-  testing::TokenOf auditor;
-  testing::TokenOf steward;
-};
-
-// Starts the daemon with a token for everybody, the datasets, and a few events in "few".
-People Prepare(testing::Daemon& daemon, const std::vector<std::string>& datasets) {
-  Need(daemon.InitAndStart(), "start");
-  People people;
-  people.collector = Need(daemon.Admit("collie", "collector", datasets), "collector");
-  people.analyst = Need(daemon.Admit("anna", "analyst"), "analyst");
-  people.auditor = Need(daemon.Admit("aude", "auditor"), "auditor");
-  people.steward = Need(daemon.Admit("stella", "steward"), "steward");
-  for (const std::string& dataset : datasets) {
-    v1::ApplyDatasetRequest request;
-    request.set_manifest(Manifest(dataset));
-    client::Call call;
-    const auto applied =
-        Need(daemon.As(people.steward)->ApplyDataset(request, call), "apply the manifest");
-    if (!applied.applied()) {
-      std::fprintf(stderr, "%s\n", applied.DebugString().c_str());
-      std::exit(1);
-    }
-  }
+// Everybody, the datasets, and a few events in "few".
+People PrepareWithFew(testing::Daemon& daemon, const std::vector<BenchDataset>& datasets) {
+  People people = Prepare(daemon, datasets);
   Random random(1);
   client::Call call;
-  v1::AppendRequest few = ColumnBatch("few", kRowBatch, random);
-  Need(daemon.As(people.collector)->Append(few, call), "append");
+  Need(daemon.As(people.collector)->Append(ColumnBatch("few", kRowBatch, random), call), "append");
   return people;
 }
 
@@ -118,9 +71,9 @@ class Bench {
   explicit Bench(uint64_t events) : events_(events) {}
 
   void Run() {
-    people_ = Prepare(daemon_, {"builds", "few", "rows", "otlp", "small"});
+    people_ = PrepareWithFew(daemon_, {{"builds"}, {"few"}, {"rows"}, {"otlp"}, {"small"}});
     AppendColumns();
-    AwaitMerges();
+    MergeColumns();
     GroupBy();
     AppendRows();
     ExportOtlp();
@@ -173,33 +126,9 @@ class Bench {
     Need(appender.Flush(), "append");
   }
 
-  // Every merge leaves an audit entry: follows them until next to nothing is left to merge.
-  void AwaitMerges() {
+  void MergeColumns() {
     const auto start = Steady::now();
-    const auto auditor = daemon_.As(people_.auditor);
-    v1::TailEntriesRequest tail;
-    tail.mutable_filter()->set_method("partition.merge");
-    client::Call call;
-    call.timeout = std::chrono::minutes(10);
-    const auto entries = Need(auditor->TailEntries(tail, call), "tail");
-    const auto steward = daemon_.As(people_.steward);
-    v1::ListPartitionsRequest list;
-    list.set_dataset("builds");
-    v1::Partition all;
-    for (;;) {
-      client::Call list_call;
-      const auto partitions = Need(steward->ListPartitions(list, list_call), "partitions");
-      all.Clear();
-      for (const v1::Partition& one : partitions.partitions()) {
-        all.set_micro_batches(all.micro_batches() + one.micro_batches());
-        all.set_events(all.events() + one.events());
-        all.set_bytes(all.bytes() + one.bytes());
-        all.set_blocks(all.blocks() + one.blocks());
-      }
-      if (all.micro_batches() <= 6) break;
-      v1::TailEntriesResponse response;
-      TV_CHECK(Need(entries->Next(response), "tail"));
-    }
+    const v1::Partition all = AwaitMerges(daemon_, people_, "builds");
     Print("merged into blocks after", absl::StrFormat("%.1f s more", SecondsSince(start)));
     Print("sealed bytes per event after the merge",
           absl::StrFormat("%.1f in %d blocks",
@@ -351,9 +280,9 @@ class Bench {
     // As many queries at one time as there are clients.
     const std::string config = "[limits]\nqueries_in_flight = 64\n";
     testing::Daemon audited({.config = config});
-    const People here = Prepare(audited, {"few"});
+    const People here = PrepareWithFew(audited, {{"few"}});
     testing::Daemon unaudited({.binary = TELEVAULTD_NULL_AUDIT, .config = config});
-    const People there = Prepare(unaudited, {"few"});
+    const People there = PrepareWithFew(unaudited, {{"few"}});
     for (const int clients : {1, 16, 64}) {
       Answers with;
       Answers without;
