@@ -69,13 +69,8 @@ class Foreground {
 };
 
 std::string Fill(testing::Daemon& daemon, uint64_t events) {
-  Need(daemon.InitAndStart(), "start");
-  const auto collector = Need(daemon.Admit("collie", "collector", {"builds"}), "collector");
-  const auto steward = Need(daemon.Admit("stella", "steward"), "steward");
-  v1::ApplyDatasetRequest request;
-  request.set_manifest(Manifest(kBuildsManifest, "builds"));
+  const testing::TokenOf collector = Prepare(daemon, {{"builds"}}).collector;
   client::Call call;
-  TV_CHECK(Need(daemon.As(steward)->ApplyDataset(request, call), "apply").applied());
   Random random(2);
   std::vector<v1::AppendRequest> batches;
   for (int i = 0; i < 20; ++i) batches.push_back(ColumnBatch("builds", kBatch, random));

@@ -1,7 +1,6 @@
 """Contenders of the suite: processes that are driven by lines (see contender.h)."""
 import os
 import subprocess
-import time
 
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -102,16 +101,3 @@ class Pairs:
             self.ours.append(a)
             self.theirs.append(b)
             self.ratios.append(a / b)
-
-
-def median(values):
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    if len(ordered) % 2:
-        return ordered[middle]
-    return (ordered[middle - 1] + ordered[middle]) / 2
-
-
-def stopwatch():
-    start = time.monotonic()
-    return lambda: time.monotonic() - start

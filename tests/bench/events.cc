@@ -53,14 +53,6 @@ std::string VersionName(uint32_t version) {
   return absl::StrCat(version / 20, ".", version / 4 % 5, ".", version % 4);
 }
 
-v1::AppendRequest EmptyBatch(const std::string& dataset) {
-  v1::AppendRequest request;
-  request.set_dataset(dataset);
-  request.mutable_consent()->set_given(true);
-  request.mutable_consent()->set_notice_version(1);
-  return request;
-}
-
 }  // namespace
 
 WallTime Yesterday() { return StartOf(DayOf(SystemClock().Wall() + microseconds(-kMicrosPerDay))); }
@@ -71,6 +63,14 @@ std::string Manifest(const std::string& path, const std::string& dataset) {
   };
   return absl::StrReplaceAll(testing::ReadWholeFile(path),
                              {{"NAME", dataset}, {"APPROVED", day(-3)}, {"REVIEW", day(180)}});
+}
+
+v1::AppendRequest EmptyBatch(const std::string& dataset) {
+  v1::AppendRequest request;
+  request.set_dataset(dataset);
+  request.mutable_consent()->set_given(true);
+  request.mutable_consent()->set_notice_version(1);
+  return request;
 }
 
 std::string BatchId(Random& random) {

@@ -19,6 +19,9 @@ WallTime Yesterday();
 std::string Manifest(const std::string& path, const std::string& dataset);
 inline constexpr char kBuildsManifest[] = "tests/bench/builds.yaml";
 
+// Nothing but the dataset, and consent given.
+v1::AppendRequest EmptyBatch(const std::string& dataset);
+
 // Ten fields (time, subject and eight more) of plausible builds, spread over yesterday; 100,000
 // machines. Consent given. Without a batch id.
 v1::AppendRequest ColumnBatch(const std::string& dataset, uint32_t events, Random& random);

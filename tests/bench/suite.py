@@ -15,8 +15,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
+from statistics import median
 
-from contender import Contender, Failed, NoSuchQuestion, Pairs, median, stopwatch
+from contender import Contender, Failed, NoSuchQuestion, Pairs
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DAYS = 30
@@ -91,11 +93,13 @@ class Suite:
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="televault-bench-"))
         # PostgreSQL runs as another user.
         self.directory.chmod(0o711)
+        self.vault = None
         self.peers = {}
+        self.sizes = {}
         self.notes = []
 
     def close(self):
-        for contender in [*self.peers.values(), getattr(self, "vault", None)]:
+        for contender in [*self.peers.values(), self.vault]:
             if contender is not None:
                 contender.close()
         shutil.rmtree(self.directory, ignore_errors=True)
@@ -125,16 +129,15 @@ class Suite:
             "SQLCipher": [self.binary("sqlcipher_peer"), str(csv), here, str(first_us)],
         }
         wanted = self.options.only.split(",") if self.options.only else list(commands)
-        self.sizes = {}
         for name, command in commands.items():
             if name != "vault" and name not in wanted:
                 continue
             say(f"loading {name}")
             try:
                 contender = Contender(name, command, log)
-                took = stopwatch()
+                begin = time.monotonic()
                 self.sizes[name] = contender.ask("load").split()
-                say(f"  {took():.1f} s")
+                say(f"  {time.monotonic() - begin:.1f} s")
             except (Failed, FileNotFoundError) as failed:
                 if name == "vault":
                     with open(log, encoding="utf-8") as said:
@@ -206,9 +209,11 @@ class Suite:
                 row = self.compare(question, "aggregate", name, first=True)
                 if row:
                     print(row, flush=True)
-        print("\n## Size\n\n| | load s | bytes per event |\n|---|---|---|")
+        print("\n## Size\n\nLoading: the vault from messages until the last of them is durable, merges not "
+              "included; the others\nfrom a CSV file, checkpoints included. Bytes: after merges and "
+              "checkpoints.\n\n| | load s | bytes per event |\n|---|---|---|")
         for name, sizes in self.sizes.items():
-            # The vault says when the last event was acknowledged, too.
+            # The vault says when all was merged, too.
             size = sizes[2] if name == "vault" else sizes[1]
             print(f"| {name} | {sizes[0]} | {int(size) / self.options.events:.1f} |")
         for name in self.peers:

@@ -31,7 +31,7 @@ std::string Uuid(uint32_t subject) {
 
 void Write(uint64_t events) {
   UsageEvents usage(kUsageSeed, events);
-  while (!usage.done()) {
+  while (usage.left() > 0) {
     const UsageEvent event = usage.Next();
     absl::PrintF("%s,%s,%s,%s,%s,%.2f,%d\n", query::FormatTimestamp(event.time_us),
                  Uuid(event.subject), CommandName(event.command), UsageVersion(event.version),

@@ -64,11 +64,9 @@ std::string UsageVersion(uint32_t version) {
 }
 const char* SystemName(uint32_t system) { return kSystems.at(system); }
 
-v1::AppendRequest UsageColumns(const std::string& dataset, uint32_t rows, UsageEvents& events) {
-  v1::AppendRequest request;
-  request.set_dataset(dataset);
-  request.mutable_consent()->set_given(true);
-  request.mutable_consent()->set_notice_version(1);
+v1::AppendRequest UsageColumns(const std::string& dataset, uint32_t most, UsageEvents& events) {
+  const auto rows = static_cast<uint32_t>(std::min<uint64_t>(most, events.left()));
+  v1::AppendRequest request = EmptyBatch(dataset);
   v1::Columns& columns = *request.mutable_columns();
   for (const char* name : {"command", "version", "os", "duration_ms", "exit_code"}) {
     columns.add_columns()->set_name(name);

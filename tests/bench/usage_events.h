@@ -34,7 +34,7 @@ class UsageEvents {
 
   UsageEvents(uint64_t seed, uint64_t events);
   static WallTime Begin();  // of the first day
-  bool done() const { return made_ == events_; }
+  uint64_t left() const { return events_ - made_; }
   UsageEvent Next();
 
  private:
@@ -49,7 +49,7 @@ std::string CommandName(uint32_t command);
 std::string UsageVersion(uint32_t version);
 const char* SystemName(uint32_t system);
 
-// The next so many of `events` in columns, without a batch id. Consent given.
-v1::AppendRequest UsageColumns(const std::string& dataset, uint32_t rows, UsageEvents& events);
+// The next `most` of `events`, or what is left, in columns, without a batch id.
+v1::AppendRequest UsageColumns(const std::string& dataset, uint32_t most, UsageEvents& events);
 
 }  // namespace televault::bench

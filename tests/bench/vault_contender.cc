@@ -2,10 +2,12 @@
 // its socket. See contender.h for how it is driven and usage_events.h for the data.
 //
 // usage: vault_contender EVENTS
-#include <array>
-#include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
 #include <thread>
 
 #include "absl/strings/numbers.h"
@@ -99,7 +101,7 @@ class Contender {
       senders.emplace_back([&, i] {
         Send(i, [&]() -> std::optional<v1::AppendRequest> {
           const std::lock_guard lock(mu);
-          if (events.done()) return std::nullopt;
+          if (events.left() == 0) return std::nullopt;
           return UsageColumns("usage", kBatch, events);
         });
       });
