@@ -1,7 +1,10 @@
 #include "vault/crypto/block_cipher.h"
 
 #include <algorithm>
+#include <deque>
+#include <mutex>
 #include <new>
+#include <vector>
 
 #include "vault/base/check.h"
 #include "vault/crypto/aead_key.h"
@@ -11,24 +14,58 @@
 namespace televault::crypto {
 namespace internal {
 
-// A block key serves many chunks and lives as long as a reader keeps the block open: guarded
-// memory.
-class BlockKey {
+// Room for expanded keys in guarded, locked memory that is asked for once and used again: to make
+// and give back a page of its own for each block costs more system calls than reading it.
+// Threads: any. Invariant: a free slot is zero, but for what the destructor of AeadKey leaves.
+class KeySlab {
  public:
-  BlockKey(Algorithm algorithm, std::span<const uint8_t, 32> key) : memory_(sizeof(AeadKey)) {
-    // Aligned: guarded memory ends at a page, and a size is a multiple of its alignment.
-    new (memory_.Write(MintSecretPass()).data()) AeadKey(algorithm, key);
+  static KeySlab& Instance() {
+    static auto* const slab = new KeySlab;
+    return *slab;
   }
-  ~BlockKey() { const_cast<AeadKey&>(key()).~AeadKey(); }
-  BlockKey(const BlockKey&) = delete;
-  BlockKey& operator=(const BlockKey&) = delete;
-
-  const AeadKey& key() const {
-    return *std::launder(reinterpret_cast<const AeadKey*>(memory_.Read(MintSecretPass()).data()));
+  void* Take() {
+    const std::lock_guard lock(mu_);
+    if (free_.empty()) Grow();
+    void* const slot = free_.back();
+    free_.pop_back();
+    return slot;
+  }
+  void Give(void* slot) {
+    const std::lock_guard lock(mu_);
+    free_.push_back(slot);
   }
 
  private:
-  SecretBytes memory_;
+  static constexpr size_t kSlots = 64;
+
+  void Grow() {
+    // Aligned: guarded memory ends at a page, and a size is a multiple of its alignment.
+    SecretBytes& slab = slabs_.emplace_back(kSlots * sizeof(AeadKey));
+    uint8_t* const first = slab.Write(MintSecretPass()).data();
+    for (size_t i = 0; i < kSlots; ++i) free_.push_back(first + i * sizeof(AeadKey));
+  }
+
+  std::mutex mu_;  // guards all below
+  std::deque<SecretBytes> slabs_;
+  std::vector<void*> free_;
+};
+
+// A block key serves many chunks and lives as long as a reader keeps the block open.
+class BlockKey {
+ public:
+  BlockKey(Algorithm algorithm, std::span<const uint8_t, 32> key)
+      : key_(new (KeySlab::Instance().Take()) AeadKey(algorithm, key)) {}
+  ~BlockKey() {
+    key_->~AeadKey();
+    KeySlab::Instance().Give(key_);
+  }
+  BlockKey(const BlockKey&) = delete;
+  BlockKey& operator=(const BlockKey&) = delete;
+
+  const AeadKey& key() const { return *key_; }
+
+ private:
+  AeadKey* const key_;
 };
 
 }  // namespace internal
