@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -14,6 +15,25 @@
 #include "vault/query/source.h"
 
 namespace televault::testing {
+
+// Which columns are looked at, and which of them with their texts.
+class WatchedColumns final : public block::UnitColumns {
+ public:
+  using Opened = std::set<std::pair<uint16_t, bool>>;
+  WatchedColumns(block::ColumnBatch batch, std::mutex& mu, Opened& opened)
+      : columns_(std::move(batch)), mu_(mu), opened_(opened) {}
+  size_t rows() const override { return columns_.rows(); }
+  absl::StatusOr<const block::ColumnReader*> Find(uint16_t column, bool codes_only) override {
+    const std::lock_guard lock(mu_);
+    opened_.insert({column, !codes_only});
+    return columns_.Find(column, codes_only);
+  }
+
+ private:
+  block::DecodedColumns columns_;
+  std::mutex& mu_;
+  Opened& opened_;
+};
 
 // A table in memory: the units a test gives it, in that order.
 class MemorySource final : public query::TableSource {
@@ -53,23 +73,26 @@ class MemorySource final : public query::TableSource {
     listing.refusals = refusals_;
     return listing;
   }
-  absl::StatusOr<std::shared_ptr<const block::ColumnBatch>> Read(
+  absl::StatusOr<std::unique_ptr<block::UnitColumns>> Open(
       const query::Unit& unit, std::span<const uint16_t> columns) override {
     const std::lock_guard lock(mu_);
     ++reads_;
     columns_read_.assign(columns.begin(), columns.end());
-    return batches_[unit.id];
+    return std::make_unique<WatchedColumns>(*batches_[unit.id], mu_, opened_);
   }
   size_t reads() const { return reads_; }
   const std::vector<uint16_t>& columns_read() const { return columns_read_; }
+  // Since the last call, in all units.
+  WatchedColumns::Opened TakeOpened() { return std::exchange(opened_, {}); }
 
  private:
-  std::mutex mu_;  // guards what Read() notes
+  std::mutex mu_;  // guards what Open() notes
   std::vector<query::Unit> units_;
   std::vector<query::Refusal> refusals_;
   std::vector<std::shared_ptr<const block::ColumnBatch>> batches_;
   size_t reads_ = 0;
   std::vector<uint16_t> columns_read_;
+  WatchedColumns::Opened opened_;
 };
 
 // A gate that a test opens and shuts.

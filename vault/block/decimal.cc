@@ -4,7 +4,10 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <cstring>
 
+#include "vault/base/limits.h"
+#include "vault/base/simd.h"
 #include "vault/block/sequence.h"
 #include "vault/block/wire.h"
 
@@ -87,34 +90,40 @@ void PutScaled(const Scaled& scaled, WipedBuffer& out) {
   EncodePacked<int64_t>(scaled.integers, out);
 }
 
-absl::Status DecodeScaled(ByteReader& in, size_t count, double* out) {
-  TV_ASSIGN_OR_RETURN(const uint8_t exponent, in.LittleEndian<uint8_t>());
-  TV_ASSIGN_OR_RETURN(const uint32_t exceptions, in.LittleEndian<uint32_t>());
-  if (exponent >= kPowers.size()) return absl::DataLossError("a decimal exponent is above 18");
-  if (exceptions > count) return absl::DataLossError("more decimal exceptions than values");
-  WipedVector<uint32_t> positions(exceptions);
-  TV_RETURN_IF_ERROR(DecodePacked(in, exceptions, positions.data()));
-  TV_ASSIGN_OR_RETURN(const Bytes raw, in.Take(exceptions * sizeof(double)));
-  WipedVector<int64_t> integers(count);
-  TV_RETURN_IF_ERROR(DecodePacked(in, count, integers.data()));
-  const double power = kPowers[exponent];
-  for (size_t i = 0; i < count; ++i) out[i] = static_cast<double>(integers[i]) / power;
-  for (size_t i = 0; i < exceptions; ++i) {
-    if (positions[i] >= count) {
-      return absl::DataLossError("a decimal exception lies behind the last value");
+// Below this a conversion needs no more than an addition: 2^52 + 2^51 and the integer as one bit
+// pattern is the sum of the two.
+constexpr int64_t kEasilyConverted = int64_t{1} << 51;
+constexpr double kShift = 6755399441055744.0;  // 2^52 + 2^51
+
+TV_INLINE_BODY void ScaleDown(const int64_t* integers, size_t count, double power, bool easy,
+                              double* out) {
+  if (easy) {
+    for (size_t i = 0; i < count; ++i) {
+      const auto shifted =
+          std::bit_cast<double>(integers[i] + std::bit_cast<int64_t>(kShift)) - kShift;
+      out[i] = shifted / power;
     }
-    std::memcpy(out + positions[i], raw.data() + i * sizeof(double), sizeof(double));
+  } else {
+    for (size_t i = 0; i < count; ++i) out[i] = static_cast<double>(integers[i]) / power;
   }
-  return absl::OkStatus();
+}
+TV_AVX2 void ScaleDownAvx2(const int64_t* integers, size_t count, double power, bool easy,
+                           double* out) {
+  ScaleDown(integers, count, power, easy, out);
+}
+void ScaleDownPortable(const int64_t* integers, size_t count, double power, bool easy,
+                       double* out) {
+  ScaleDown(integers, count, power, easy, out);
 }
 
-absl::Status DecodeBits(ByteReader& in, size_t count, double* out) {
-  // The bit patterns go through an integer sequence: constant, run-length or raw.
-  WipedVector<int64_t> bits(count);
-  TV_ASSIGN_OR_RETURN(const Encoding encoding, DecodeSequence(in, count, bits.data()));
-  (void)encoding;
-  for (size_t i = 0; i < count; ++i) out[i] = std::bit_cast<double>(bits[i]);
-  return absl::OkStatus();
+// An exponent of all ones is no finite number.
+bool AllFinite(const double* values, size_t count) {
+  constexpr uint64_t kExponent = 0x7FF0000000000000;
+  bool finite = true;
+  for (size_t i = 0; i < count; ++i) {
+    finite &= (std::bit_cast<uint64_t>(values[i]) & kExponent) != kExponent;
+  }
+  return finite;
 }
 
 }  // namespace
@@ -140,19 +149,73 @@ Encoding EncodeDoubles(std::span<const double> values, WipedBuffer& out) {
   return encoding;
 }
 
-absl::StatusOr<Encoding> DecodeDoubles(ByteReader& in, size_t count, double* out) {
+absl::StatusOr<DoubleReader> DoubleReader::Open(ByteReader& in, size_t count) {
+  DoubleReader reader;
   ByteReader ahead = in;
   TV_ASSIGN_OR_RETURN(const uint8_t number, ahead.LittleEndian<uint8_t>());
-  if (static_cast<Encoding>(number) == Encoding::kDecimal) {
+  reader.encoding_ = static_cast<Encoding>(number);
+  if (reader.encoding_ == Encoding::kDecimal) {
     in = ahead;
-    TV_RETURN_IF_ERROR(DecodeScaled(in, count, out));
+    TV_RETURN_IF_ERROR(reader.OpenDecimal(in, count));
   } else {
-    TV_RETURN_IF_ERROR(DecodeBits(in, count, out));
+    TV_ASSIGN_OR_RETURN(reader.numbers_, SequenceReader::Open(in, count));
   }
-  bool finite = true;
-  for (size_t i = 0; i < count; ++i) finite &= std::isfinite(out[i]);
-  if (!finite) return absl::DataLossError("a double is not finite");
-  return static_cast<Encoding>(number);
+  return reader;
+}
+
+absl::Status DoubleReader::OpenDecimal(ByteReader& in, size_t count) {
+  TV_ASSIGN_OR_RETURN(const uint8_t exponent, in.LittleEndian<uint8_t>());
+  TV_ASSIGN_OR_RETURN(const uint32_t exceptions, in.LittleEndian<uint32_t>());
+  if (exponent >= kPowers.size()) return absl::DataLossError("a decimal exponent is above 18");
+  if (exceptions > count) return absl::DataLossError("more decimal exceptions than values");
+  power_ = kPowers[exponent];
+  TV_ASSIGN_OR_RETURN(const SequenceReader positions, SequenceReader::OpenPacked(in, exceptions));
+  positions_.resize(exceptions);
+  positions.DecodeAll(positions_.data());
+  for (size_t i = 0; i < exceptions; ++i) {
+    if (positions_[i] >= count || (i > 0 && positions_[i] <= positions_[i - 1])) {
+      return absl::DataLossError("the positions of decimal exceptions do not ascend to the end");
+    }
+  }
+  TV_ASSIGN_OR_RETURN(exceptions_, in.Take(exceptions * sizeof(double)));
+  TV_ASSIGN_OR_RETURN(numbers_, SequenceReader::OpenPacked(in, count));
+  return absl::OkStatus();
+}
+
+void DoubleReader::DecodeDecimal(size_t vector, double* out) const {
+  const size_t size = numbers_.SizeOf(vector);
+  std::array<int64_t, limits::kRowsPerVector> integers;
+  numbers_.Decode(vector, integers.data());
+  const auto [low, high] = numbers_.BoundsOf(vector);
+  const bool easy = low > -kEasilyConverted && high < kEasilyConverted;
+  if (UseAvx2()) {
+    ScaleDownAvx2(integers.data(), size, power_, easy, out);
+  } else {
+    ScaleDownPortable(integers.data(), size, power_, easy, out);
+  }
+  sodium_memzero(integers.data(), size * sizeof(int64_t));
+  const size_t first = vector * limits::kRowsPerVector;
+  const auto begin = std::lower_bound(positions_.begin(), positions_.end(), first);
+  for (auto at = begin; at != positions_.end() && *at < first + size; ++at) {
+    std::memcpy(out + (*at - first),
+                exceptions_.data() + static_cast<size_t>(at - positions_.begin()) * sizeof(double),
+                sizeof(double));
+  }
+}
+
+absl::Status DoubleReader::Decode(size_t vector, double* out) const {
+  if (encoding_ == Encoding::kDecimal) {
+    DecodeDecimal(vector, out);
+  } else {
+    static_assert(sizeof(int64_t) == sizeof(double));
+    std::array<int64_t, limits::kRowsPerVector> bits;
+    numbers_.Decode(vector, bits.data());
+    const size_t bytes = numbers_.SizeOf(vector) * sizeof(double);
+    std::memcpy(out, bits.data(), bytes);
+    sodium_memzero(bits.data(), bytes);
+  }
+  if (AllFinite(out, numbers_.SizeOf(vector))) return absl::OkStatus();
+  return absl::DataLossError("a double is not finite");
 }
 
 }  // namespace televault::block

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "vault/base/bytes.h"
@@ -20,7 +21,8 @@ enum class Encoding : uint8_t {
   kPacked = 4,  // frame of reference + bit-packing, per vector
   kBitmap = 5,  // 0 and 1 only
   kRaw = 6,
-  kDecimal = 7,  // doubles as scaled integers with exceptions
+  kDecimal = 7,     // doubles as scaled integers with exceptions
+  kDictionary = 8,  // no sequence: the dictionary of a string column, in a chunk of its own
 };
 
 enum class Compression : uint8_t { kNone = 0, kZstd = 1, kLz4 = 2 };
@@ -45,16 +47,17 @@ struct EncodedChunk {
   WipedBuffer bytes;
 };
 
+// A column as chunks: a large dictionary is one of its own, which nobody opens who only counts.
+struct EncodedColumn {
+  EncodedChunk values;
+  std::optional<EncodedChunk> dictionary;
+};
+
 // `column` must be valid (see Validate) and have at most limits::kRowsPerBlock rows. Picks the
 // smallest encoding (a cheaper one where sizes are close) and puts zstd on top where that saves at
 // least a quarter. The dictionary is stored without duplicates and unused entries, in order of
 // first use. INVALID_ARGUMENT where a bound of the format is exceeded.
-absl::StatusOr<EncodedChunk> EncodeChunk(const Column& column);
-
-// Any bytes are safe: DATA_LOSS, never more memory than the bounds of the format allow.
-// The column decoded satisfies Validate's invariants.
-absl::StatusOr<Column> DecodeChunk(const ChunkCodec& codec, Bytes bytes, PhysicalType type,
-                                   size_t rows);
+absl::StatusOr<EncodedColumn> EncodeColumn(const Column& column);
 
 // All columns of one ingest commit in one buffer, lz4 on top where that helps.
 // The batch must be valid and have at most limits::kMaxEventsPerAppend rows.

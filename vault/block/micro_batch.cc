@@ -6,6 +6,7 @@
 
 #include "vault/base/limits.h"
 #include "vault/block/chunk_body.h"
+#include "vault/block/column_reader.h"
 #include "vault/block/compression.h"
 #include "vault/block/encoding.h"
 #include "vault/block/wire.h"
@@ -95,12 +96,17 @@ absl::StatusOr<ColumnBatch> DecodePayload(Bytes payload, std::span<const uint16_
     if (!wanted.empty() && !std::binary_search(wanted.begin(), wanted.end(), entry.number)) {
       continue;
     }
-    TV_ASSIGN_OR_RETURN(DecodedBody body, DecodeBody(bytes, entry.type, batch.rows, list_budget));
-    if (body.encoding != entry.encoding) {
+    TV_ASSIGN_OR_RETURN(ColumnReader reader,
+                        ColumnReader::Open(bytes, entry.type, batch.rows, list_budget));
+    if (reader.encoding() != entry.encoding) {
       return absl::DataLossError("a column has not the encoding that its micro-batch says");
     }
     batch.numbers.push_back(entry.number);
-    batch.columns.push_back(std::move(body.column));
+    if (reader.lacks_dictionary()) {
+      return absl::DataLossError("a micro-batch has a column without its dictionary");
+    }
+    TV_ASSIGN_OR_RETURN(Column column, std::move(reader).ReadAll());
+    batch.columns.push_back(std::move(column));
   }
   if (in.remaining() != 0) return absl::DataLossError("bytes are left over behind a micro-batch");
   return batch;

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstring>
 #include <limits>
 
+#include "vault/base/check.h"
 #include "vault/base/limits.h"
 #include "vault/block/bit_pack.h"
 #include "vault/block/wire.h"
@@ -125,27 +127,6 @@ void EncodeDelta(std::span<const T> values, WipedBuffer& out) {
 }
 
 template <class T>
-absl::Status DecodeDelta(ByteReader& in, size_t count, T* out) {
-  WipedVector<uint64_t> fields(std::min(count, kRowsPerVector));
-  for (size_t start = 0; start < count; start += kRowsPerVector) {
-    const size_t size = std::min(kRowsPerVector, count - start);
-    TV_ASSIGN_OR_RETURN(const uint64_t first, in.LittleEndian<uint64_t>());
-    TV_ASSIGN_OR_RETURN(const uint64_t least, in.LittleEndian<uint64_t>());
-    TV_ASSIGN_OR_RETURN(const uint8_t width, in.LittleEndian<uint8_t>());
-    if (width > 64) return absl::DataLossError("a delta vector has fields of more than 64 bits");
-    TV_ASSIGN_OR_RETURN(const Bytes packed, in.Take(PackedBytes(size - 1, width)));
-    UnpackBits(packed, width, least, size - 1, fields.data());
-    uint64_t value = first;
-    out[start] = static_cast<T>(value);
-    for (size_t i = 1; i < size; ++i) {
-      value += fields[i - 1];
-      out[start + i] = static_cast<T>(value);
-    }
-  }
-  return absl::OkStatus();
-}
-
-template <class T>
 void EncodeRuns(std::span<const T> values, WipedBuffer& out) {
   WipedVector<T> heads;
   WipedVector<uint32_t> lengths;
@@ -159,35 +140,6 @@ void EncodeRuns(std::span<const T> values, WipedBuffer& out) {
   Put(out, static_cast<uint32_t>(heads.size()));
   EncodePacked<T>(heads, out);
   EncodePacked<uint32_t>(lengths, out);
-}
-
-template <class T>
-absl::Status DecodeRuns(ByteReader& in, size_t count, T* out) {
-  TV_ASSIGN_OR_RETURN(const uint32_t runs, in.LittleEndian<uint32_t>());
-  if (runs > count) return absl::DataLossError("more runs than values");
-  WipedVector<T> heads(runs);
-  WipedVector<uint32_t> lengths(runs);
-  TV_RETURN_IF_ERROR(DecodePacked(in, runs, heads.data()));
-  TV_RETURN_IF_ERROR(DecodePacked(in, runs, lengths.data()));
-  size_t done = 0;
-  for (size_t run = 0; run < runs; ++run) {
-    if (lengths[run] == 0 || lengths[run] > count - done) {
-      return absl::DataLossError("the run lengths do not add up to the number of values");
-    }
-    std::fill_n(out + done, lengths[run], heads[run]);
-    done += lengths[run];
-  }
-  if (done != count) {
-    return absl::DataLossError("the run lengths do not add up to the number of values");
-  }
-  return absl::OkStatus();
-}
-
-template <class T>
-absl::Status DecodeRaw(ByteReader& in, size_t count, T* out) {
-  TV_ASSIGN_OR_RETURN(const Bytes raw, in.Take(count * sizeof(int64_t)));
-  UnpackBits(raw, 64, 0, count, out);
-  return absl::OkStatus();
 }
 
 }  // namespace
@@ -222,19 +174,6 @@ void EncodePacked(std::span<const T> values, WipedBuffer& out) {
 }
 
 template <class T>
-absl::Status DecodePacked(ByteReader& in, size_t count, T* out) {
-  for (size_t start = 0; start < count; start += kRowsPerVector) {
-    const size_t size = std::min(kRowsPerVector, count - start);
-    TV_ASSIGN_OR_RETURN(const uint64_t base, in.LittleEndian<uint64_t>());
-    TV_ASSIGN_OR_RETURN(const uint8_t width, in.LittleEndian<uint8_t>());
-    if (width > 64) return absl::DataLossError("a packed vector has fields of more than 64 bits");
-    TV_ASSIGN_OR_RETURN(const Bytes packed, in.Take(PackedBytes(size, width)));
-    UnpackBits(packed, width, base, size, out + start);
-  }
-  return absl::OkStatus();
-}
-
-template <class T>
 Encoding EncodeSequence(std::span<const T> values, WipedBuffer& out) {
   const Encoding encoding = Choose(values);
   Put(out, static_cast<uint8_t>(encoding));
@@ -262,48 +201,168 @@ Encoding EncodeSequence(std::span<const T> values, WipedBuffer& out) {
   return encoding;
 }
 
-template <class T>
-absl::StatusOr<Encoding> DecodeSequence(ByteReader& in, size_t count, T* out) {
+size_t SequenceReader::vectors() const { return (count_ + kRowsPerVector - 1) / kRowsPerVector; }
+
+size_t SequenceReader::SizeOf(size_t vector) const {
+  return std::min(kRowsPerVector, count_ - vector * kRowsPerVector);
+}
+
+absl::StatusOr<SequenceReader> SequenceReader::OpenPacked(ByteReader& in, size_t count) {
+  SequenceReader reader;
+  reader.encoding_ = Encoding::kPacked;
+  reader.count_ = count;
+  TV_RETURN_IF_ERROR(reader.OpenFields(in));
+  return reader;
+}
+
+absl::StatusOr<SequenceReader> SequenceReader::Open(ByteReader& in, size_t count) {
+  SequenceReader reader;
   TV_ASSIGN_OR_RETURN(const uint8_t number, in.LittleEndian<uint8_t>());
-  const auto encoding = static_cast<Encoding>(number);
-  absl::Status status;
-  switch (encoding) {
+  reader.encoding_ = static_cast<Encoding>(number);
+  reader.count_ = count;
+  switch (reader.encoding_) {
     case Encoding::kConstant: {
-      TV_ASSIGN_OR_RETURN(const int64_t value, in.LittleEndian<int64_t>());
-      std::fill_n(out, count, static_cast<T>(value));
-      break;
+      TV_ASSIGN_OR_RETURN(reader.constant_, in.LittleEndian<int64_t>());
+      return reader;
     }
     case Encoding::kRunLength:
-      status = DecodeRuns(in, count, out);
-      break;
+      TV_RETURN_IF_ERROR(reader.OpenRuns(in));
+      return reader;
     case Encoding::kDelta:
-      status = DecodeDelta(in, count, out);
-      break;
     case Encoding::kPacked:
-      status = DecodePacked(in, count, out);
-      break;
+      TV_RETURN_IF_ERROR(reader.OpenFields(in));
+      return reader;
     case Encoding::kBitmap: {
-      TV_ASSIGN_OR_RETURN(const Bytes bits, in.Take(PackedBytes(count, 1)));
-      for (size_t i = 0; i < count; ++i) out[i] = (bits[i / 8] >> (i % 8)) & 1;
-      break;
+      TV_ASSIGN_OR_RETURN(reader.raw_, in.Take(PackedBytes(count, 1)));
+      return reader;
     }
-    case Encoding::kRaw:
-      status = DecodeRaw(in, count, out);
-      break;
+    case Encoding::kRaw: {
+      TV_ASSIGN_OR_RETURN(reader.raw_, in.Take(count * sizeof(int64_t)));
+      return reader;
+    }
     default:
       return absl::DataLossError("a sequence has an encoding that format v1 does not know");
   }
-  if (!status.ok()) return status;
-  return encoding;
+}
+
+absl::Status SequenceReader::OpenFields(ByteReader& in) {
+  const bool delta = encoding_ == Encoding::kDelta;
+  fields_.resize(vectors());
+  for (size_t v = 0; v < fields_.size(); ++v) {
+    Fields& fields = fields_[v];
+    if (delta) {
+      TV_ASSIGN_OR_RETURN(fields.first, in.LittleEndian<uint64_t>());
+    }
+    TV_ASSIGN_OR_RETURN(fields.base, in.LittleEndian<uint64_t>());
+    TV_ASSIGN_OR_RETURN(fields.width, in.LittleEndian<uint8_t>());
+    if (fields.width > 64) return absl::DataLossError("a vector has fields of more than 64 bits");
+    const size_t stored = SizeOf(v) - (delta ? 1 : 0);
+    TV_ASSIGN_OR_RETURN(fields.at, in.Take(PackedBytes(stored, fields.width)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SequenceReader::OpenRuns(ByteReader& in) {
+  TV_ASSIGN_OR_RETURN(const uint32_t runs, in.LittleEndian<uint32_t>());
+  if (runs > count_) return absl::DataLossError("more runs than values");
+  TV_ASSIGN_OR_RETURN(const SequenceReader heads, OpenPacked(in, runs));
+  TV_ASSIGN_OR_RETURN(const SequenceReader lengths, OpenPacked(in, runs));
+  heads_.resize(runs);
+  ends_.resize(runs);
+  heads.DecodeAll(heads_.data());
+  lengths.DecodeAll(ends_.data());
+  size_t end = 0;
+  for (uint32_t& run : ends_) {
+    if (run == 0 || run > count_ - end) {
+      return absl::DataLossError("the run lengths do not add up to the number of values");
+    }
+    end += run;
+    run = static_cast<uint32_t>(end);
+  }
+  if (end == count_) return absl::OkStatus();
+  return absl::DataLossError("the run lengths do not add up to the number of values");
+}
+
+std::pair<int64_t, int64_t> SequenceReader::BoundsOf(size_t vector) const {
+  constexpr int64_t kLeast = std::numeric_limits<int64_t>::min();
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+  TV_CHECK(encoding_ == Encoding::kPacked && vector < vectors());
+  const Fields& fields = fields_[vector];
+  const auto low = static_cast<int64_t>(fields.base);
+  const uint64_t span = fields.width == 0 ? 0 : ~uint64_t{0} >> (64 - fields.width);
+  // Where the sum would wrap, values may be anything.
+  if (span > static_cast<uint64_t>(kMost) - static_cast<uint64_t>(low)) return {kLeast, kMost};
+  return {low, static_cast<int64_t>(fields.base + span)};
+}
+
+template <class T>
+void SequenceReader::DecodeDelta(const Fields& fields, size_t size, T* out) const {
+  std::array<uint64_t, kRowsPerVector> steps;
+  UnpackBits(fields.at, fields.width, fields.base, size - 1, steps.data());
+  uint64_t value = fields.first;
+  out[0] = static_cast<T>(value);
+  for (size_t i = 1; i < size; ++i) {
+    value += steps[i - 1];
+    out[i] = static_cast<T>(value);
+  }
+  sodium_memzero(steps.data(), (size - 1) * sizeof(uint64_t));
+}
+
+template <class T>
+void SequenceReader::DecodeRuns(size_t first, size_t size, T* out) const {
+  size_t run =
+      static_cast<size_t>(std::upper_bound(ends_.begin(), ends_.end(), first) - ends_.begin());
+  for (size_t done = 0; done < size; ++run) {
+    const size_t length = std::min(size - done, ends_[run] - first - done);
+    std::fill_n(out + done, length, static_cast<T>(heads_[run]));
+    done += length;
+  }
+}
+
+template <class T>
+void SequenceReader::Decode(size_t vector, T* out) const {
+  TV_CHECK(vector < vectors());
+  const size_t first = vector * kRowsPerVector;
+  const size_t size = SizeOf(vector);
+  switch (encoding_) {
+    case Encoding::kConstant:
+      std::fill_n(out, size, static_cast<T>(constant_));
+      break;
+    case Encoding::kRunLength:
+      DecodeRuns(first, size, out);
+      break;
+    case Encoding::kDelta:
+      DecodeDelta(fields_[vector], size, out);
+      break;
+    case Encoding::kBitmap:
+      for (size_t i = 0; i < size; ++i) out[i] = (raw_[(first + i) / 8] >> (i % 8)) & 1;
+      break;
+    case Encoding::kRaw:
+      for (size_t i = 0; i < size; ++i) {
+        int64_t value = 0;
+        std::memcpy(&value, raw_.data() + (first + i) * sizeof(value), sizeof(value));
+        out[i] = static_cast<T>(value);
+      }
+      break;
+    default:
+      UnpackBits(fields_[vector].at, fields_[vector].width, fields_[vector].base, size, out);
+  }
+}
+
+template <class T>
+void SequenceReader::DecodeAll(T* out) const {
+  for (size_t vector = 0; vector < vectors(); ++vector) {
+    Decode(vector, out + vector * kRowsPerVector);
+  }
 }
 
 template void EncodePacked<int64_t>(std::span<const int64_t>, WipedBuffer&);
 template void EncodePacked<uint32_t>(std::span<const uint32_t>, WipedBuffer&);
-template absl::Status DecodePacked<int64_t>(ByteReader&, size_t, int64_t*);
-template absl::Status DecodePacked<uint32_t>(ByteReader&, size_t, uint32_t*);
 template Encoding EncodeSequence<int64_t>(std::span<const int64_t>, WipedBuffer&);
 template Encoding EncodeSequence<uint32_t>(std::span<const uint32_t>, WipedBuffer&);
-template absl::StatusOr<Encoding> DecodeSequence<int64_t>(ByteReader&, size_t, int64_t*);
-template absl::StatusOr<Encoding> DecodeSequence<uint32_t>(ByteReader&, size_t, uint32_t*);
+template void SequenceReader::Decode<int64_t>(size_t, int64_t*) const;
+template void SequenceReader::Decode<uint32_t>(size_t, uint32_t*) const;
+template void SequenceReader::DecodeAll<int64_t>(int64_t*) const;
+template void SequenceReader::DecodeAll<uint32_t>(uint32_t*) const;
 
 }  // namespace televault::block

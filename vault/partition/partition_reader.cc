@@ -1,6 +1,7 @@
 #include "vault/partition/partition_reader.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -86,11 +87,15 @@ class PartitionReader::PinnedSnapshot final : public Snapshot {
   absl::StatusOr<std::vector<Unit>> Units(PartitionId partition) const override;
   absl::StatusOr<std::shared_ptr<const block::Footer>> Footer(const Unit& unit) const override;
   absl::StatusOr<bool> MayContainSubject(const Unit& unit, std::string_view subject) const override;
+  absl::StatusOr<std::unique_ptr<block::UnitColumns>> Open(
+      const Unit& unit, std::span<const uint16_t> columns) const override;
   absl::StatusOr<block::ColumnBatch> Read(const Unit& unit,
                                           std::span<const uint16_t> columns) const override;
   absl::StatusOr<block::ColumnBatch> ReadAll(const Unit& unit) const override;
 
  private:
+  class BlockColumns;
+
   absl::Status CheckReadable(PartitionId id) const;
   // What a failure to open means: an expired partition, one to quarantine, or the error itself.
   absl::Status Explain(const Unit& unit, const absl::Status& failure) const;
@@ -98,13 +103,59 @@ class PartitionReader::PinnedSnapshot final : public Snapshot {
   bool StillListed(const Unit& unit) const;
   absl::StatusOr<block::ColumnBatch> ReadMicroBatch(const Unit& unit,
                                                     std::span<const uint16_t> columns) const;
-  absl::StatusOr<block::ColumnBatch> ReadBlock(const Unit& unit, const block::Footer& footer,
-                                               std::span<const uint16_t> columns) const;
   absl::StatusOr<std::shared_ptr<const block::Footer>> LoadFooter(const Unit& unit) const;
 
   PartitionReader& reader_;
   std::unique_ptr<store::View> view_;
   const uint64_t pin_;
+};
+
+// Reads and opens a chunk where it is asked for.
+class PartitionReader::PinnedSnapshot::BlockColumns final : public block::UnitColumns {
+ public:
+  BlockColumns(const PinnedSnapshot& snapshot, const Unit& unit,
+               std::shared_ptr<const block::Footer> footer, partition::ColumnOpener opener)
+      : snapshot_(snapshot), unit_(unit), footer_(std::move(footer)), opener_(std::move(opener)) {}
+
+  size_t rows() const override { return unit_.rows; }
+  absl::StatusOr<const block::ColumnReader*> Find(uint16_t column, bool codes_only) override {
+    const absl::StatusOr<block::ColumnReader*> reader = Load(column, codes_only);
+    if (!reader.ok()) return snapshot_.Explain(unit_, reader.status());
+    return *reader;
+  }
+
+  absl::Status Explain(const absl::Status& failure) override {
+    return snapshot_.Explain(unit_, failure);
+  }
+
+ private:
+  absl::StatusOr<block::ColumnReader*> Load(uint16_t column, bool codes_only) {
+    if (footer_->Find(column) == nullptr) return nullptr;
+    auto known = opened_.find(column);
+    if (known == opened_.end()) {
+      TV_ASSIGN_OR_RETURN(const std::string sealed, Read(column));
+      TV_ASSIGN_OR_RETURN(block::OpenedChunk chunk, opener_.Open(column, sealed));
+      known = opened_.emplace(column, std::move(chunk)).first;
+    }
+    block::ColumnReader& reader = known->second.reader;
+    if (reader.lacks_dictionary() && !codes_only) {
+      TV_ASSIGN_OR_RETURN(const std::string sealed, Read(DictionaryOf(column)));
+      TV_RETURN_IF_ERROR(opener_.OpenDictionary(column, sealed, reader));
+    }
+    return &reader;
+  }
+  absl::StatusOr<std::string> Read(uint16_t chunk) const {
+    const BlockId id{unit_.partition, unit_.id};
+    TV_ASSIGN_OR_RETURN(std::vector<std::string> sealed,
+                        snapshot_.reader_.store_.ReadBlock(id, std::span(&chunk, 1)));
+    return std::move(sealed.front());
+  }
+
+  const PinnedSnapshot& snapshot_;
+  const Unit unit_;
+  const std::shared_ptr<const block::Footer> footer_;
+  const ColumnOpener opener_;
+  std::map<uint16_t, block::OpenedChunk> opened_;
 };
 
 absl::Status PartitionReader::PinnedSnapshot::CheckReadable(PartitionId id) const {
@@ -251,36 +302,45 @@ absl::StatusOr<block::ColumnBatch> PartitionReader::PinnedSnapshot::ReadMicroBat
   return OpenMicroBatch(context, unit.manifest->micro_batch, sealed, columns);
 }
 
-absl::StatusOr<block::ColumnBatch> PartitionReader::PinnedSnapshot::ReadBlock(
-    const Unit& unit, const block::Footer& footer, std::span<const uint16_t> columns) const {
-  std::vector<uint16_t> present;
-  for (const uint16_t number : columns) {
-    if (footer.Find(number) != nullptr) present.push_back(number);
+absl::StatusOr<std::unique_ptr<block::UnitColumns>> PartitionReader::PinnedSnapshot::Open(
+    const Unit& unit, std::span<const uint16_t> columns) const {
+  TV_RETURN_IF_ERROR(CheckReadable(unit.partition));
+  if (columns.empty()) {
+    return std::make_unique<block::DecodedColumns>(block::ColumnBatch{.rows = unit.rows});
   }
-  TV_ASSIGN_OR_RETURN(const crypto::DataKeyRef key,
-                      reader_.keyring_.DataKeyFor(unit.partition, KeyOf(unit)));
-  std::vector<std::string> sealed;
-  if (!present.empty()) {
-    TV_ASSIGN_OR_RETURN(sealed,
-                        reader_.store_.ReadBlock(BlockId{unit.partition, unit.id}, present));
+  if (unit.kind == Unit::Kind::kMicroBatch) {
+    absl::StatusOr<block::ColumnBatch> rows = ReadMicroBatch(unit, columns);
+    if (!rows.ok()) return Explain(unit, rows.status());
+    return std::make_unique<block::DecodedColumns>(*std::move(rows));
   }
-  const SealingContext context{.key = *key, .vault = reader_.vault_};
-  return OpenColumns(context, unit.manifest->block, footer, present, sealed);
+  TV_ASSIGN_OR_RETURN(std::shared_ptr<const block::Footer> footer, Footer(unit));
+  const auto key = reader_.keyring_.DataKeyFor(unit.partition, KeyOf(unit));
+  if (!key.ok()) return Explain(unit, key.status());
+  const SealingContext context{.key = **key, .vault = reader_.vault_};
+  auto opener = ColumnOpener::Create(context, unit.manifest->block, *footer);
+  if (!opener.ok()) return Explain(unit, opener.status());
+  return std::make_unique<BlockColumns>(*this, unit, std::move(footer), *std::move(opener));
 }
 
 absl::StatusOr<block::ColumnBatch> PartitionReader::PinnedSnapshot::Read(
     const Unit& unit, std::span<const uint16_t> columns) const {
-  TV_RETURN_IF_ERROR(CheckReadable(unit.partition));
-  if (columns.empty()) return block::ColumnBatch{.rows = unit.rows};
-  if (unit.kind == Unit::Kind::kMicroBatch) {
+  if (unit.kind == Unit::Kind::kMicroBatch && !columns.empty()) {
+    TV_RETURN_IF_ERROR(CheckReadable(unit.partition));
     absl::StatusOr<block::ColumnBatch> rows = ReadMicroBatch(unit, columns);
-    if (!rows.ok()) return Explain(unit, rows.status());
-    return rows;
+    return rows.ok() ? std::move(rows) : Explain(unit, rows.status());
   }
-  TV_ASSIGN_OR_RETURN(const std::shared_ptr<const block::Footer> footer, Footer(unit));
-  absl::StatusOr<block::ColumnBatch> rows = ReadBlock(unit, *footer, columns);
-  if (!rows.ok()) return Explain(unit, rows.status());
-  return rows;
+  TV_ASSIGN_OR_RETURN(const std::unique_ptr<block::UnitColumns> opened, Open(unit, columns));
+  block::ColumnBatch batch;
+  batch.rows = unit.rows;
+  for (const uint16_t number : columns) {
+    TV_ASSIGN_OR_RETURN(const block::ColumnReader* const column, opened->Find(number, false));
+    if (column == nullptr) continue;
+    absl::StatusOr<block::Column> whole = column->ReadAll();
+    if (!whole.ok()) return Explain(unit, whole.status());
+    batch.numbers.push_back(number);
+    batch.columns.push_back(*std::move(whole));
+  }
+  return batch;
 }
 
 absl::StatusOr<block::ColumnBatch> PartitionReader::PinnedSnapshot::ReadAll(
@@ -293,7 +353,8 @@ absl::StatusOr<block::ColumnBatch> PartitionReader::PinnedSnapshot::ReadAll(
   }
   std::vector<uint16_t> numbers;
   for (const record::v1::ChunkRecord& chunk : unit.manifest->block.chunks()) {
-    numbers.push_back(static_cast<uint16_t>(chunk.column()));
+    const auto number = static_cast<uint16_t>(chunk.column());
+    if ((number & kDictionaryBit) == 0) numbers.push_back(number);
   }
   return Read(unit, numbers);
 }

@@ -15,6 +15,7 @@
 #include "vault/base/time.h"
 #include "vault/block/column.h"
 #include "vault/block/footer.h"
+#include "vault/block/unit_columns.h"
 #include "vault/partition/partition_catalog.h"
 #include "vault/partition/subjects.h"
 
@@ -77,6 +78,10 @@ class Snapshot {
   virtual absl::StatusOr<bool> MayContainSubject(const Unit& unit,
                                                  std::string_view subject) const = 0;
 
+  // The columns of a unit, opened one by one as they are asked for; `columns` (ascending numbers)
+  // are those that may be. Borrows the snapshot.
+  virtual absl::StatusOr<std::unique_ptr<block::UnitColumns>> Open(
+      const Unit& unit, std::span<const uint16_t> columns) const = 0;
   // The columns asked for (ascending numbers), each with `unit.rows` rows. A column that the unit
   // was written without is left out: it reads as NULL.
   virtual absl::StatusOr<block::ColumnBatch> Read(const Unit& unit,

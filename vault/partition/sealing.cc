@@ -110,7 +110,7 @@ absl::StatusOr<crypto::BlockOpener> MakeOpener(const SealingContext& context,
   return crypto::BlockOpener::Create(context.key.key, header);
 }
 
-absl::Status OpenChunk(const SealingContext& context, const crypto::BlockOpener& opener,
+absl::Status OpenChunk(const VaultId& vault, const crypto::BlockOpener& opener,
                        const record::v1::BlockRecord& block, const record::v1::ChunkRecord& chunk,
                        uint32_t ordinal, std::string_view sealed, WipedBuffer& plain) {
   crypto::ChunkTag tag;
@@ -118,8 +118,8 @@ absl::Status OpenChunk(const SealingContext& context, const crypto::BlockOpener&
     return absl::DataLossError("a chunk has not the length that its record says");
   }
   std::copy(chunk.tag().begin(), chunk.tag().end(), tag.begin());
-  return opener.Open(ordinal, AsBytes(ChunkAad(context.vault, block, chunk, ordinal)),
-                     AsBytes(sealed), tag, plain);
+  return opener.Open(ordinal, AsBytes(ChunkAad(vault, block, chunk, ordinal)), AsBytes(sealed), tag,
+                     plain);
 }
 
 // Place of the column in the record's list, which is its ordinal.
@@ -128,23 +128,6 @@ std::optional<uint32_t> OrdinalOf(const record::v1::BlockRecord& record, uint16_
     if (record.chunks(i).column() == number) return static_cast<uint32_t>(i);
   }
   return std::nullopt;
-}
-
-absl::StatusOr<block::Column> OpenColumn(const SealingContext& context,
-                                         const crypto::BlockOpener& opener,
-                                         const record::v1::BlockRecord& record,
-                                         const block::FooterColumn& column,
-                                         std::string_view sealed) {
-  const std::optional<uint32_t> ordinal = OrdinalOf(record, column.number);
-  if (!ordinal.has_value()) {
-    return absl::DataLossError("a block's footer names a column that its record does not");
-  }
-  const record::v1::ChunkRecord& chunk = record.chunks(static_cast<int>(*ordinal));
-  WipedBuffer plain;
-  TV_RETURN_IF_ERROR(OpenChunk(context, opener, record, chunk, *ordinal, sealed, plain));
-  TV_ASSIGN_OR_RETURN(const block::ChunkCodec codec,
-                      block::CodecFromNumber(chunk.codec(), chunk.raw_bytes()));
-  return block::DecodeChunk(codec, plain, column.type, record.rows());
 }
 
 }  // namespace
@@ -200,22 +183,26 @@ absl::StatusOr<SealedBlock> SealBlock(const SealingContext& context, const Block
   SealedBlock sealed;
   sealed.record = NewRecord(context, id, schema_revision, rows, sealer.header());
   std::vector<block::ChunkCodec> codecs;
-  for (size_t i = 0; i < rows.columns.size(); ++i) {
-    TV_ASSIGN_OR_RETURN(const block::EncodedChunk chunk, block::EncodeChunk(rows.columns[i]));
+  const auto add = [&](uint16_t number, const block::EncodedChunk& chunk) {
+    const auto ordinal = static_cast<uint32_t>(sealed.record.chunks_size());
     record::v1::ChunkRecord& listed = *sealed.record.add_chunks();
-    listed.set_column(rows.numbers[i]);
+    listed.set_column(number);
     listed.set_codec(chunk.codec.Number());
     listed.set_raw_bytes(chunk.codec.raw_bytes);
-    SealChunk(context.vault, sealer, sealed.record, static_cast<uint32_t>(i), chunk.bytes, listed,
-              sealed);
-    codecs.push_back(chunk.codec);
+    SealChunk(context.vault, sealer, sealed.record, ordinal, chunk.bytes, listed, sealed);
+  };
+  for (size_t i = 0; i < rows.columns.size(); ++i) {
+    TV_ASSIGN_OR_RETURN(const block::EncodedColumn column, block::EncodeColumn(rows.columns[i]));
+    add(rows.numbers[i], column.values);
+    if (column.dictionary.has_value()) add(DictionaryOf(rows.numbers[i]), *column.dictionary);
+    codecs.push_back(column.values.codec);
   }
   const WipedBuffer footer = block::EncodeFooter(block::MakeFooter(rows, codecs, schema_revision));
   record::v1::ChunkRecord& listed = *sealed.record.mutable_footer();
   listed.set_column(store::kFooterColumn);
   listed.set_raw_bytes(footer.size());
-  SealChunk(context.vault, sealer, sealed.record, static_cast<uint32_t>(rows.columns.size()),
-            footer, listed, sealed);
+  SealChunk(context.vault, sealer, sealed.record,
+            static_cast<uint32_t>(sealed.record.chunks_size()), footer, listed, sealed);
   sealed.tag_root = TagRoot(sealed.record);
   return sealed;
 }
@@ -225,7 +212,7 @@ absl::StatusOr<block::Footer> OpenFooter(const SealingContext& context,
                                          std::string_view sealed) {
   TV_ASSIGN_OR_RETURN(const crypto::BlockOpener opener, MakeOpener(context, record));
   WipedBuffer plain;
-  TV_RETURN_IF_ERROR(OpenChunk(context, opener, record, record.footer(),
+  TV_RETURN_IF_ERROR(OpenChunk(context.vault, opener, record, record.footer(),
                                static_cast<uint32_t>(record.chunks_size()), sealed, plain));
   TV_ASSIGN_OR_RETURN(block::Footer footer, block::DecodeFooter(plain));
   if (footer.rows != record.rows()) {
@@ -234,24 +221,39 @@ absl::StatusOr<block::Footer> OpenFooter(const SealingContext& context,
   return footer;
 }
 
-absl::StatusOr<block::ColumnBatch> OpenColumns(const SealingContext& context,
-                                               const record::v1::BlockRecord& record,
-                                               const block::Footer& footer,
-                                               std::span<const uint16_t> numbers,
-                                               std::span<const std::string> sealed) {
-  TV_CHECK(numbers.size() == sealed.size());
-  TV_ASSIGN_OR_RETURN(const crypto::BlockOpener opener, MakeOpener(context, record));
-  block::ColumnBatch batch;
-  batch.rows = record.rows();
-  for (size_t i = 0; i < numbers.size(); ++i) {
-    const block::FooterColumn* column = footer.Find(numbers[i]);
-    TV_CHECK(column != nullptr);
-    TV_ASSIGN_OR_RETURN(block::Column opened,
-                        OpenColumn(context, opener, record, *column, sealed[i]));
-    batch.numbers.push_back(numbers[i]);
-    batch.columns.push_back(std::move(opened));
+absl::StatusOr<ColumnOpener> ColumnOpener::Create(const SealingContext& context,
+                                                  const record::v1::BlockRecord& record,
+                                                  const block::Footer& footer) {
+  TV_ASSIGN_OR_RETURN(crypto::BlockOpener opener, MakeOpener(context, record));
+  return ColumnOpener(context.vault, record, footer, std::move(opener));
+}
+
+absl::StatusOr<std::pair<block::ChunkCodec, WipedBuffer>> ColumnOpener::OpenPart(
+    uint16_t number, std::string_view sealed) const {
+  const std::optional<uint32_t> ordinal = OrdinalOf(record_, number);
+  if (!ordinal.has_value()) {
+    return absl::DataLossError("a block's record does not name a chunk that the block must have");
   }
-  return batch;
+  const record::v1::ChunkRecord& chunk = record_.chunks(static_cast<int>(*ordinal));
+  WipedBuffer plain;
+  TV_RETURN_IF_ERROR(OpenChunk(vault_, opener_, record_, chunk, *ordinal, sealed, plain));
+  TV_ASSIGN_OR_RETURN(const block::ChunkCodec codec,
+                      block::CodecFromNumber(chunk.codec(), chunk.raw_bytes()));
+  return std::pair(codec, std::move(plain));
+}
+
+absl::StatusOr<block::OpenedChunk> ColumnOpener::Open(uint16_t number,
+                                                      std::string_view sealed) const {
+  const block::FooterColumn* const column = footer_.Find(number);
+  TV_CHECK(column != nullptr);
+  TV_ASSIGN_OR_RETURN(auto part, OpenPart(number, sealed));
+  return block::OpenChunk(part.first, std::move(part.second), column->type, record_.rows());
+}
+
+absl::Status ColumnOpener::OpenDictionary(uint16_t number, std::string_view sealed,
+                                          block::ColumnReader& reader) const {
+  TV_ASSIGN_OR_RETURN(auto part, OpenPart(DictionaryOf(number), sealed));
+  return block::OpenDictionary(part.first, std::move(part.second), reader);
 }
 
 absl::Status CheckChunk(const SealingContext& context, const record::v1::BlockRecord& record,
@@ -260,8 +262,8 @@ absl::Status CheckChunk(const SealingContext& context, const record::v1::BlockRe
   if (!ordinal.has_value()) return absl::DataLossError("a block's record has no such column");
   TV_ASSIGN_OR_RETURN(const crypto::BlockOpener opener, MakeOpener(context, record));
   WipedBuffer plain;
-  return OpenChunk(context, opener, record, record.chunks(static_cast<int>(*ordinal)), *ordinal,
-                   sealed, plain);
+  return OpenChunk(context.vault, opener, record, record.chunks(static_cast<int>(*ordinal)),
+                   *ordinal, sealed, plain);
 }
 
 uint64_t SealedBytes(const record::v1::BlockRecord& record) {

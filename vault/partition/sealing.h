@@ -5,15 +5,19 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "televault/record/v1/state.pb.h"
 #include "vault/base/ids.h"
+#include "vault/base/limits.h"
 #include "vault/base/random.h"
 #include "vault/base/status.h"
 #include "vault/base/time.h"
 #include "vault/block/column.h"
+#include "vault/block/column_reader.h"
 #include "vault/block/footer.h"
+#include "vault/crypto/block_cipher.h"
 #include "vault/crypto/keyring.h"
 #include "vault/partition/subjects.h"
 #include "vault/store/store.h"
@@ -64,12 +68,37 @@ absl::StatusOr<block::Footer> OpenFooter(const SealingContext& context,
                                          const record::v1::BlockRecord& record,
                                          std::string_view sealed);
 
-// The columns numbered `numbers` (each in the footer), whose sealed chunks are `sealed`.
-absl::StatusOr<block::ColumnBatch> OpenColumns(const SealingContext& context,
-                                               const record::v1::BlockRecord& record,
-                                               const block::Footer& footer,
-                                               std::span<const uint16_t> numbers,
-                                               std::span<const std::string> sealed);
+// The number under which a block keeps the dictionary of a column, where that is a chunk of its
+// own.
+constexpr uint16_t kDictionaryBit = 0x8000;
+static_assert(limits::kMaxColumnNumber < kDictionaryBit);
+constexpr uint16_t DictionaryOf(uint16_t column) { return column | kDictionaryBit; }
+
+// Opens single columns of one block.
+// Threads: any. Borrows: record and footer. Failure: DATA_LOSS for whatever is not what they say.
+class ColumnOpener {
+ public:
+  static absl::StatusOr<ColumnOpener> Create(const SealingContext& context,
+                                             const record::v1::BlockRecord& record,
+                                             const block::Footer& footer);
+  // `number` is in the footer, `sealed` its chunk.
+  absl::StatusOr<block::OpenedChunk> Open(uint16_t number, std::string_view sealed) const;
+  // The dictionary that `reader`, which has the values of the column, lacks.
+  absl::Status OpenDictionary(uint16_t number, std::string_view sealed,
+                              block::ColumnReader& reader) const;
+
+ private:
+  absl::StatusOr<std::pair<block::ChunkCodec, WipedBuffer>> OpenPart(uint16_t number,
+                                                                     std::string_view sealed) const;
+  ColumnOpener(const VaultId& vault, const record::v1::BlockRecord& record,
+               const block::Footer& footer, crypto::BlockOpener opener)
+      : vault_(vault), record_(record), footer_(footer), opener_(std::move(opener)) {}
+
+  const VaultId vault_;
+  const record::v1::BlockRecord& record_;
+  const block::Footer& footer_;
+  crypto::BlockOpener opener_;
+};
 
 ErasedState ErasedStateOf(const record::v1::PartitionRecord& record);
 void SetErasedState(const ErasedState& state, record::v1::PartitionRecord& record);

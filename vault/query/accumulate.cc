@@ -18,12 +18,17 @@ class CountAccumulator final : public Accumulator {
  public:
   void Resize(size_t groups) override { counts_.resize(groups, 0); }
   void Add(const Slice& slice) override {
+    int64_t* const counts = counts_.data();
+    if (slice.arg == nullptr || slice.arg->nulls == nullptr) {
+      for (size_t i = 0; i < slice.rows; ++i) ++counts[slice.groups[i]];
+      return;
+    }
     for (size_t i = 0; i < slice.rows; ++i) {
-      const bool counts = slice.arg == nullptr || !slice.arg->IsNull(i);
-      counts_[slice.groups[i]] += counts ? 1 : 0;
+      counts[slice.groups[i]] += slice.arg->IsNull(i) ? 0 : 1;
     }
   }
-  void Merge(const Accumulator& other, const std::vector<uint32_t>& map) override {
+  void Merge(const Accumulator& other, const Renumbering& here) override {
+    const std::vector<uint32_t>& map = here.groups;
     const auto& from = static_cast<const CountAccumulator&>(other);
     for (size_t g = 0; g < map.size(); ++g) counts_[map[g]] += from.counts_[g];
   }
@@ -52,7 +57,8 @@ class DistinctAccumulator final : public Accumulator {
       pairs_.FindOrAdd(key);
     }
   }
-  void Merge(const Accumulator& other, const std::vector<uint32_t>& map) override {
+  void Merge(const Accumulator& other, const Renumbering& here) override {
+    const std::vector<uint32_t>& map = here.groups;
     const auto& from = static_cast<const DistinctAccumulator&>(other);
     for (uint32_t i = 0; i < from.pairs_.size(); ++i) {
       const uint64_t* pair = from.pairs_.KeyAt(i);
@@ -72,6 +78,43 @@ class DistinctAccumulator final : public Accumulator {
   WordEncoder encoder_;
   WordTable pairs_;
   WipedVector<uint64_t> words_;
+  size_t groups_ = 0;
+};
+
+// count(DISTINCT subject): the numbers that a slice has of them are enough.
+class SubjectsAccumulator final : public Accumulator {
+ public:
+  SubjectsAccumulator() : pairs_(1) {}
+  void Resize(size_t groups) override { groups_ = groups; }
+  void Add(const Slice& slice) override {
+    for (size_t i = 0; i < slice.rows; ++i) {
+      if (!slice.arg->IsNull(i)) AddPair(slice.groups[i], slice.subjects[i]);
+    }
+  }
+  void Merge(const Accumulator& other, const Renumbering& here) override {
+    const auto& from = static_cast<const SubjectsAccumulator&>(other);
+    for (uint32_t i = 0; i < from.pairs_.size(); ++i) {
+      const uint64_t pair = *from.pairs_.KeyAt(i);
+      AddPair(here.groups[pair >> 32], here.SubjectOf(static_cast<uint32_t>(pair)));
+    }
+  }
+  absl::StatusOr<Answer> Finish() override {
+    Answer answer;
+    answer.values = Vector::Make(SqlType::kInt, groups_, false);
+    for (uint32_t i = 0; i < pairs_.size(); ++i) {
+      ++answer.values.own_ints[*pairs_.KeyAt(i) >> 32];
+    }
+    return answer;
+  }
+  size_t bytes() const override { return pairs_.bytes(); }
+
+ private:
+  void AddPair(uint64_t group, uint32_t subject) {
+    const uint64_t key = group << 32 | subject;
+    pairs_.FindOrAdd(&key);
+  }
+
+  WordTable pairs_;  // group << 32 | subject
   size_t groups_ = 0;
 };
 
@@ -95,7 +138,8 @@ class HeldValuesAccumulator final : public Accumulator {
       }
     }
   }
-  void Merge(const Accumulator& other, const std::vector<uint32_t>& map) override {
+  void Merge(const Accumulator& other, const Renumbering& here) override {
+    const std::vector<uint32_t>& map = here.groups;
     const auto& from = static_cast<const HeldValuesAccumulator&>(other);
     std::vector<uint32_t> values(from.values_.size());
     for (uint32_t v = 0; v < values.size(); ++v) {
@@ -104,7 +148,8 @@ class HeldValuesAccumulator final : public Accumulator {
     }
     for (uint32_t h = 0; h < from.holders_.size(); ++h) {
       const uint64_t* holder = from.holders_.KeyAt(h);
-      AddHolder(values[holder[0]], holder[1], holder[2]);
+      const auto subject = static_cast<uint32_t>(holder[2]);
+      AddHolder(values[holder[0]], holder[1], here.SubjectOf(subject));
     }
   }
   absl::StatusOr<Answer> Finish() override {
@@ -150,8 +195,8 @@ class HeldValuesAccumulator final : public Accumulator {
   size_t groups_ = 0;
 };
 
-int64_t ValueAt(const Vector& arg, size_t row, __int128 /*sum*/) { return arg.IntAt(row); }
-double ValueAt(const Vector& arg, size_t row, double /*sum*/) { return arg.DoubleAt(row); }
+const int64_t* ValuesOf(const Vector& arg, __int128 /*sum*/) { return arg.ints; }
+const double* ValuesOf(const Vector& arg, double /*sum*/) { return arg.doubles; }
 
 // Sums and counts of the values of each group; what sum and avg answer from.
 template <class Sum>
@@ -164,13 +209,24 @@ class SumAccumulator : public Accumulator {
   }
   void Add(const Slice& slice) override {
     const Vector& arg = *slice.arg;
+    Sum* const sums = sums_.data();
+    int64_t* const counts = counts_.data();
+    if (arg.nulls == nullptr && !arg.constant) {
+      const auto* const values = ValuesOf(arg, Sum{});
+      for (size_t i = 0; i < slice.rows; ++i) {
+        sums[slice.groups[i]] += values[i];
+        ++counts[slice.groups[i]];
+      }
+      return;
+    }
     for (size_t i = 0; i < slice.rows; ++i) {
       if (arg.IsNull(i)) continue;
-      sums_[slice.groups[i]] += ValueAt(arg, i, Sum{});
-      ++counts_[slice.groups[i]];
+      sums[slice.groups[i]] += ValuesOf(arg, Sum{})[arg.At(i)];
+      ++counts[slice.groups[i]];
     }
   }
-  void Merge(const Accumulator& other, const std::vector<uint32_t>& map) override {
+  void Merge(const Accumulator& other, const Renumbering& here) override {
+    const std::vector<uint32_t>& map = here.groups;
     const auto& from = static_cast<const SumAccumulator&>(other);
     for (size_t g = 0; g < map.size(); ++g) {
       sums_[map[g]] += from.sums_[g];
@@ -250,7 +306,8 @@ class StddevAccumulator final : public Accumulator {
       state.squares += delta * (value - state.mean);
     }
   }
-  void Merge(const Accumulator& other, const std::vector<uint32_t>& map) override {
+  void Merge(const Accumulator& other, const Renumbering& here) override {
+    const std::vector<uint32_t>& map = here.groups;
     const auto& from = static_cast<const StddevAccumulator&>(other);
     for (size_t g = 0; g < map.size(); ++g) {
       const State& b = from.states_[g];
@@ -319,7 +376,8 @@ class ExtremeAccumulator final : public Accumulator {
       }
     }
   }
-  void Merge(const Accumulator& other, const std::vector<uint32_t>& map) override {
+  void Merge(const Accumulator& other, const Renumbering& here) override {
+    const std::vector<uint32_t>& map = here.groups;
     const auto& from = static_cast<const ExtremeAccumulator&>(other);
     for (size_t g = 0; g < map.size(); ++g) {
       if (from.seen_[g] == 0) continue;
@@ -408,6 +466,11 @@ void WordEncoder::Encode(const Vector& vector, size_t rows, WipedVector<uint64_t
   }
 }
 
+bool CountsSubjects(const Aggregate& aggregate) {
+  return aggregate.kind == AggregateKind::kCountDistinct && aggregate.arg->op == Op::kColumn &&
+         aggregate.arg->leaf.subject && aggregate.arg->leaf.mask.kind == MaskKind::kVisible;
+}
+
 std::unique_ptr<Accumulator> MakeAccumulator(const Aggregate& aggregate, uint32_t k_min,
                                              Interner& interner) {
   const bool controlled = k_min > 0;
@@ -416,6 +479,7 @@ std::unique_ptr<Accumulator> MakeAccumulator(const Aggregate& aggregate, uint32_
     case AggregateKind::kCount:
       return std::make_unique<CountAccumulator>();
     case AggregateKind::kCountDistinct:
+      if (CountsSubjects(aggregate)) return std::make_unique<SubjectsAccumulator>();
       if (!controlled || aggregate.arg->leaf.subject) {
         return std::make_unique<DistinctAccumulator>(interner);
       }

@@ -25,6 +25,16 @@ struct Answer {
   std::vector<uint8_t> approximate;     // per group; empty = none
 };
 
+// What another worker's numbers are here.
+struct Renumbering {
+  std::vector<uint32_t> groups;
+  std::vector<uint32_t> subjects;  // empty where nobody counts subjects
+  // Rows without a subject share a number beyond all.
+  uint32_t SubjectOf(uint32_t theirs) const {
+    return theirs < subjects.size() ? subjects[theirs] : theirs;
+  }
+};
+
 // Partial answers of one aggregate, one per group.
 // Threads: one. Failure: a sum outside of its type is NULL under disclosure control, otherwise
 // INVALID_ARGUMENT.
@@ -35,13 +45,17 @@ class Accumulator {
   virtual void StartUnit() {}
   virtual void Resize(size_t groups) = 0;
   virtual void Add(const Slice& slice) = 0;
-  // Takes over `other` of the same kind; its group g is `map[g]` here.
-  virtual void Merge(const Accumulator& other, const std::vector<uint32_t>& map) = 0;
+  // Takes over `other` of the same kind.
+  virtual void Merge(const Accumulator& other, const Renumbering& here) = 0;
   virtual absl::StatusOr<Answer> Finish() = 0;
   virtual size_t bytes() const = 0;
   // What Finish() needs at most beside the answer.
   virtual size_t finish_bytes() const { return 0; }
 };
+
+// Whether the aggregate is count(DISTINCT subject): it takes the numbers of subjects from a slice
+// and of the argument whether it is NULL.
+bool CountsSubjects(const Aggregate& aggregate);
 
 // `k_min` = 0 without disclosure control. `interner` outlives the accumulator.
 std::unique_ptr<Accumulator> MakeAccumulator(const Aggregate& aggregate, uint32_t k_min,

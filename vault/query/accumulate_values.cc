@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <numeric>
 #include <unordered_map>
+#include <utility>
 
 #include "vault/query/accumulate.h"
 #include "vault/query/subject_set.h"
@@ -9,6 +11,43 @@
 // Aggregates that need every value: percentiles, and min and max under disclosure control.
 namespace televault::query {
 namespace {
+
+// Whether so many persons stand behind some rows, counted as SubjectSet does. Few are looked
+// through one by one: a bin of values is full at k.
+class Crowd {
+ public:
+  explicit Crowd(uint64_t enough) : enough_(enough) {}
+  void Add(uint32_t period, uint32_t subject) {
+    if (full_) return;
+    const std::pair key(period, subject);
+    if (std::find(few_.begin(), few_.end(), key) != few_.end()) return;
+    if (few_.size() == kFew) {
+      many_.Add(period, subject);
+      full_ = many_.persons() >= enough_;
+      return;
+    }
+    few_.push_back(key);
+    if (few_.size() == kFew) {
+      for (const auto& [of, known] : few_) many_.Add(of, known);
+    }
+    full_ = static_cast<uint64_t>(std::count_if(few_.begin(), few_.end(), [&](const auto& other) {
+              return other.first == period;
+            })) >= enough_;
+  }
+  bool full() const { return full_; }
+  void Clear() {
+    if (few_.size() == kFew) many_.Clear();
+    few_.clear();
+    full_ = false;
+  }
+
+ private:
+  static constexpr size_t kFew = 64;
+  const uint64_t enough_;
+  std::vector<std::pair<uint32_t, uint32_t>> few_;
+  SubjectSet many_;  // once there are kFew
+  bool full_ = false;
+};
 
 // Keeps every value with its subject: percentiles, and min and max under disclosure control.
 class ValuesAccumulator final : public Accumulator {
@@ -36,35 +75,48 @@ class ValuesAccumulator final : public Accumulator {
     }
     has_subjects_ = slice.subjects != nullptr;
   }
-  void Merge(const Accumulator& other, const std::vector<uint32_t>& map) override {
+  void Merge(const Accumulator& other, const Renumbering& here) override {
+    const std::vector<uint32_t>& map = here.groups;
     const auto& from = static_cast<const ValuesAccumulator&>(other);
     has_subjects_ |= from.has_subjects_;
     for (const Value& value : from.values_) {
       const auto own = static_cast<uint32_t>(values_.size());
-      values_.push_back(
-          {value.word, map[value.group], has_subjects_ ? value.subject : own, value.period});
+      values_.push_back({value.word, map[value.group],
+                         has_subjects_ ? here.SubjectOf(value.subject) : own, value.period});
     }
   }
   absl::StatusOr<Answer> Finish() override;
   size_t bytes() const override { return values_.capacity() * sizeof(Value); }
+  size_t finish_bytes() const override {
+    // Values are brought together in a second place; texts are ranked, those of other aggregates
+    // and keys among them.
+    const size_t texts = arg_type_ == SqlType::kText ? interner_.dictionary().size() : 0;
+    return (groups_ < 2 ? 0 : values_.size() * sizeof(Value)) + texts * 2 * sizeof(uint32_t);
+  }
 
  private:
   struct Value {
-    uint64_t word;
+    uint64_t word;  // as WordEncoder gives it; from Finish() on a key that sorts like the value
     uint32_t group;
     uint32_t subject;
     uint32_t period;
   };
-  int Order(const Value& a, const Value& b) const;
+  void MakeKeys(bool rising);
+  uint64_t WordOf(uint64_t key) const;
   double Number(const Value& value) const {
-    return arg_type_ == SqlType::kDouble ? std::bit_cast<double>(value.word)
-                                         : static_cast<double>(static_cast<int64_t>(value.word));
+    const uint64_t word = WordOf(value.word);
+    return arg_type_ == SqlType::kDouble ? std::bit_cast<double>(word)
+                                         : static_cast<double>(static_cast<int64_t>(word));
   }
-  void FinishGroup(size_t begin, size_t end, Answer& answer) const;
+  // Brings the values of a group together and says where each group begins; one end behind them.
+  std::vector<size_t> Partition();
+  void Select(size_t begin, size_t end, size_t at);
+  void Sort(size_t begin, size_t end);
+  void FinishGroup(size_t begin, size_t end, Answer& answer);
   void PutValue(const Value& value, size_t group, Answer& answer) const;
   void PutNumber(double number, size_t group, Answer& answer) const;
   bool HeldByEnough(size_t begin, size_t end, size_t at) const;
-  void FinishContinuous(size_t begin, size_t end, Answer& answer) const;
+  void FinishContinuous(size_t begin, size_t end, Answer& answer);
   void FinishBinned(size_t begin, size_t end, Answer& answer) const;
   bool IsDominated(size_t begin, size_t end) const;
 
@@ -80,42 +132,86 @@ class ValuesAccumulator final : public Accumulator {
   WipedVector<Value> values_;
   size_t groups_ = 0;
   bool has_subjects_ = false;
+  bool rising_ = true;
+  std::vector<uint32_t> by_rank_;  // codes of texts in their order
 };
 
-int ValuesAccumulator::Order(const Value& a, const Value& b) const {
-  if (a.word == b.word) return 0;
+constexpr uint64_t kSign = uint64_t{1} << 63;
+
+// Of negative doubles all bits turn, of others the sign alone: then bit patterns sort like values.
+uint64_t DoubleKey(uint64_t bits) { return (bits & kSign) != 0 ? ~bits : bits | kSign; }
+uint64_t DoubleBits(uint64_t key) { return (key & kSign) != 0 ? key & ~kSign : ~key; }
+
+void ValuesAccumulator::MakeKeys(bool rising) {
+  rising_ = rising;
+  std::vector<uint32_t> ranks;
   if (arg_type_ == SqlType::kText) {
-    const std::string_view left = interner_.dictionary().at(static_cast<uint32_t>(a.word));
-    const std::string_view right = interner_.dictionary().at(static_cast<uint32_t>(b.word));
-    return left < right ? -1 : 1;
+    const block::Dictionary& texts = interner_.dictionary();
+    by_rank_.resize(texts.size());
+    std::iota(by_rank_.begin(), by_rank_.end(), 0);
+    std::sort(by_rank_.begin(), by_rank_.end(),
+              [&texts](uint32_t a, uint32_t b) { return texts.at(a) < texts.at(b); });
+    ranks.resize(texts.size());
+    for (uint32_t rank = 0; rank < ranks.size(); ++rank) ranks[by_rank_[rank]] = rank;
   }
-  if (arg_type_ == SqlType::kDouble) return Number(a) < Number(b) ? -1 : 1;
-  return static_cast<int64_t>(a.word) < static_cast<int64_t>(b.word) ? -1 : 1;
+  for (Value& value : values_) {
+    uint64_t key = value.word ^ kSign;
+    if (arg_type_ == SqlType::kText) key = ranks[value.word];
+    if (arg_type_ == SqlType::kDouble) key = DoubleKey(value.word);
+    value.word = rising ? key : ~key;
+  }
+}
+
+uint64_t ValuesAccumulator::WordOf(uint64_t key) const {
+  if (!rising_) key = ~key;
+  if (arg_type_ == SqlType::kText) return by_rank_[key];
+  return arg_type_ == SqlType::kDouble ? DoubleBits(key) : key ^ kSign;
+}
+
+std::vector<size_t> ValuesAccumulator::Partition() {
+  std::vector<size_t> begins(groups_ + 1, 0);
+  for (const Value& value : values_) ++begins[value.group + 1];
+  for (size_t g = 0; g < groups_; ++g) begins[g + 1] += begins[g];
+  if (groups_ < 2) return begins;
+  WipedVector<Value> together(values_.size());
+  std::vector<size_t> next(begins.begin(), begins.end() - 1);
+  for (const Value& value : values_) together[next[value.group]++] = value;
+  values_ = std::move(together);
+  return begins;
 }
 
 absl::StatusOr<Answer> ValuesAccumulator::Finish() {
-  const bool rising = !descending_ || (k_min_ > 0 && kind_ == AggregateKind::kPercentileCont);
-  std::sort(values_.begin(), values_.end(), [this, rising](const Value& a, const Value& b) {
-    if (a.group != b.group) return a.group < b.group;
-    const int order = Order(a, b);
-    if (order != 0) return rising ? order < 0 : order > 0;
-    return a.subject < b.subject;
-  });
+  MakeKeys(!descending_ || (k_min_ > 0 && kind_ == AggregateKind::kPercentileCont));
   Answer answer;
   answer.values = Vector::Make(type_, groups_, true);
   answer.identifies_few.assign(groups_, 0);
   answer.approximate.assign(groups_, 0);
   std::fill(answer.values.own_nulls.begin(), answer.values.own_nulls.end(), 1);
-  for (size_t begin = 0; begin < values_.size();) {
-    size_t end = begin;
-    while (end < values_.size() && values_[end].group == values_[begin].group) ++end;
-    FinishGroup(begin, end, answer);
-    begin = end;
+  const std::vector<size_t> begins = Partition();
+  for (size_t g = 0; g < groups_; ++g) {
+    if (begins[g] < begins[g + 1]) FinishGroup(begins[g], begins[g + 1], answer);
   }
+  by_rank_ = {};
   return answer;
 }
 
-void ValuesAccumulator::FinishGroup(size_t begin, size_t end, Answer& answer) const {
+// Puts the value that belongs at `at` there, smaller ones before it and greater ones behind.
+void ValuesAccumulator::Select(size_t begin, size_t end, size_t at) {
+  const auto first = values_.begin();
+  std::nth_element(first + static_cast<ptrdiff_t>(begin), first + static_cast<ptrdiff_t>(at),
+                   first + static_cast<ptrdiff_t>(end),
+                   [](const Value& a, const Value& b) { return a.word < b.word; });
+}
+
+void ValuesAccumulator::Sort(size_t begin, size_t end) {
+  const auto first = values_.begin();
+  std::sort(first + static_cast<ptrdiff_t>(begin), first + static_cast<ptrdiff_t>(end),
+            [](const Value& a, const Value& b) {
+              return a.word != b.word ? a.word < b.word : a.subject < b.subject;
+            });
+}
+
+void ValuesAccumulator::FinishGroup(size_t begin, size_t end, Answer& answer) {
   if (kind_ == AggregateKind::kPercentileCont) return FinishContinuous(begin, end, answer);
   size_t at = begin;
   if (kind_ == AggregateKind::kMax) at = end - 1;
@@ -123,17 +219,30 @@ void ValuesAccumulator::FinishGroup(size_t begin, size_t end, Answer& answer) co
     const double position = std::ceil(fraction_ * static_cast<double>(end - begin));
     at = begin + (position < 1 ? 0 : static_cast<size_t>(position) - 1);
   }
+  // Equal values have to be neighbours where somebody looks at who holds them.
+  if (k_min_ > 0) {
+    Sort(begin, end);
+  } else {
+    Select(begin, end, at);
+  }
   const size_t group = values_[at].group;
   PutValue(values_[at], group, answer);
   if (!HeldByEnough(begin, end, at)) answer.identifies_few[group] = 1;
 }
 
-void ValuesAccumulator::FinishContinuous(size_t begin, size_t end, Answer& answer) const {
-  if (k_min_ > 0) return FinishBinned(begin, end, answer);
+void ValuesAccumulator::FinishContinuous(size_t begin, size_t end, Answer& answer) {
+  if (k_min_ > 0) {
+    Sort(begin, end);
+    return FinishBinned(begin, end, answer);
+  }
   const size_t group = values_[begin].group;
   const double position = fraction_ * static_cast<double>(end - begin - 1);
-  const double first = Number(values_[begin + static_cast<size_t>(std::floor(position))]);
-  const double second = Number(values_[begin + static_cast<size_t>(std::ceil(position))]);
+  const size_t below = begin + static_cast<size_t>(std::floor(position));
+  const size_t above = begin + static_cast<size_t>(std::ceil(position));
+  Select(begin, end, below);
+  if (above > below) Select(below + 1, end, above);
+  const double first = Number(values_[below]);
+  const double second = Number(values_[above]);
   PutNumber(first + (second - first) * (position - std::floor(position)), group, answer);
 }
 
@@ -146,11 +255,11 @@ void ValuesAccumulator::FinishBinned(size_t begin, size_t end, Answer& answer) c
   const size_t rank =
       begin + static_cast<size_t>(std::floor(fraction * static_cast<double>(end - begin - 1)));
   std::vector<size_t> cuts{begin};
-  SubjectSet subjects;
+  Crowd subjects(k_min_);
   for (size_t i = begin; i < end; ++i) {
     subjects.Add(values_[i].period, values_[i].subject);
     const bool tied = i + 1 < end && values_[i + 1].word == values_[i].word;
-    if (tied || subjects.persons() < k_min_) continue;
+    if (tied || !subjects.full()) continue;
     cuts.push_back(i + 1);
     subjects.Clear();
   }
@@ -214,17 +323,17 @@ void ValuesAccumulator::PutValue(const Value& value, size_t group, Answer& answe
   out.own_nulls[group] = 0;
   switch (type_) {
     case SqlType::kText:
-      out.own_codes[group] =
-          out.own_dictionary->Add(interner_.dictionary().at(static_cast<uint32_t>(value.word)));
+      out.own_codes[group] = out.own_dictionary->Add(
+          interner_.dictionary().at(static_cast<uint32_t>(WordOf(value.word))));
       break;
     case SqlType::kDouble:
       out.own_doubles[group] = Number(value);
       break;
     case SqlType::kBool:
-      out.own_bools[group] = static_cast<uint8_t>(value.word);
+      out.own_bools[group] = static_cast<uint8_t>(WordOf(value.word));
       break;
     default:
-      out.own_ints[group] = static_cast<int64_t>(value.word);
+      out.own_ints[group] = static_cast<int64_t>(WordOf(value.word));
       break;
   }
 }

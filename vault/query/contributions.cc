@@ -1,25 +1,11 @@
 #include "vault/query/contributions.h"
 
 #include <algorithm>
-#include <cmath>
 #include <unordered_map>
 
 #include "vault/query/subject_set.h"
 
 namespace televault::query {
-namespace {
-
-bool Sums(AggregateKind kind) {
-  return kind == AggregateKind::kSum || kind == AggregateKind::kAvg ||
-         kind == AggregateKind::kStddev;
-}
-
-double Magnitude(const Vector& arg, size_t row) {
-  return std::fabs(arg.type == SqlType::kDouble ? arg.DoubleAt(row)
-                                                : static_cast<double>(arg.IntAt(row)));
-}
-
-}  // namespace
 
 Contributions::Contributions(const std::vector<Aggregate>& aggregates, bool has_subject)
     : has_subject_(has_subject), pairs_(2) {
@@ -27,7 +13,7 @@ Contributions::Contributions(const std::vector<Aggregate>& aggregates, bool has_
     Cell cell;
     // count(x) next to count(*) tells how many rows have no x.
     cell.counts_nulls = aggregate.kind == AggregateKind::kCount;
-    cell.sums = Sums(aggregate.kind);
+    cell.sums = AddsUp(aggregate.kind);
     cells_.push_back(std::move(cell));
   }
 }
@@ -74,7 +60,7 @@ void Contributions::AddCell(size_t aggregate, const uint32_t* positions, size_t 
       ++cell.contributed[entry];
       continue;
     }
-    const double magnitude = Magnitude(*arg, i);
+    const double magnitude = arg->Magnitude(i);
     // Zeros move neither a sum nor what can be told from it.
     if (magnitude != 0) ++cell.contributed[entry];
     cell.total[entry] += magnitude;
@@ -82,16 +68,16 @@ void Contributions::AddCell(size_t aggregate, const uint32_t* positions, size_t 
   }
 }
 
-void Contributions::Merge(const Contributions& other, const std::vector<uint32_t>& map) {
+void Contributions::Merge(const Contributions& other, const Renumbering& here) {
   std::vector<uint32_t> entries(other.entry_count_);
   for (uint32_t e = 0; e < other.entry_count_; ++e) {
     if (!has_subject_) {
-      entries[e] = map[e];
+      entries[e] = here.groups[e];
       continue;
     }
-    const uint64_t mapped[2] = {
-        (static_cast<uint64_t>(map[other.GroupOf(e)]) << 32) | other.SubjectOf(e),
-        other.PeriodOf(e)};
+    const uint64_t mapped[2] = {(static_cast<uint64_t>(here.groups[other.GroupOf(e)]) << 32) |
+                                    here.SubjectOf(other.SubjectOf(e)),
+                                other.PeriodOf(e)};
     entries[e] = pairs_.FindOrAdd(mapped);
   }
   if (has_subject_) ResizeEntries(pairs_.size());

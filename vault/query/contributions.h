@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "vault/query/accumulate.h"
 #include "vault/query/disclosure.h"
 #include "vault/query/expr.h"
 #include "vault/query/tables.h"
@@ -26,7 +27,7 @@ class Contributions {
   // `positions`: the slice's rows that passed the aggregate's filter, null = all; `arg` has one
   // value for each of them and is null for count(*).
   void AddCell(size_t aggregate, const uint32_t* positions, size_t rows, const Vector* arg);
-  void Merge(const Contributions& other, const std::vector<uint32_t>& map);
+  void Merge(const Contributions& other, const Renumbering& here);
 
   // One entry per group; identifies_few is left to the accumulators.
   std::vector<GroupFacts> Facts() const;

@@ -67,13 +67,51 @@ std::string Truncated(std::string_view text, uint32_t characters) {
 
 }  // namespace
 
-void Evaluator::StartUnit(const block::ColumnBatch* batch) {
-  batch_ = batch;
+void Evaluator::StartUnit(block::UnitColumns* unit) {
+  unit_ = unit;
+  first_ = rows_ = 0;
+  // The buffers of slices are used again.
+  for (auto& [number, loaded] : loaded_) loaded.opened = loaded.current = false;
   by_dictionary_.clear();
   leaf_dictionaries_.clear();
 }
 
+void Evaluator::StartSlice(size_t first, size_t rows) {
+  first_ = first;
+  rows_ = rows;
+  for (auto& [number, loaded] : loaded_) loaded.current = false;
+}
+
+Evaluator::Loaded& Evaluator::Open(uint16_t column, bool codes_only) {
+  Loaded& loaded = loaded_[column];
+  if (loaded.opened && (codes_only || loaded.with_dictionary)) return loaded;
+  const absl::StatusOr<const block::ColumnReader*> reader = unit_->Find(column, codes_only);
+  unreadable_.Update(reader.status());
+  loaded.opened = true;
+  loaded.reader = reader.value_or(nullptr);
+  loaded.with_dictionary = loaded.reader == nullptr || !loaded.reader->lacks_dictionary();
+  if (loaded.current && loaded.reader != nullptr && loaded.with_dictionary) {
+    loaded.slice.dictionary = &loaded.reader->dictionary();
+  }
+  return loaded;
+}
+
+const block::ColumnSlice* Evaluator::Slice(uint16_t column, bool codes_only) {
+  Loaded& loaded = Open(column, codes_only);
+  if (loaded.reader == nullptr) return nullptr;
+  if (!loaded.current) {
+    const absl::Status read = loaded.reader->Read(first_, rows_, loaded.slice);
+    if (!read.ok()) {
+      unreadable_.Update(unit_->Explain(read));
+      return nullptr;
+    }
+    loaded.current = true;
+  }
+  return &loaded.slice;
+}
+
 absl::Status Evaluator::status() const {
+  TV_RETURN_IF_ERROR(unreadable_);
   switch (error_) {
     case EvalError::kNone:
       return absl::OkStatus();
@@ -124,16 +162,14 @@ std::vector<uint32_t> Evaluator::Filter(const Expr& predicate, const Rows& rows)
   return selected;
 }
 
-absl::StatusOr<Rows> Evaluator::Select(const ExprPtr& where, uint32_t begin, uint32_t count,
-                                       std::vector<uint32_t>& selected) {
+absl::StatusOr<Rows> Evaluator::Select(const ExprPtr& where, std::vector<uint32_t>& selected) {
   Rows rows;
-  rows.begin = begin;
-  rows.count = count;
+  rows.count = static_cast<uint32_t>(rows_);
   if (where == nullptr) return rows;
   selected = Filter(*where, rows);
   TV_RETURN_IF_ERROR(status());
   // A slice that is kept whole needs no copies.
-  if (selected.size() == count) return rows;
+  if (selected.size() == rows_) return rows;
   rows.selection = selected.data();
   rows.count = static_cast<uint32_t>(selected.size());
   return rows;
@@ -145,7 +181,7 @@ Vector Evaluator::Evaluate(const Expr& expr, const Rows& rows) {
     return none;
   }
   const bool liftable = expr.dictionary_column.has_value() && expr.op != Op::kColumn &&
-                        batch_ != nullptr && lifting_ == nullptr;
+                        unit_ != nullptr && lifting_ == nullptr;
   if (liftable) {
     std::optional<Vector> lifted = EvaluateByDictionary(expr, rows);
     if (lifted.has_value()) return std::move(*lifted);
@@ -182,14 +218,15 @@ Vector Evaluator::EvaluateOp(const Expr& expr, const Rows& rows) {
   return Kernels(*this).Apply(expr, args, rows.count);
 }
 
-const block::Dictionary* Evaluator::LeafDictionary(const Expr& expr, const block::Column& column) {
+const block::Dictionary* Evaluator::LeafDictionary(const Expr& expr,
+                                                   const block::Dictionary& stored) {
   const bool plain = !expr.leaf.subject && expr.leaf.mask.kind == MaskKind::kVisible;
-  if (plain) return &column.dictionary;
+  if (plain) return &stored;
   std::shared_ptr<block::Dictionary>& shown = leaf_dictionaries_[expr.column];
   if (shown != nullptr) return shown.get();
   shown = std::make_shared<block::Dictionary>();
-  for (uint32_t code = 0; code < column.dictionary.size(); ++code) {
-    const std::string_view raw = column.dictionary.at(code);
+  for (uint32_t code = 0; code < stored.size(); ++code) {
+    const std::string_view raw = stored.at(code);
     if (expr.leaf.mask.kind == MaskKind::kHash) {
       shown->Add(disclosure_->hash(raw));
     } else if (expr.leaf.mask.kind == MaskKind::kTruncate) {
@@ -203,11 +240,10 @@ const block::Dictionary* Evaluator::LeafDictionary(const Expr& expr, const block
 
 Vector Evaluator::EvaluateColumn(const Expr& expr, const Rows& rows) {
   if (lifting_ != nullptr) return LiftedLeaf(expr, rows);
-  const block::Column* column = batch_->Find(expr.column);
-  if (column == nullptr || expr.leaf.mask.kind == MaskKind::kHidden) {
-    return Vector::AllNull(expr.type, rows.count);
-  }
-  return ColumnView(expr, *column, rows);
+  const block::ColumnSlice* const slice =
+      expr.leaf.mask.kind == MaskKind::kHidden ? nullptr : Slice(expr.column);
+  if (slice == nullptr) return Vector::AllNull(expr.type, rows.count);
+  return ColumnView(expr, *slice, rows);
 }
 
 Vector Evaluator::LiftedLeaf(const Expr& expr, const Rows& rows) {
@@ -222,23 +258,22 @@ Vector Evaluator::LiftedLeaf(const Expr& expr, const Rows& rows) {
   return out;
 }
 
-Vector Evaluator::ColumnView(const Expr& expr, const block::Column& column, const Rows& rows) {
-  if (expr.type == SqlType::kTextList) return ListColumn(column, rows);
+Vector Evaluator::ColumnView(const Expr& expr, const block::ColumnSlice& slice, const Rows& rows) {
+  if (expr.type == SqlType::kTextList) return ListColumn(slice, rows);
   Vector view;
   view.type = expr.type;
   view.rows = rows.count;
   const bool gather = rows.selection != nullptr;
-  const size_t begin = gather ? 0 : rows.begin;
-  if (!column.nulls.empty()) view.nulls = column.nulls.data() + begin;
+  view.nulls = slice.nulls;
   const bool needs_copy = expr.type == SqlType::kBool || expr.leaf.truncate.has_value();
   if (expr.type == SqlType::kText) {
-    view.codes = column.codes.data() + begin;
-    view.dictionary = LeafDictionary(expr, column);
+    view.codes = slice.codes;
+    view.dictionary = LeafDictionary(expr, *slice.dictionary);
     view.stable_dictionary = true;
   } else if (expr.type == SqlType::kDouble) {
-    view.doubles = column.doubles.data() + begin;
+    view.doubles = slice.doubles;
   } else if (!needs_copy) {
-    view.ints = column.ints.data() + begin;
+    view.ints = slice.ints;
   }
   if (!needs_copy) {
     return gather ? Vector::Gather(view, rows.selection, rows.count) : std::move(view);
@@ -248,8 +283,8 @@ Vector Evaluator::ColumnView(const Expr& expr, const block::Column& column, cons
   int64_t high = 0;  // the last truncated unit, half open
   for (size_t i = 0; i < rows.count; ++i) {
     const uint32_t row = rows.At(i);
-    if (view.nulls != nullptr) out.own_nulls[i] = column.nulls[row];
-    const int64_t raw = column.ints[row];
+    if (view.nulls != nullptr) out.own_nulls[i] = slice.nulls[row];
+    const int64_t raw = slice.ints[row];
     if (expr.type == SqlType::kBool) {
       out.own_bools[i] = raw != 0 ? 1 : 0;
       continue;
@@ -265,27 +300,61 @@ Vector Evaluator::ColumnView(const Expr& expr, const block::Column& column, cons
   return out;
 }
 
-Vector Evaluator::ListColumn(const block::Column& column, const Rows& rows) {
-  Vector out = Vector::Make(SqlType::kTextList, rows.count, !column.nulls.empty());
+Vector Evaluator::ListColumn(const block::ColumnSlice& slice, const Rows& rows) {
+  Vector out = Vector::Make(SqlType::kTextList, rows.count, slice.nulls != nullptr);
   for (size_t i = 0; i < rows.count; ++i) {
     const uint32_t row = rows.At(i);
-    if (!column.nulls.empty()) out.own_nulls[i] = column.nulls[row];
-    const uint32_t begin = row == 0 ? 0 : column.list_ends[row - 1];
-    out.own_codes.insert(out.own_codes.end(), column.codes.begin() + begin,
-                         column.codes.begin() + column.list_ends[row]);
+    if (slice.nulls != nullptr) out.own_nulls[i] = slice.nulls[row];
+    const uint32_t begin = row == 0 && first_ == 0 ? 0 : (slice.list_ends + row)[-1];
+    out.own_codes.insert(out.own_codes.end(), slice.codes + begin,
+                         slice.codes + slice.list_ends[row]);
     out.own_list_ends[i + 1] = static_cast<uint32_t>(out.own_codes.size());
   }
   out.codes = out.own_codes.data();
-  out.dictionary = &column.dictionary;
+  out.dictionary = slice.dictionary;
   return out;
 }
 
+namespace {
+
+// The literal of `subject = 'x'`, either way round; null for anything else.
+const Scalar* SubjectLiteral(const Expr& expr) {
+  if (expr.op != Op::kEq) return nullptr;
+  for (const size_t side : {0, 1}) {
+    const Expr& column = *expr.args[side];
+    const Expr& literal = *expr.args[1 - side];
+    const bool plain = column.op == Op::kColumn && column.leaf.subject &&
+                       column.leaf.mask.kind == MaskKind::kVisible;
+    if (plain && literal.op == Op::kConst && !literal.value.null) return &literal.value;
+  }
+  return nullptr;
+}
+
+// Of each entry, and of NULL behind them, whether its hexadecimal text is `text`. One text is read
+// instead of all entries written.
+Vector EqualSubjects(const block::Dictionary& stored, const std::string& text) {
+  Vector equal = Vector::Make(SqlType::kBool, stored.size() + 1, true);
+  equal.own_nulls[stored.size()] = 1;
+  const absl::StatusOr<std::string> raw = FromHex(text);
+  // The text of a subject has small letters.
+  if (!raw.ok() || ToHex(AsBytes(*raw)) != text) return equal;
+  for (uint32_t code = 0; code < stored.size(); ++code) {
+    equal.own_bools[code] = stored.at(code) == *raw ? 1 : 0;
+  }
+  return equal;
+}
+
+}  // namespace
+
 std::optional<Vector> Evaluator::EvaluateByDictionary(const Expr& expr, const Rows& rows) {
-  const block::Column* column = batch_->Find(*expr.dictionary_column);
+  const block::ColumnReader* const column = Open(*expr.dictionary_column, false).reader;
   if (column == nullptr) return std::nullopt;
   const auto [entry, fresh] = by_dictionary_.try_emplace(&expr);
-  const size_t size = column->dictionary.size();
-  if (fresh && size <= column->rows) {
+  const size_t size = column->dictionary().size();
+  const Scalar* const subject = SubjectLiteral(expr);
+  if (fresh && subject != nullptr) {
+    entry->second = EqualSubjects(column->dictionary(), subject->s);
+  } else if (fresh && size <= column->rows()) {
     // The leaf stands somewhere below; any leaf of this column has the same mask.
     const Expr* leaf = &expr;
     while (leaf->op != Op::kColumn) {
@@ -297,7 +366,7 @@ std::optional<Vector> Evaluator::EvaluateByDictionary(const Expr& expr, const Ro
       }
     }
     if (leaf->leaf.mask.kind == MaskKind::kHidden) return std::nullopt;
-    lifting_ = LeafDictionary(*leaf, *column);
+    lifting_ = LeafDictionary(*leaf, column->dictionary());
     Rows entries;
     entries.count = static_cast<uint32_t>(size + 1);
     const EvalError before = std::exchange(error_, EvalError::kNone);
@@ -308,10 +377,13 @@ std::optional<Vector> Evaluator::EvaluateByDictionary(const Expr& expr, const Ro
   }
   if (!entry->second.has_value()) return std::nullopt;
   const Vector& value = *entry->second;
+  const block::ColumnSlice* const slice = Slice(*expr.dictionary_column);
+  if (slice == nullptr) return std::nullopt;
   std::vector<uint32_t> codes(rows.count);
   for (size_t i = 0; i < rows.count; ++i) {
     const uint32_t row = rows.At(i);
-    codes[i] = column->IsNull(row) ? static_cast<uint32_t>(size) : column->codes[row];
+    const bool null = slice->nulls != nullptr && slice->nulls[row] != 0;
+    codes[i] = null ? static_cast<uint32_t>(size) : slice->codes[row];
   }
   Vector out = Vector::Gather(value, codes.data(), codes.size());
   out.stable_dictionary = true;

@@ -1,57 +1,66 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
 #include "vault/base/status.h"
-#include "vault/block/column.h"
+#include "vault/block/unit_columns.h"
 #include "vault/query/expr.h"
 #include "vault/query/vector.h"
 
 namespace televault::query {
 
-// The rows that an expression is evaluated on: `count` rows from `begin`, or those that `selection`
-// names. Columns come from the evaluator's unit, kInput slots from `inputs`.
+// The rows that an expression is evaluated on: the first `count`, or those that `selection` names.
+// Columns come from the evaluator's slice, kInput slots from `inputs`.
 struct Rows {
-  uint32_t begin = 0;
   uint32_t count = 0;
   const uint32_t* selection = nullptr;
   const std::vector<Vector>* inputs = nullptr;
 
   uint32_t At(size_t i) const {
-    return selection != nullptr ? selection[i] : begin + static_cast<uint32_t>(i);
+    return selection != nullptr ? selection[i] : static_cast<uint32_t>(i);
   }
 };
 
 enum class EvalError : uint8_t { kNone, kOverflow, kDivisionByZero, kBadText, kBadArgument };
 
-// Computes expressions over a unit, one slice at a time. Evaluates conditional branches only where
-// they apply, as PostgreSQL does; what depends on one text column alone is computed once per
-// dictionary entry and unit.
-// Threads: one. Borrows: the unit's batch between StartUnit() and the next, `disclosure`.
-// Failure: the first error of a row is kept in status(); with `errors_are_null` there is none and
-// the row's value is NULL.
+// Computes expressions over a unit, one slice at a time; a column is opened and decoded when the
+// first expression needs it. Evaluates conditional branches only where they apply, as PostgreSQL
+// does; what depends on one text column alone is computed once per dictionary entry and unit.
+// Threads: one. Borrows: the unit between StartUnit() and the next, `disclosure`. Answers may show
+// the slice they were computed on: they end with it.
+// Failure: the first error of a row is kept in status(), and with `errors_are_null` such a row's
+// value is NULL instead; a column that cannot be read is an error in any case.
 class Evaluator {
  public:
   Evaluator(bool errors_are_null, const Disclosure* disclosure)
       : errors_are_null_(errors_are_null), disclosure_(disclosure) {}
 
   // Forgets everything that was kept for the unit before.
-  void StartUnit(const block::ColumnBatch* batch);
+  void StartUnit(block::UnitColumns* unit);
+  // Opens a column of the unit before anybody needs it; with `codes_only` as Slice() says.
+  void OpenColumn(uint16_t column, bool codes_only) { Open(column, codes_only); }
+  // The rows that follow are [first, first + rows) of the unit; as ColumnReader::Read says.
+  void StartSlice(size_t first, size_t rows);
+  // What the slice has of a column; null where the unit lacks it or it cannot be read. With
+  // `codes_only` it may lack the dictionary of texts.
+  const block::ColumnSlice* Slice(uint16_t column, bool codes_only = false);
 
   Vector Evaluate(const Expr& expr, const Rows& rows);
 
   // The rows of `rows` on which `predicate` is true, ascending.
   std::vector<uint32_t> Filter(const Expr& predicate, const Rows& rows);
 
-  // `count` rows of the unit from `begin`, or those on which `where` (null = all) is true; the
-  // answer borrows `selected`. Fails as status() says.
-  absl::StatusOr<Rows> Select(const ExprPtr& where, uint32_t begin, uint32_t count,
-                              std::vector<uint32_t>& selected);
+  // The rows of the slice, or those on which `where` (null = all) is true; the answer borrows
+  // `selected`. Fails as status() says.
+  absl::StatusOr<Rows> Select(const ExprPtr& where, std::vector<uint32_t>& selected);
 
-  // OK, or INVALID_ARGUMENT that says what failed, never on which value.
+  // OK, or INVALID_ARGUMENT that says what failed, never on which value; what the unit says of a
+  // column that cannot be read.
   absl::Status status() const;
 
  private:
@@ -59,12 +68,12 @@ class Evaluator {
 
   Vector EvaluateOp(const Expr& expr, const Rows& rows);
   Vector EvaluateColumn(const Expr& expr, const Rows& rows);
-  Vector ColumnView(const Expr& expr, const block::Column& column, const Rows& rows);
-  Vector ListColumn(const block::Column& column, const Rows& rows);
+  Vector ColumnView(const Expr& expr, const block::ColumnSlice& slice, const Rows& rows);
+  Vector ListColumn(const block::ColumnSlice& slice, const Rows& rows);
   Vector LiftedLeaf(const Expr& expr, const Rows& rows);
   // nullopt where an entry that no row may use fails: then rows are evaluated one by one.
   std::optional<Vector> EvaluateByDictionary(const Expr& expr, const Rows& rows);
-  const block::Dictionary* LeafDictionary(const Expr& expr, const block::Column& column);
+  const block::Dictionary* LeafDictionary(const Expr& expr, const block::Dictionary& stored);
   Vector EvaluateAndOr(const Expr& expr, const Rows& rows);
   Vector EvaluateIn(const Expr& expr, const Rows& rows);
   Vector EvaluateBranches(const Expr& expr, const Rows& rows);
@@ -72,7 +81,21 @@ class Evaluator {
 
   const bool errors_are_null_;
   const Disclosure* const disclosure_;
-  const block::ColumnBatch* batch_ = nullptr;
+  // A column of the unit and what the slice has of it.
+  struct Loaded {
+    bool opened = false;
+    bool with_dictionary = false;
+    const block::ColumnReader* reader = nullptr;
+    bool current = false;
+    block::ColumnSlice slice;
+  };
+  Loaded& Open(uint16_t column, bool codes_only);
+
+  block::UnitColumns* unit_ = nullptr;
+  size_t first_ = 0;  // of the slice
+  size_t rows_ = 0;
+  std::map<uint16_t, Loaded> loaded_;
+  absl::Status unreadable_;
   EvalError error_ = EvalError::kNone;
   const block::Dictionary* lifting_ = nullptr;  // set while entries stand for rows
   std::unordered_map<const Expr*, std::optional<Vector>> by_dictionary_;

@@ -33,6 +33,11 @@ struct GroupAnswers {
   std::vector<std::vector<uint8_t>> approximate;  // per aggregate as in Answer
   Suppression suppression;                        // empty without disclosure control
 
+  bool NobodyIsIdentified() const {
+    return std::all_of(few.begin(), few.end(), [](const std::vector<uint8_t>& groups) {
+      return std::all_of(groups.begin(), groups.end(), [](uint8_t flag) { return flag == 0; });
+    });
+  }
   bool Withheld(uint32_t group, size_t aggregate) const {
     return !suppression.cells.empty() && suppression.cells[group][aggregate] != 0;
   }
@@ -67,8 +72,10 @@ class Execution {
   absl::Status RunRows();
   absl::Status StreamRows(Evaluator& evaluator, const Rows& rows);
   absl::Status RunGroups();
+  // Everything that is to be read, in one worker.
+  absl::StatusOr<std::unique_ptr<GroupWorker>> ScanGroups(Counting counting);
   absl::Status ScanShare(size_t thread, GroupWorker& worker);
-  absl::Status ShowGroups(GroupWorker& worker);
+  absl::Status ShowGroups(GroupWorker& worker, GroupAnswers& answers);
   absl::Status FinishGroups(GroupWorker& worker, GroupAnswers& answers);
   // The groups that may be shown; cells of theirs that may not are NULL afterwards.
   std::vector<uint32_t> Withhold(const GroupWorker& worker, GroupAnswers& answers);
@@ -89,7 +96,6 @@ class Execution {
   const BatchSink guarded_sink_;
   ResultWriter writer_;
   Interner texts_;
-  Interner subjects_;
   std::vector<Unit> units_;
   std::mutex stats_mu_;  // guards stats_ while threads run
   uint64_t to_skip_ = 0;
@@ -152,29 +158,29 @@ template <class Start, class Work>
 absl::Status Execution::ScanUnit(const Unit& unit, size_t thread, const Start& start,
                                  const Work& work) {
   TV_RETURN_IF_ERROR(guard_.Check(thread, held_));
-  auto read = source_.Read(unit, bound_.columns);
-  if (!read.ok()) {
-    const bool expired =
-        absl::IsFailedPrecondition(read.status()) && ReasonOf(read.status()) == reason::kExpired;
-    if (!expired) return read.status();
+  auto opened = source_.Open(unit, bound_.columns);
+  if (!opened.ok()) {
+    const absl::Status& why = opened.status();
+    const bool expired = absl::IsFailedPrecondition(why) && ReasonOf(why) == reason::kExpired;
+    if (!expired) return why;
     const std::lock_guard lock(stats_mu_);
     stats_.refusals.push_back({unit.day, std::string(reason::kExpired)});
     return absl::OkStatus();
   }
-  const block::ColumnBatch& batch = **read;
+  block::UnitColumns& columns = **opened;
   // Fewer where some are hidden from everybody.
-  if (batch.rows > unit.rows) {
+  if (columns.rows() > unit.rows) {
     return absl::InternalError("a unit holds more rows than its manifest says");
   }
   guard_.Depend(unit);
-  start(batch);
-  for (uint32_t begin = 0; begin < batch.rows; begin += kSlice) {
-    const auto rows = static_cast<uint32_t>(std::min<size_t>(kSlice, batch.rows - begin));
-    TV_ASSIGN_OR_RETURN(const size_t held, work(begin, rows));
+  start(columns);
+  for (size_t first = 0; first < columns.rows(); first += kSlice) {
+    const size_t rows = std::min<size_t>(kSlice, columns.rows() - first);
+    TV_ASSIGN_OR_RETURN(const size_t held, work(first, rows));
     TV_RETURN_IF_ERROR(guard_.Check(thread, held));
   }
   const std::lock_guard lock(stats_mu_);
-  stats_.rows_scanned += batch.rows;
+  stats_.rows_scanned += columns.rows();
   ++stats_.blocks_read;
   return absl::OkStatus();
 }
@@ -232,9 +238,10 @@ absl::Status Execution::RunRows() {
     if (order.size() > wanted) order.resize(wanted);
     store.Keep(order);
   };
-  const auto work = [&](uint32_t begin, uint32_t count) -> absl::StatusOr<size_t> {
+  const auto work = [&](size_t first, size_t count) -> absl::StatusOr<size_t> {
+    evaluator.StartSlice(first, count);
     std::vector<uint32_t> selected;
-    TV_ASSIGN_OR_RETURN(const Rows rows, evaluator.Select(bound_.where, begin, count, selected));
+    TV_ASSIGN_OR_RETURN(const Rows rows, evaluator.Select(bound_.where, selected));
     if (rows.count == 0) return held_;
     if (bound_.order_by.empty()) {
       TV_RETURN_IF_ERROR(StreamRows(evaluator, rows));
@@ -250,7 +257,7 @@ absl::Status Execution::RunRows() {
   for (const Unit& unit : units_) {
     if (bound_.order_by.empty() && to_show_ == 0) break;
     const absl::Status scanned = ScanUnit(
-        unit, 0, [&](const block::ColumnBatch& batch) { evaluator.StartUnit(&batch); }, work);
+        unit, 0, [&](block::UnitColumns& columns) { evaluator.StartUnit(&columns); }, work);
     if (!scanned.ok()) return scanned;
   }
   if (bound_.order_by.empty()) return absl::OkStatus();
@@ -270,21 +277,44 @@ absl::Status Execution::ScanShare(size_t thread, GroupWorker& worker) {
   for (size_t u = thread; u < units_.size(); u += threads_) {
     const absl::Status scanned = ScanUnit(
         units_[u], thread,
-        [&](const block::ColumnBatch& batch) { worker.StartUnit(&batch, units_[u].day); },
-        [&](uint32_t begin, uint32_t count) -> absl::StatusOr<size_t> {
-          TV_RETURN_IF_ERROR(worker.Process(begin, count));
-          return worker.bytes() + (thread == 0 ? texts_.bytes() + subjects_.bytes() : 0);
+        [&](block::UnitColumns& columns) { worker.StartUnit(&columns, units_[u].day); },
+        [&](size_t first, size_t count) -> absl::StatusOr<size_t> {
+          TV_RETURN_IF_ERROR(worker.Process(first, count));
+          return worker.bytes() + (thread == 0 ? texts_.bytes() : 0);
         });
     if (!scanned.ok()) return scanned;
+    worker.EndUnit();
+    if (worker.gave_up()) break;
   }
   return absl::OkStatus();
 }
 
+// Counts who is behind the answer only where a cheaper look leaves it open.
 absl::Status Execution::RunGroups() {
+  GroupAnswers answers;
+  if (GroupWorker::MayProve(bound_)) {
+    const std::vector<Refusal> refusals = stats_.refusals;
+    TV_ASSIGN_OR_RETURN(const std::unique_ptr<GroupWorker> worker, ScanGroups(Counting::kEvidence));
+    if (worker->Proven()) {
+      TV_RETURN_IF_ERROR(FinishGroups(*worker, answers));
+      if (answers.NobodyIsIdentified()) return ShowGroups(*worker, answers);
+    }
+    answers = GroupAnswers();
+    held_ = 0;
+    stats_.refusals = refusals;
+    stats_.rows_scanned = 0;
+    stats_.blocks_read = 0;
+  }
+  TV_ASSIGN_OR_RETURN(const std::unique_ptr<GroupWorker> worker, ScanGroups(Counting::kExact));
+  TV_RETURN_IF_ERROR(FinishGroups(*worker, answers));
+  return ShowGroups(*worker, answers);
+}
+
+absl::StatusOr<std::unique_ptr<GroupWorker>> Execution::ScanGroups(Counting counting) {
   std::vector<std::unique_ptr<GroupWorker>> workers;
   const size_t threads = std::min(threads_, std::max<size_t>(units_.size(), 1));
   for (size_t t = 0; t < threads; ++t) {
-    workers.push_back(std::make_unique<GroupWorker>(bound_, texts_, subjects_));
+    workers.push_back(std::make_unique<GroupWorker>(bound_, counting, texts_));
   }
   {
     std::vector<std::jthread> running;
@@ -305,7 +335,7 @@ absl::Status Execution::RunGroups() {
     if (!status.ok()) guard_.Fail(status);
   }
   TV_RETURN_IF_ERROR(guard_.status());
-  const size_t texts = texts_.bytes() + subjects_.bytes();
+  const size_t texts = texts_.bytes();
   for (size_t t = 1; t < threads; ++t) {
     // The table that takes another one in may grow by as much before that one goes.
     TV_RETURN_IF_ERROR(guard_.Check(0, workers[0]->bytes() + workers[t]->bytes() + texts));
@@ -316,7 +346,7 @@ absl::Status Execution::RunGroups() {
   workers[0]->EnsureOneGroup();
   held_ = workers[0]->bytes() + texts + workers[0]->finish_bytes();
   TV_RETURN_IF_ERROR(guard_.Check(0, held_));
-  return ShowGroups(*workers[0]);
+  return std::move(workers[0]);
 }
 
 // Filters and sorts the groups that may be shown; only what is shown takes part.
@@ -376,7 +406,7 @@ std::vector<uint32_t> Execution::Withhold(const GroupWorker& worker, GroupAnswer
   const size_t groups = worker.groups();
   std::vector<uint32_t> shown(groups);
   std::iota(shown.begin(), shown.end(), 0);
-  if (!bound_.controlled()) return shown;
+  if (!bound_.controlled() || worker.Proven()) return shown;
   const Contributions& behind = worker.contributions();
   std::vector<GroupFacts> facts = behind.Facts();
   for (size_t a = 0; a < answers.few.size(); ++a) {
@@ -402,9 +432,7 @@ std::vector<uint32_t> Execution::Withhold(const GroupWorker& worker, GroupAnswer
   return shown;
 }
 
-absl::Status Execution::ShowGroups(GroupWorker& worker) {
-  GroupAnswers answers;
-  TV_RETURN_IF_ERROR(FinishGroups(worker, answers));
+absl::Status Execution::ShowGroups(GroupWorker& worker, GroupAnswers& answers) {
   TV_RETURN_IF_ERROR(guard_.Check(0, held_));
   std::vector<uint32_t> shown = Withhold(worker, answers);
   TV_RETURN_IF_ERROR(guard_.Check(0, held_));

@@ -138,6 +138,12 @@ enum class AggregateKind : uint8_t {
   kPercentileDisc,
 };
 
+// Whether a value counts by how large it is, so that one subject may make most of the answer.
+inline bool AddsUp(AggregateKind kind) {
+  return kind == AggregateKind::kSum || kind == AggregateKind::kAvg ||
+         kind == AggregateKind::kStddev;
+}
+
 struct Aggregate {
   AggregateKind kind = AggregateKind::kCountAll;
   SqlType type = SqlType::kInt;  // of the answer

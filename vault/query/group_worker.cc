@@ -17,6 +17,31 @@ std::vector<SqlType> TypesOf(const std::vector<ExprPtr>& exprs) {
 // Rows without a subject count as those of one single subject: never more than there are.
 constexpr uint32_t kNoSubject = 0xFFFFFFFF;
 
+// Whether the aggregate looks at the subjects of its values itself.
+bool LooksAtSubjects(const Aggregate& aggregate) {
+  switch (aggregate.kind) {
+    case AggregateKind::kCountDistinct:
+    case AggregateKind::kMin:
+    case AggregateKind::kMax:
+    case AggregateKind::kPercentileCont:
+    case AggregateKind::kPercentileDisc:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Which rows have no subject, and nothing else.
+Vector SubjectNulls(const uint32_t* subjects, size_t rows) {
+  Vector nulls;
+  nulls.type = SqlType::kText;
+  nulls.rows = rows;
+  for (size_t i = 0; i < rows; ++i) {
+    if (subjects[i] == kNoSubject) nulls.SetNull(i);
+  }
+  return nulls;
+}
+
 // A day lies within one salt period, however short those are.
 uint32_t PeriodOf(Day day, std::optional<microseconds> rotate) {
   if (rotate.has_value() && *rotate < std::chrono::days(1)) rotate = std::chrono::days(1);
@@ -25,31 +50,58 @@ uint32_t PeriodOf(Day day, std::optional<microseconds> rotate) {
 
 }  // namespace
 
-GroupWorker::GroupWorker(const internal::BoundQuery& bound, Interner& texts, Interner& subjects)
+bool GroupWorker::MayProve(const internal::BoundQuery& bound) {
+  return bound.controlled() && bound.schema.has_subject &&
+         Evidence::Applies(bound.aggregates, bound.disclosure.k_min);
+}
+
+GroupWorker::GroupWorker(const internal::BoundQuery& bound, Counting counting, Interner& texts)
     : bound_(bound),
-      subjects_(subjects),
       evaluator_(bound.controlled(), &bound.disclosure),
       grouper_(TypesOf(bound.keys), texts) {
   const uint32_t k_min = bound.controlled() ? bound.disclosure.k_min : 0;
   for (const Aggregate& aggregate : bound.aggregates) {
     accumulators_.push_back(MakeAccumulator(aggregate, k_min, texts));
   }
-  if (bound.controlled()) contributions_.emplace(bound.aggregates, bound.schema.has_subject);
+  numbers_subjects_ = std::any_of(bound.aggregates.begin(), bound.aggregates.end(), CountsSubjects);
+  if (!bound.controlled()) return;
+  const bool exact = counting == Counting::kExact;
+  if (exact) contributions_.emplace(bound.aggregates, bound.schema.has_subject);
+  if (!exact) evidence_.emplace(bound.aggregates, std::max<uint32_t>(k_min, 2));
+  numbers_subjects_ |=
+      bound.schema.has_subject &&
+      (exact || std::any_of(bound.aggregates.begin(), bound.aggregates.end(), LooksAtSubjects));
 }
 
-void GroupWorker::StartUnit(const block::ColumnBatch* batch, Day day) {
-  batch_ = batch;
+void GroupWorker::StartUnit(block::UnitColumns* unit, Day day) {
+  unit_ = unit;
   period_ = PeriodOf(day, bound_.disclosure.rotate);
-  evaluator_.StartUnit(batch);
+  evaluator_.StartUnit(unit);
+  if (bound_.controlled()) OpenAll();
   grouper_.StartUnit();
   for (const auto& accumulator : accumulators_) accumulator->StartUnit();
+  if (evidence_.has_value()) evidence_->StartUnit();
   subject_ids_.clear();
+}
+
+// Whatever the filter leaves: else the time that it takes would tell which values exist. Who the
+// subjects are, evidence asks for no row.
+void GroupWorker::OpenAll() {
+  for (const uint16_t column : bound_.columns) {
+    evaluator_.OpenColumn(column, column == block::kSubjectColumn && !numbers_subjects_);
+  }
+}
+
+void GroupWorker::EndUnit() {
+  if (evidence_.has_value()) evidence_->EndUnit();
 }
 
 void GroupWorker::Grow(size_t groups) {
   if (groups == groups_) return;
   groups_ = groups;
   for (const auto& accumulator : accumulators_) accumulator->Resize(groups);
+  // What is given up on needs no room.
+  if (evidence_.has_value() && !gave_up()) evidence_->Resize(groups);
   if (contributions_.has_value()) contributions_->Resize(groups);
 }
 
@@ -57,26 +109,55 @@ void GroupWorker::EnsureOneGroup() {
   if (bound_.keys.empty()) Grow(1);
 }
 
-void GroupWorker::NumberSubjects(const Rows& rows) {
+absl::Status GroupWorker::NumberSubjects(const Rows& rows) {
   subject_numbers_.assign(rows.count, kNoSubject);
-  const block::Column* column = batch_->Find(block::kSubjectColumn);
-  if (column == nullptr) return;
+  const block::ColumnSlice* const slice = evaluator_.Slice(block::kSubjectColumn);
+  if (slice == nullptr) return evaluator_.status();
+  const auto is_null = [slice](uint32_t row) {
+    return slice->nulls != nullptr && slice->nulls[row] != 0;
+  };
   std::vector<uint32_t> codes;
   codes.reserve(rows.count);
   for (size_t i = 0; i < rows.count; ++i) {
     const uint32_t row = rows.At(i);
-    if (!column->IsNull(row)) codes.push_back(column->codes[row]);
+    if (!is_null(row)) codes.push_back(slice->codes[row]);
   }
-  subjects_.InternCodes(column->dictionary, codes, nullptr, subject_ids_);
+  const absl::Status numbered = subjects_.Number(*slice->dictionary, codes, subject_ids_);
+  if (!numbered.ok()) return unit_->Explain(numbered);
   for (size_t i = 0; i < rows.count; ++i) {
     const uint32_t row = rows.At(i);
-    if (!column->IsNull(row)) subject_numbers_[i] = subject_ids_[column->codes[row]];
+    if (!is_null(row)) subject_numbers_[i] = subject_ids_[slice->codes[row]];
+  }
+  return absl::OkStatus();
+}
+
+void GroupWorker::TakeSubjectCodes(const Rows& rows) {
+  subject_codes_.assign(rows.count, Evidence::kNobody);
+  const block::ColumnSlice* const slice = evaluator_.Slice(block::kSubjectColumn, true);
+  if (slice == nullptr) return;
+  for (size_t i = 0; i < rows.count; ++i) {
+    const uint32_t row = rows.At(i);
+    if (slice->nulls == nullptr || slice->nulls[row] == 0) subject_codes_[i] = slice->codes[row];
   }
 }
 
-absl::Status GroupWorker::Process(uint32_t begin, uint32_t count) {
+absl::Status GroupWorker::CountSubjects(const Rows& rows) {
+  if (evidence_.has_value()) {
+    TakeSubjectCodes(rows);
+    evidence_->AddRows(group_numbers_.data(), subject_codes_.data(), rows.count);
+  }
+  if (contributions_.has_value()) {
+    contributions_->AddRows(group_numbers_.data(),
+                            numbers_subjects_ ? subject_numbers_.data() : nullptr, period_,
+                            rows.count);
+  }
+  return evaluator_.status();
+}
+
+absl::Status GroupWorker::Process(size_t first, size_t count) {
+  evaluator_.StartSlice(first, count);
   std::vector<uint32_t> selected;
-  TV_ASSIGN_OR_RETURN(const Rows rows, evaluator_.Select(bound_.where, begin, count, selected));
+  TV_ASSIGN_OR_RETURN(const Rows rows, evaluator_.Select(bound_.where, selected));
   if (rows.count == 0) return absl::OkStatus();
   group_numbers_.assign(rows.count, 0);
   std::vector<Vector> keys;
@@ -88,19 +169,16 @@ absl::Status GroupWorker::Process(uint32_t begin, uint32_t count) {
     grouper_.Assign(keys, rows.count, group_numbers_.data());
     Grow(grouper_.size());
   }
-  if (contributions_.has_value()) {
-    if (bound_.schema.has_subject) NumberSubjects(rows);
-    contributions_->AddRows(group_numbers_.data(),
-                            bound_.schema.has_subject ? subject_numbers_.data() : nullptr, period_,
-                            rows.count);
-  }
+  if (gave_up()) return absl::OkStatus();
+  if (numbers_subjects_) TV_RETURN_IF_ERROR(NumberSubjects(rows));
+  TV_RETURN_IF_ERROR(CountSubjects(rows));
   for (size_t a = 0; a < accumulators_.size(); ++a) TV_RETURN_IF_ERROR(AddAggregate(a, rows));
   return absl::OkStatus();
 }
 
 absl::Status GroupWorker::AddAggregate(size_t index, const Rows& rows) {
   const Aggregate& aggregate = bound_.aggregates[index];
-  const bool with_subjects = contributions_.has_value() && bound_.schema.has_subject;
+  const bool with_subjects = numbers_subjects_;
   Rows taken = rows;
   std::vector<uint32_t> absolute;
   std::vector<uint32_t> positions;
@@ -123,13 +201,19 @@ absl::Status GroupWorker::AddAggregate(size_t index, const Rows& rows) {
              positions.size()};
   }
   Vector arg;
-  if (aggregate.arg != nullptr) {
+  if (CountsSubjects(aggregate)) {
+    arg = SubjectNulls(slice.subjects, slice.rows);
+    slice.arg = &arg;
+  } else if (aggregate.arg != nullptr) {
     arg = evaluator_.Evaluate(*aggregate.arg, taken);
     slice.arg = &arg;
   }
   TV_RETURN_IF_ERROR(evaluator_.status());
   if (slice.rows == 0) return absl::OkStatus();
   accumulators_[index]->Add(slice);
+  if (evidence_.has_value()) {
+    evidence_->AddCell(index, slice.groups, subject_codes_.data(), slice.rows, slice.arg);
+  }
   if (contributions_.has_value()) {
     contributions_->AddCell(index, aggregate.filter == nullptr ? nullptr : positions.data(),
                             slice.rows, slice.arg);
@@ -139,22 +223,24 @@ absl::Status GroupWorker::AddAggregate(size_t index, const Rows& rows) {
 
 void GroupWorker::Absorb(GroupWorker& other) {
   if (other.groups_ == 0) return;
-  std::vector<uint32_t> map{0};
+  Renumbering here{.groups = {0}, .subjects = subjects_.Absorb(other.subjects_)};
   if (bound_.keys.empty()) {
     Grow(1);
   } else {
-    map = grouper_.Absorb(other.grouper_);
+    here.groups = grouper_.Absorb(other.grouper_);
     Grow(grouper_.size());
   }
   for (size_t a = 0; a < accumulators_.size(); ++a) {
-    accumulators_[a]->Merge(*other.accumulators_[a], map);
+    accumulators_[a]->Merge(*other.accumulators_[a], here);
   }
-  if (contributions_.has_value()) contributions_->Merge(*other.contributions_, map);
+  if (evidence_.has_value() && !gave_up()) evidence_->Merge(*other.evidence_, here.groups);
+  if (contributions_.has_value()) contributions_->Merge(*other.contributions_, here);
 }
 
 size_t GroupWorker::bytes() const {
-  size_t total = grouper_.bytes();
+  size_t total = grouper_.bytes() + subjects_.bytes();
   for (const auto& accumulator : accumulators_) total += accumulator->bytes();
+  if (evidence_.has_value()) total += evidence_->bytes();
   if (contributions_.has_value()) total += contributions_->bytes();
   return total;
 }

@@ -91,24 +91,41 @@ bool Grouper::AssignDirect(const std::vector<Vector>& keys, size_t rows, uint32_
     direct_.assign(combinations, 0);
     signature_ = std::move(signature);
   }
-  codes_.assign(rows, 0);
-  for (const Vector& key : keys) {
-    if (key.constant || IsIntLike(key.type)) continue;
-    const bool text = key.type == SqlType::kText;
-    const auto size = static_cast<uint32_t>(text ? key.dictionary->size() + 1 : 3);
-    for (size_t i = 0; i < rows; ++i) {
-      const uint32_t code = text ? key.codes[i] : key.bools[i];
-      const bool null = key.nulls != nullptr && key.nulls[i] != 0;
-      codes_[i] = codes_[i] * size + (null ? size - 1 : code);
-    }
-  }
+  const uint32_t* const codes = DirectCodes(keys, rows);
   for (size_t i = 0; i < rows; ++i) {
-    uint32_t& known = direct_[codes_[i]];
+    uint32_t& known = direct_[codes[i]];
     if (known == 0) [[unlikely]]
       known = GroupOfRow(keys, i) + 1;
     groups[i] = known - 1;
   }
   return true;
+}
+
+// Each row's place in direct_.
+const uint32_t* Grouper::DirectCodes(const std::vector<Vector>& keys, size_t rows) {
+  bool first = true;
+  const uint32_t* codes = nullptr;
+  for (const Vector& key : keys) {
+    if (key.constant || IsIntLike(key.type)) continue;
+    const bool text = key.type == SqlType::kText;
+    if (first && text && key.nulls == nullptr) {
+      codes = key.codes;
+      first = false;
+      continue;
+    }
+    const auto size = static_cast<uint32_t>(text ? key.dictionary->size() + 1 : 3);
+    codes_.resize(rows);
+    for (size_t i = 0; i < rows; ++i) {
+      const uint32_t code = text ? key.codes[i] : key.bools[i];
+      const bool null = key.nulls != nullptr && key.nulls[i] != 0;
+      codes_[i] = (first ? 0 : codes[i] * size) + (null ? size - 1 : code);
+    }
+    codes = codes_.data();
+    first = false;
+  }
+  if (!first) return codes;
+  codes_.assign(rows, 0);
+  return codes_.data();
 }
 
 std::vector<uint32_t> Grouper::Absorb(const Grouper& other) {

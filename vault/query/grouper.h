@@ -26,6 +26,7 @@ class Grouper {
   std::vector<Vector> Keys() const;
 
  private:
+  const uint32_t* DirectCodes(const std::vector<Vector>& keys, size_t rows);
   bool AssignDirect(const std::vector<Vector>& keys, size_t rows, uint32_t* groups);
   uint32_t GroupOfRow(const std::vector<Vector>& keys, size_t row);
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -59,6 +60,20 @@ void MapComparison(Op op, const In* a, bool ac, const In* b, bool bc, uint8_t* o
     default:
       return Map(a, ac, b, bc, out, rows, [](In x, In y) -> uint8_t { return x >= y; });
   }
+}
+
+// A double as an integer of the same order: NaN is the greatest and equals NaN, −0 equals 0.
+int64_t OrderOf(double value) {
+  if (value != value) return std::numeric_limits<int64_t>::max();
+  const auto bits = std::bit_cast<int64_t>(value + 0.0);
+  return bits < 0 ? std::numeric_limits<int64_t>::min() - bits : bits;
+}
+
+// Vectors of doubles compare like integers. NULL entries may hold anything.
+const int64_t* OrdersOf(const Vector& doubles, WipedVector<int64_t>& orders) {
+  orders.resize(doubles.entries());
+  for (size_t i = 0; i < orders.size(); ++i) orders[i] = OrderOf(doubles.doubles[i]);
+  return orders.data();
 }
 
 bool Holds(Op op, int order) {
@@ -246,6 +261,13 @@ Vector Kernels::Comparison(const Expr& expr, const Vector& a, const Vector& b, s
   uint8_t* result = out.own_bools.data();
   if (IsIntLike(a.type)) {
     MapComparison(expr.op, a.ints, a.constant, b.ints, b.constant, result, rows);
+    return out;
+  }
+  if (a.type == SqlType::kDouble && b.type == SqlType::kDouble) {
+    WipedVector<int64_t> left;
+    WipedVector<int64_t> right;
+    MapComparison(expr.op, OrdersOf(a, left), a.constant, OrdersOf(b, right), b.constant, result,
+                  rows);
     return out;
   }
   for (size_t i = 0; i < rows; ++i) {

@@ -140,16 +140,14 @@ absl::StatusOr<block::ColumnBatch> PartitionSource::ReadWithout(
   return batch;
 }
 
-absl::StatusOr<std::shared_ptr<const block::ColumnBatch>> PartitionSource::Read(
+absl::StatusOr<std::unique_ptr<block::UnitColumns>> PartitionSource::Open(
     const Unit& unit, std::span<const uint16_t> columns) {
   TV_CHECK(unit.id < units_.size());
   const partition::Unit& stored = units_[unit.id];
   const partition::SubjectListRef hidden = HiddenIn(stored);
-  absl::StatusOr<block::ColumnBatch> batch = hidden == nullptr || !MayHold(*hidden, stored)
-                                                 ? snapshot_.Read(stored, columns)
-                                                 : ReadWithout(*hidden, stored, columns);
-  TV_RETURN_IF_ERROR(batch.status());
-  return std::make_shared<const block::ColumnBatch>(*std::move(batch));
+  if (hidden == nullptr || !MayHold(*hidden, stored)) return snapshot_.Open(stored, columns);
+  TV_ASSIGN_OR_RETURN(block::ColumnBatch batch, ReadWithout(*hidden, stored, columns));
+  return std::make_unique<block::DecodedColumns>(std::move(batch));
 }
 
 bool PartitionSource::MayContainSubject(const Unit& unit, std::string_view subject) const {

@@ -35,7 +35,7 @@ class PartitionSource final : public TableSource {
         mode_(mode) {}
 
   absl::StatusOr<Listing> List(TimeRange range) override;
-  absl::StatusOr<std::shared_ptr<const block::ColumnBatch>> Read(
+  absl::StatusOr<std::unique_ptr<block::UnitColumns>> Open(
       const Unit& unit, std::span<const uint16_t> columns) override;
   bool MayContainSubject(const Unit& unit, std::string_view subject) const override;
 

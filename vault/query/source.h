@@ -9,7 +9,7 @@
 
 #include "vault/base/status.h"
 #include "vault/base/time.h"
-#include "vault/block/column.h"
+#include "vault/block/unit_columns.h"
 #include "vault/query/plan.h"
 
 namespace televault::query {
@@ -48,9 +48,9 @@ struct Listing {
 };
 
 // The rows of one dataset in one pinned view, as a query reads them.
-// Threads: List() by one, Read() and MayContainSubject() by several at once.
-// Failure: Read() of a damaged unit is DATA_LOSS with reason QUARANTINED, of an expired one
-// FAILED_PRECONDITION with reason EXPIRED; never fewer rows.
+// Threads: List() by one, Open() and MayContainSubject() by several at once.
+// Failure: a damaged unit is DATA_LOSS with reason QUARANTINED, an expired one FAILED_PRECONDITION
+// with reason EXPIRED, when it is opened or when a column of it is; never fewer rows.
 class TableSource {
  public:
   virtual ~TableSource() = default;
@@ -58,10 +58,9 @@ class TableSource {
   // Units that may hold rows within `range`.
   virtual absl::StatusOr<Listing> List(TimeRange range) = 0;
 
-  // The asked columns (ascending numbers) of one unit, without the rows that nobody may see; a
-  // column that a unit does not have is left out and reads as NULL. Shared so that a source may
-  // cache decoded blocks.
-  virtual absl::StatusOr<std::shared_ptr<const block::ColumnBatch>> Read(
+  // The columns of one unit, without the rows that nobody may see. None but those in `columns`
+  // (ascending numbers) may be asked for.
+  virtual absl::StatusOr<std::unique_ptr<block::UnitColumns>> Open(
       const Unit& unit, std::span<const uint16_t> columns) = 0;
 
   // False only if no row of the unit has this 16-byte pseudonym.

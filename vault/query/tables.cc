@@ -6,6 +6,8 @@
 #include "absl/hash/hash.h"
 #include "absl/strings/string_view.h"
 
+#include "vault/base/check.h"
+
 namespace televault::query {
 namespace {
 
@@ -30,8 +32,7 @@ size_t WordTable::Slot(const uint64_t* key) const {
   for (size_t i = 0; i < words_; ++i) hash = Mix(hash, key[i]);
   const size_t mask = slots_.size() - 1;
   size_t slot = hash & mask;
-  while (slots_[slot] != 0 &&
-         std::memcmp(KeyAt(slots_[slot] - 1), key, words_ * sizeof(uint64_t)) != 0) {
+  while (slots_[slot] != 0 && !std::equal(key, key + words_, KeyAt(slots_[slot] - 1))) {
     slot = (slot + 1) & mask;
   }
   return slot;
@@ -53,6 +54,73 @@ void WordTable::Grow() {
   WipedVector<uint32_t> larger(slots_.size() * 2, 0);
   slots_.swap(larger);
   for (uint32_t number = 0; number < size_; ++number) slots_[Slot(KeyAt(number))] = number + 1;
+}
+
+SubjectTable::SubjectTable() : slots_(kFirstSlots, 0) {}
+
+size_t SubjectTable::Slot(const Subject& subject) const {
+  const uint64_t hash = Mix(subject.high, subject.low);
+  const size_t mask = slots_.size() - 1;
+  size_t slot = hash & mask;
+  while (slots_[slot] != 0 && !(subjects_[slots_[slot] - 1] == subject)) slot = (slot + 1) & mask;
+  return slot;
+}
+
+uint32_t SubjectTable::Add(const Subject& subject) {
+  size_t slot = Slot(subject);
+  if (slots_[slot] != 0) return slots_[slot] - 1;
+  if ((subjects_.size() + 1) * 2 > slots_.size()) {
+    Grow();
+    slot = Slot(subject);
+  }
+  subjects_.push_back(subject);
+  slots_[slot] = static_cast<uint32_t>(subjects_.size());
+  return static_cast<uint32_t>(subjects_.size() - 1);
+}
+
+SubjectTable::Subject SubjectTable::SubjectOf(std::string_view text) {
+  Subject subject{};
+  std::memcpy(&subject, text.data(), sizeof(subject));
+  return subject;
+}
+
+absl::Status SubjectTable::Number(const block::Dictionary& from, std::span<const uint32_t> codes,
+                                  WipedVector<uint32_t>& numbers) {
+  if (numbers.size() < from.size()) numbers.resize(from.size(), kUnset);
+  // Nearly every look misses the cache: they are begun some entries ahead.
+  constexpr size_t kAhead = 12;
+  WipedVector<uint32_t> fresh;
+  for (const uint32_t code : codes) {
+    if (numbers[code] != kUnset) continue;
+    if (from.at(code).size() != sizeof(Subject)) {
+      return absl::DataLossError("a subject has another length than pseudonyms have");
+    }
+    numbers[code] = 0;
+    fresh.push_back(code);
+  }
+  for (size_t i = 0; i < fresh.size(); ++i) {
+    if (i + kAhead < fresh.size()) {
+      const Subject next = SubjectOf(from.at(fresh[i + kAhead]));
+      __builtin_prefetch(&slots_[Mix(next.high, next.low) & (slots_.size() - 1)]);
+    }
+    numbers[fresh[i]] = Add(SubjectOf(from.at(fresh[i])));
+  }
+  return absl::OkStatus();
+}
+
+std::vector<uint32_t> SubjectTable::Absorb(const SubjectTable& other) {
+  std::vector<uint32_t> numbers;
+  numbers.reserve(other.size());
+  for (const Subject& subject : other.subjects_) numbers.push_back(Add(subject));
+  return numbers;
+}
+
+void SubjectTable::Grow() {
+  WipedVector<uint32_t> larger(slots_.size() * 2, 0);
+  slots_.swap(larger);
+  for (uint32_t number = 0; number < subjects_.size(); ++number) {
+    slots_[Slot(subjects_[number])] = number + 1;
+  }
 }
 
 Interner::Interner() : slots_(kFirstSlots, 0) {}

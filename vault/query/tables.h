@@ -4,8 +4,10 @@
 #include <mutex>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "vault/base/secret.h"
+#include "vault/base/status.h"
 #include "vault/block/column.h"
 
 namespace televault::query {
@@ -27,6 +29,36 @@ class WordTable {
   const size_t words_;
   size_t size_ = 0;
   WipedVector<uint64_t> keys_;
+  WipedVector<uint32_t> slots_;  // number + 1, 0 = free; a power of two of them
+};
+
+// Dense numbers for subjects: 16 bytes that are as good as random.
+// Threads: one. Invariant: numbers are given in order of first appearance and never change.
+class SubjectTable {
+ public:
+  SubjectTable();
+  // Fills `numbers` for the codes that are used; entries other than kUnset are kept. DATA_LOSS
+  // where one is no subject; then nothing is of use any more.
+  static constexpr uint32_t kUnset = 0xFFFFFFFF;
+  absl::Status Number(const block::Dictionary& from, std::span<const uint32_t> codes,
+                      WipedVector<uint32_t>& numbers);
+  // The number here of each subject of `other`.
+  std::vector<uint32_t> Absorb(const SubjectTable& other);
+  size_t size() const { return subjects_.size(); }
+  size_t bytes() const { return subjects_.capacity() * sizeof(Subject) + slots_.capacity() * 4; }
+
+ private:
+  struct Subject {
+    uint64_t high;
+    uint64_t low;
+    bool operator==(const Subject& other) const { return high == other.high && low == other.low; }
+  };
+  static Subject SubjectOf(std::string_view text);
+  uint32_t Add(const Subject& subject);
+  size_t Slot(const Subject& subject) const;
+  void Grow();
+
+  WipedVector<Subject> subjects_;
   WipedVector<uint32_t> slots_;  // number + 1, 0 = free; a power of two of them
 };
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <string_view>
@@ -52,6 +53,10 @@ struct Vector {
   bool BoolAt(size_t row) const { return bools[At(row)] != 0; }
   int64_t IntAt(size_t row) const { return ints[At(row)]; }
   double DoubleAt(size_t row) const { return doubles[At(row)]; }
+  // Of a number.
+  double Magnitude(size_t row) const {
+    return std::fabs(type == SqlType::kDouble ? DoubleAt(row) : static_cast<double>(IntAt(row)));
+  }
   std::string_view TextAt(size_t row) const { return dictionary->at(codes[At(row)]); }
   bool IsTrue(size_t row) const { return !IsNull(row) && BoolAt(row); }
 

@@ -40,9 +40,9 @@ class WatchedSource final : public query::TableSource {
     by_time = listing.blocks_pruned;
     return listing;
   }
-  absl::StatusOr<std::shared_ptr<const block::ColumnBatch>> Read(
+  absl::StatusOr<std::unique_ptr<block::UnitColumns>> Open(
       const query::Unit& unit, std::span<const uint16_t> columns) override {
-    return inner_.Read(unit, columns);
+    return inner_.Open(unit, columns);
   }
   bool MayContainSubject(const query::Unit& unit, std::string_view subject) const override {
     const bool may = inner_.MayContainSubject(unit, subject);
@@ -71,9 +71,9 @@ class UnprunedSource final : public query::TableSource {
     }
     return listing;
   }
-  absl::StatusOr<std::shared_ptr<const block::ColumnBatch>> Read(
+  absl::StatusOr<std::unique_ptr<block::UnitColumns>> Open(
       const query::Unit& unit, std::span<const uint16_t> columns) override {
-    return inner_.Read(unit, columns);
+    return inner_.Open(unit, columns);
   }
 
  private:

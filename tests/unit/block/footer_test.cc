@@ -19,7 +19,7 @@ Column Strings(const std::vector<std::string>& values) {
 
 Footer FooterOf(const ColumnBatch& batch) {
   std::vector<ChunkCodec> codecs;
-  for (const Column& column : batch.columns) codecs.push_back(EncodeChunk(column)->codec);
+  for (const Column& column : batch.columns) codecs.push_back(EncodeColumn(column)->values.codec);
   return MakeFooter(batch, codecs, 7);
 }
 

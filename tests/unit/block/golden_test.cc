@@ -19,6 +19,7 @@
 namespace televault::block {
 namespace {
 
+using block::testing::Decoded;
 using block::testing::Values;
 using televault::testing::IsOk;
 
@@ -145,7 +146,8 @@ void ExpectSameRows(const ColumnBatch& back, const ColumnBatch& batch) {
 TEST(GoldenTest, ChunksOfEveryEncodingAreReadAndWrittenAsEver) {
   for (const ChunkCase& test : ChunkCases()) {
     SCOPED_TRACE(test.name);
-    TV_ASSERT_OK_AND_ASSIGN(const EncodedChunk chunk, EncodeChunk(test.column));
+    TV_ASSERT_OK_AND_ASSIGN(const EncodedColumn encoded, EncodeColumn(test.column));
+    const EncodedChunk& chunk = encoded.values;
     EXPECT_EQ(chunk.codec.encoding, test.encoding);
     EXPECT_EQ(chunk.codec.compression, test.compression);
     WipedBuffer file;
@@ -159,7 +161,7 @@ TEST(GoldenTest, ChunksOfEveryEncodingAreReadAndWrittenAsEver) {
     TV_ASSERT_OK_AND_ASSIGN(const Bytes bytes, in.Take(in.remaining()));
     TV_ASSERT_OK_AND_ASSIGN(const ChunkCodec codec, CodecFromNumber(number, raw_bytes));
     TV_ASSERT_OK_AND_ASSIGN(const Column back,
-                            DecodeChunk(codec, bytes, test.column.type, test.column.rows));
+                            Decoded(codec, bytes, test.column.type, test.column.rows));
     EXPECT_TRUE(Values(back) == Values(test.column));
     // What zstd writes may change with its version; what it reads may not.
     if (test.compression == Compression::kNone) {

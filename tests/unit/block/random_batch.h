@@ -5,6 +5,7 @@
 #include <string>
 
 #include "vault/block/column.h"
+#include "vault/block/column_reader.h"
 
 namespace televault::block::testing {
 
@@ -144,6 +145,28 @@ inline std::vector<std::string> Values(const Column& column) {
     values.push_back("=" + text);
   }
   return values;
+}
+
+// The column of which `encoded` are the chunks.
+inline absl::StatusOr<OpenedChunk> Opened(const EncodedColumn& encoded, PhysicalType type,
+                                          size_t rows) {
+  TV_ASSIGN_OR_RETURN(OpenedChunk chunk,
+                      OpenChunk(encoded.values.codec, encoded.values.bytes, type, rows));
+  if (encoded.dictionary.has_value()) {
+    TV_RETURN_IF_ERROR(
+        OpenDictionary(encoded.dictionary->codec, encoded.dictionary->bytes, chunk.reader));
+  }
+  return chunk;
+}
+inline absl::StatusOr<Column> Decoded(const EncodedColumn& encoded, PhysicalType type,
+                                      size_t rows) {
+  TV_ASSIGN_OR_RETURN(const OpenedChunk chunk, Opened(encoded, type, rows));
+  return chunk.reader.ReadAll();
+}
+// Of a chunk alone.
+inline absl::StatusOr<Column> Decoded(const ChunkCodec& codec, Bytes bytes, PhysicalType type,
+                                      size_t rows) {
+  return Decoded({.values = {codec, WipedBuffer(bytes.begin(), bytes.end())}}, type, rows);
 }
 
 }  // namespace televault::block::testing

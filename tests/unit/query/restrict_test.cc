@@ -467,6 +467,39 @@ TEST(DisclosureTest, ValuesInTheFilterDoNotDecideWhatIsRead) {
   }
 }
 
+TEST(DisclosureTest, ValuesInTheFilterDoNotDecideWhatIsOpened) {
+  Bench bench;
+  std::vector<testing::Event> events;
+  for (int i = 0; i < 50; ++i) events.push_back(EventOf(i, "x", i));
+  bench.source.Add(testing::ToBatch(events));
+  const Disclosure disclosure = Aggregates(5);
+  const auto opened = [&](const char* least) {
+    const Shown shown =
+        bench.Run(absl::StrCat("SELECT version, count(*) FROM events WHERE count_of >= ", least,
+                               " AND command LIKE '%x%' GROUP BY version"),
+                  &disclosure);
+    EXPECT_THAT(shown.status, IsOk());
+    return bench.source.TakeOpened();
+  };
+  const auto nobody = opened("50");
+  EXPECT_EQ(nobody, opened("47")) << "too few";
+  EXPECT_EQ(nobody, (testing::WatchedColumns::Opened{
+                        {1, false}, {1, true}, {2, true}, {3, true}, {4, true}}));
+  // Enough persons in one unit: who they are is not asked.
+  EXPECT_EQ(opened("0"),
+            (testing::WatchedColumns::Opened{{1, false}, {2, true}, {3, true}, {4, true}}));
+}
+
+TEST(DisclosureTest, ASubjectThatIsNoPseudonymIsDamage) {
+  Bench bench;
+  std::vector<testing::Event> events = {EventOf(1, "x", 1), EventOf(2, "x", 2)};
+  events[1].subject->pop_back();
+  bench.source.Add(testing::ToBatch(events));
+  const Disclosure disclosure = Aggregates(3);
+  EXPECT_THAT(bench.Run("SELECT count(*) FROM events", &disclosure).status,
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("another length")));
+}
+
 TEST(MaskTest, HiddenColumnsAreNotEvenRead) {
   Bench bench;
   bench.source.Add(testing::ToBatch({EventOf(1, "x", 3)}));
