@@ -11,29 +11,11 @@
 #include <utility>
 #include <vector>
 
+#include "tests/support/memory_block.h"
 #include "vault/base/gate.h"
 #include "vault/query/source.h"
 
 namespace televault::testing {
-
-// Which columns are looked at, and which of them with their texts.
-class WatchedColumns final : public block::UnitColumns {
- public:
-  using Opened = std::set<std::pair<uint16_t, bool>>;
-  WatchedColumns(block::ColumnBatch batch, std::mutex& mu, Opened& opened)
-      : columns_(std::move(batch)), mu_(mu), opened_(opened) {}
-  size_t rows() const override { return columns_.rows(); }
-  absl::StatusOr<const block::ColumnReader*> Find(uint16_t column, bool codes_only) override {
-    const std::lock_guard lock(mu_);
-    opened_.insert({column, !codes_only});
-    return columns_.Find(column, codes_only);
-  }
-
- private:
-  block::DecodedColumns columns_;
-  std::mutex& mu_;
-  Opened& opened_;
-};
 
 // A table in memory: the units a test gives it, in that order.
 class MemorySource final : public query::TableSource {
@@ -65,6 +47,8 @@ class MemorySource final : public query::TableSource {
     batches_.push_back(std::make_shared<const block::ColumnBatch>(std::move(batch)));
   }
   query::Unit& unit(size_t index) { return units_[index]; }
+  // From now on the unit does not open.
+  void Break(size_t index) { broken_.insert(index); }
   void Refuse(query::Refusal refusal) { refusals_.push_back(std::move(refusal)); }
 
   absl::StatusOr<query::Listing> List(query::TimeRange) override {
@@ -76,23 +60,33 @@ class MemorySource final : public query::TableSource {
   absl::StatusOr<std::unique_ptr<block::UnitColumns>> Open(
       const query::Unit& unit, std::span<const uint16_t> columns) override {
     const std::lock_guard lock(mu_);
+    if (broken_.contains(unit.id)) return absl::DataLossError("does not open");
     ++reads_;
     columns_read_.assign(columns.begin(), columns.end());
-    return std::make_unique<WatchedColumns>(*batches_[unit.id], mu_, opened_);
+    if (!as_blocks_) return std::make_unique<block::DecodedColumns>(*batches_[unit.id]);
+    return std::make_unique<MemoryBlock>(*batches_[unit.id], [this](uint16_t column, bool texts) {
+      const std::lock_guard noting(mu_);
+      opened_.insert({column, texts});
+    });
   }
   size_t reads() const { return reads_; }
   const std::vector<uint16_t>& columns_read() const { return columns_read_; }
-  // Since the last call, in all units.
-  WatchedColumns::Opened TakeOpened() { return std::exchange(opened_, {}); }
+  // From now on units are blocks, of which chunks are opened one by one.
+  void ServeBlocks() { as_blocks_ = true; }
+  // Of which columns chunks were opened since the last call, and which of them with texts.
+  using Opened = std::set<std::pair<uint16_t, bool>>;
+  Opened TakeOpened() { return std::exchange(opened_, {}); }
 
  private:
   std::mutex mu_;  // guards what Open() notes
   std::vector<query::Unit> units_;
   std::vector<query::Refusal> refusals_;
   std::vector<std::shared_ptr<const block::ColumnBatch>> batches_;
+  std::set<size_t> broken_;
   size_t reads_ = 0;
   std::vector<uint16_t> columns_read_;
-  WatchedColumns::Opened opened_;
+  bool as_blocks_ = false;
+  Opened opened_;
 };
 
 // A gate that a test opens and shuts.

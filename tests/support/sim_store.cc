@@ -165,14 +165,14 @@ absl::StatusOr<std::unique_ptr<store::View>> SimStore::Pin() {
 
 absl::Status SimStore::PutBlock(const BlockId& id, std::span<const store::BlockChunk> chunks) {
   size_t bytes = 0;
-  SimDisk::Columns columns;
+  SimDisk::Chunks numbered;
   for (const store::BlockChunk& chunk : chunks) {
     bytes += chunk.bytes.size();
-    if (!columns.emplace(chunk.column, chunk.bytes).second) {
-      return absl::InvalidArgumentError("a column is named twice");
+    if (!numbered.emplace(chunk.number, chunk.bytes).second) {
+      return absl::InvalidArgumentError("two chunks have one number");
     }
   }
-  if (columns.empty() || bytes > limits::kMaxBlockBytes) {
+  if (numbered.empty() || bytes > limits::kMaxBlockBytes) {
     return absl::InvalidArgumentError("a block has 1 chunk or more and 16 MiB or less");
   }
   const std::lock_guard lock(disk_->mu_);
@@ -183,22 +183,22 @@ absl::Status SimStore::PutBlock(const BlockId& id, std::span<const store::BlockC
     return absl::AlreadyExistsError("the block was put before");
   }
   const bool fails = disk_->Chance(disk_->faults_.block_fails);
-  if (!fails || disk_->Chance(0.5)) versions.push_back({++disk_->change_, std::move(columns)});
+  if (!fails || disk_->Chance(0.5)) versions.push_back({++disk_->change_, std::move(numbered)});
   if (fails) return absl::UnavailableError("the block may or may not be there");
   disk_->synced_ = disk_->change_;
   return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<std::string>> SimStore::ReadBlock(const BlockId& id,
-                                                             std::span<const uint16_t> columns) {
+                                                             std::span<const uint32_t> chunks) {
   const std::lock_guard lock(disk_->mu_);
   const auto it = disk_->blocks_.find(id);
   const auto* found = it == disk_->blocks_.end() ? nullptr : Visible(it->second, disk_->change_);
   if (found == nullptr) return absl::NotFoundError("the store has no such block");
   std::vector<std::string> out;
-  for (const uint16_t column : columns) {
-    const auto chunk = found->find(column);
-    if (chunk == found->end()) return absl::NotFoundError("the block has no such column");
+  for (const uint32_t number : chunks) {
+    const auto chunk = found->find(number);
+    if (chunk == found->end()) return absl::NotFoundError("the block has no such chunk");
     out.push_back(chunk->second);
   }
   return out;
@@ -230,10 +230,10 @@ absl::StatusOr<store::EraseReport> SimStore::ErasePartition(PartitionId partitio
   store::EraseReport report;
   ++disk_->change_;
   for (auto& [id, versions] : disk_->blocks_) {
-    const auto* columns = Visible(versions, disk_->change_);
-    if (id.partition != partition || columns == nullptr) continue;
+    const auto* chunks = Visible(versions, disk_->change_);
+    if (id.partition != partition || chunks == nullptr) continue;
     ++report.files_removed;
-    for (const auto& [column, bytes] : *columns) report.bytes_removed += bytes.size();
+    for (const auto& [number, bytes] : *chunks) report.bytes_removed += bytes.size();
     versions.push_back({disk_->change_, std::nullopt});
   }
   const std::string prefix = store::HotPrefix(partition);

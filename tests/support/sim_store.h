@@ -50,7 +50,7 @@ class SimDisk {
   };
   template <class Key, class T>
   using Versions = std::map<Key, std::vector<Version<T>>>;
-  using Columns = std::map<uint16_t, std::string>;
+  using Chunks = std::map<uint32_t, std::string>;
 
   bool Chance(double probability);
   void Apply(const store::CommitBatch& batch);
@@ -59,7 +59,7 @@ class SimDisk {
   std::mt19937_64 random_;
   SimFaults faults_;
   Versions<std::string, std::string> families_[3];
-  Versions<BlockId, Columns> blocks_;
+  Versions<BlockId, Chunks> blocks_;
   uint64_t change_ = 0;
   uint64_t synced_ = 0;
   uint64_t lease_ = 0;
@@ -76,7 +76,7 @@ class SimStore final : public store::Store {
   absl::StatusOr<std::unique_ptr<store::View>> Pin() override;
   absl::Status PutBlock(const BlockId& id, std::span<const store::BlockChunk> chunks) override;
   absl::StatusOr<std::vector<std::string>> ReadBlock(const BlockId& id,
-                                                     std::span<const uint16_t> columns) override;
+                                                     std::span<const uint32_t> chunks) override;
   absl::Status EraseBlock(const BlockId& id) override;
   absl::StatusOr<std::vector<BlockId>> ListBlocks() override;
   absl::StatusOr<store::EraseReport> ErasePartition(PartitionId partition) override;

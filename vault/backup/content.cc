@@ -265,20 +265,13 @@ class ContentCheck::Opening {
 
   absl::Status OpenBlock(const partition::SealingContext& context, const BlockId& id,
                          const record::v1::BlockRecord& record) {
-    const auto read = [&](uint16_t column) -> absl::StatusOr<std::string> {
-      TV_RETURN_IF_ERROR(parts_.go_on());
-      TV_ASSIGN_OR_RETURN(auto sealed, parts_.copy.ReadBlock(id, {&column, 1}));
-      ++content_.chunks;
-      return std::move(sealed.front());
-    };
-    TV_ASSIGN_OR_RETURN(const std::string footer, read(store::kFooterColumn));
-    TV_RETURN_IF_ERROR(partition::OpenFooter(context, record, footer).status());
-    for (const record::v1::ChunkRecord& chunk : record.chunks()) {
-      const auto column = static_cast<uint16_t>(chunk.column());
-      TV_ASSIGN_OR_RETURN(const std::string sealed, read(column));
-      TV_RETURN_IF_ERROR(partition::CheckChunk(context, record, column, sealed));
-    }
-    return absl::OkStatus();
+    return partition::CheckBlock(
+        context, record, [&](uint32_t number) -> absl::StatusOr<std::string> {
+          TV_RETURN_IF_ERROR(parts_.go_on());
+          TV_ASSIGN_OR_RETURN(auto sealed, parts_.copy.ReadBlock(id, {&number, 1}));
+          ++content_.chunks;
+          return std::move(sealed.front());
+        });
   }
 
   absl::Status MicroBatch(const record::v1::MicroBatchRecord& record) {

@@ -13,7 +13,10 @@ inline constexpr size_t MiB = 1024 * KiB;
 // Blocks and batches.
 inline constexpr size_t kRowsPerBlock = 65'536;
 inline constexpr size_t kRowsPerVector = 1'024;
-inline constexpr size_t kRowsPerCheck = 2'048;  // deadline, cancellation, lockdown, expiry
+inline constexpr size_t kRowsPerCheck = 2'048;       // deadline, cancellation, lockdown, expiry
+inline constexpr size_t kRowsPerSmallChunk = 8'192;  // no chunk of a column has fewer, but the last
+inline constexpr size_t kWorthAChunk = 16 * KiB;     // encoded, of a column's rows
+inline constexpr size_t kDictionaryPageBytes = 16 * KiB;  // of text, where entries are shorter
 inline constexpr size_t kMaxBlockBytes = 16 * MiB;
 inline constexpr size_t kMaxColumns = 256;                     // event_time and subject included
 inline constexpr size_t kMaxChunkRawBytes = 64 * MiB;          // one column of one block, inflated
@@ -62,6 +65,7 @@ inline constexpr size_t kMaxParsedBytesInFlight = 2'048 * MiB;  // of messages w
 inline constexpr size_t kMaxPlainRequestBytes = 1 * MiB;
 inline constexpr size_t kMaxParsedPlainRequestBytes = 16 * MiB;
 inline constexpr size_t kMaxResultBatchBytes = 512 * KiB;
+inline constexpr size_t kHandoverBytes = 1 * MiB;  // of rows from one thread to another, about
 inline constexpr size_t kMaxErrorTextBytes = 1 * KiB;
 inline constexpr size_t kMaxSqlBytes = 64 * KiB;
 inline constexpr size_t kMaxSqlTokens = 8'192;  // a parser stack of 4,096 operators: 1 MiB
@@ -149,7 +153,8 @@ static_assert(2 * kMaxParsedMessageBytes <= kMaxParsedBytesInFlight);
 static_assert(2 * (kMaxManifestBytes + kMaxSqlBytes) < kMaxPlainRequestBytes);
 // What repeats nothing is never refused for its size alone.
 static_assert(kMaxSqlTokens + kMaxSqlBytes / kTextBytesPerNode < kMaxExpressionNodes);
-static_assert(kRowsPerBlock % kRowsPerVector == 0 && kRowsPerCheck % kRowsPerVector == 0);
+static_assert(kRowsPerBlock % kRowsPerSmallChunk == 0 && kRowsPerSmallChunk % kRowsPerCheck == 0);
+static_assert(kRowsPerCheck % kRowsPerVector == 0);
 static_assert(kMaxEventsPerAppend <= kRowsPerBlock);
 // Any one micro-batch fits a merge, and any block that a merge wrote: texts are at most half of the
 // raw bytes allowed, and a list element takes a code and a place in the dictionary.

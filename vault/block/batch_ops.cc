@@ -260,6 +260,25 @@ void CompactDictionary(Column& column) {
   column.dictionary = interner.Release();
 }
 
+void SortDictionary(Column& column) {
+  const Dictionary& dictionary = column.dictionary;
+  std::vector<uint32_t> order(dictionary.size());
+  std::iota(order.begin(), order.end(), 0U);
+  const auto less = [&](uint32_t a, uint32_t b) { return dictionary.at(a) < dictionary.at(b); };
+  if (std::is_sorted(order.begin(), order.end(), less)) return;
+  std::sort(order.begin(), order.end(), less);
+  Dictionary sorted;
+  sorted.bytes.reserve(dictionary.bytes.size());
+  WipedVector<uint32_t> ranks(order.size());
+  for (const uint32_t code : order) ranks[code] = sorted.Add(dictionary.at(code));
+  for (size_t i = 0; i < column.codes.size(); ++i) {
+    // The code of a NULL is never looked up.
+    const bool used = column.type != PhysicalType::kString || !column.IsNull(i);
+    if (used) column.codes[i] = ranks[column.codes[i]];
+  }
+  column.dictionary = std::move(sorted);
+}
+
 size_t MemoryBytes(const Column& column) {
   return column.nulls.size() + column.ints.size() * sizeof(int64_t) +
          column.doubles.size() * sizeof(double) + column.codes.size() * sizeof(uint32_t) +

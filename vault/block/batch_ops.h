@@ -37,6 +37,9 @@ ColumnBatch SortByTime(const ColumnBatch& batch);
 // Drops dictionary duplicates and unused entries; codes are numbered in order of first use.
 void CompactDictionary(Column& column);
 
+// The entries in ascending order of their bytes; the dictionary has no duplicates.
+void SortDictionary(Column& column);
+
 // Bytes of the values as they lie in memory: what triggers and budgets count.
 size_t MemoryBytes(const Column& column);
 size_t MemoryBytes(const ColumnBatch& batch);

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "vault/base/check.h"
 #include "vault/base/limits.h"
 #include "vault/block/batch_ops.h"
 #include "vault/block/bit_pack.h"
@@ -43,16 +44,6 @@ WipedVector<T> FillNulls(const WipedVector<T>& values, const WipedVector<uint8_t
   return filled;
 }
 
-void EncodeDictionary(const Dictionary& dictionary, WipedBuffer& out) {
-  WipedVector<uint32_t> lengths(dictionary.size());
-  for (uint32_t code = 0; code < lengths.size(); ++code) {
-    lengths[code] = dictionary.offsets[code + 1] - dictionary.offsets[code];
-  }
-  Put(out, static_cast<uint32_t>(lengths.size()));
-  EncodePacked<uint32_t>(lengths, out);
-  PutBytes(out, dictionary.bytes);
-}
-
 // A copy only where the dictionary is not in canonical form already.
 const Column& Canonical(const Column& column, std::optional<Column>& copy) {
   copy = column;
@@ -60,23 +51,19 @@ const Column& Canonical(const Column& column, std::optional<Column>& copy) {
   return *copy;
 }
 
-Encoding EncodeStrings(const Column& column, WipedBuffer& out, WipedBuffer* large_dictionary) {
-  std::optional<Column> copy;
-  const Column& compact = Canonical(column, copy);
-  if (large_dictionary != nullptr && compact.dictionary.bytes.size() > kLargeDictionary) {
-    Put(out, static_cast<uint32_t>(compact.dictionary.size()) | kDictionaryElsewhere);
-    EncodeDictionary(compact.dictionary, *large_dictionary);
-  } else {
-    EncodeDictionary(compact.dictionary, out);
-  }
-  if (compact.nulls.empty()) return EncodeSequence<uint32_t>(compact.codes, out);
-  return EncodeSequence<uint32_t>(FillNulls(compact.codes, compact.nulls), out);
+void EncodeWholeDictionary(const Dictionary& dictionary, WipedBuffer& out) {
+  EncodeDictionary(dictionary, 0, static_cast<uint32_t>(dictionary.size()), out);
+}
+
+Encoding EncodeCodes(const Column& column, WipedBuffer& out) {
+  if (column.nulls.empty()) return EncodeSequence<uint32_t>(column.codes, out);
+  return EncodeSequence<uint32_t>(FillNulls(column.codes, column.nulls), out);
 }
 
 Encoding EncodeLists(const Column& column, WipedBuffer& out) {
   std::optional<Column> copy;
   const Column& compact = Canonical(column, copy);
-  EncodeDictionary(compact.dictionary, out);
+  EncodeWholeDictionary(compact.dictionary, out);
   WipedVector<uint32_t> lengths(compact.rows);
   for (size_t row = 0; row < compact.rows; ++row) {
     lengths[row] = compact.list_ends[row] - (row == 0 ? 0 : compact.list_ends[row - 1]);
@@ -86,10 +73,37 @@ Encoding EncodeLists(const Column& column, WipedBuffer& out) {
   return EncodeSequence<uint32_t>(compact.codes, out);
 }
 
+Encoding EncodeNumbers(const Column& column, NullMode mode, WipedBuffer& out) {
+  if (column.type == PhysicalType::kInt) {
+    if (mode == NullMode::kNone) return EncodeSequence<int64_t>(column.ints, out);
+    return EncodeSequence<int64_t>(FillNulls(column.ints, column.nulls), out);
+  }
+  if (mode == NullMode::kNone) return EncodeDoubles(column.doubles, out);
+  return EncodeDoubles(FillNulls(column.doubles, column.nulls), out);
+}
+
+template <class T>
+WipedVector<T> Part(const WipedVector<T>& values, size_t first, size_t count) {
+  if (values.empty()) return {};
+  const auto begin = values.begin() + static_cast<ptrdiff_t>(first);
+  return {begin, begin + static_cast<ptrdiff_t>(count)};
+}
+
 }  // namespace
 
-absl::StatusOr<Encoding> EncodeBody(const Column& column, WipedBuffer& out,
-                                    WipedBuffer* large_dictionary) {
+void EncodeDictionary(const Dictionary& dictionary, uint32_t first, uint32_t count,
+                      WipedBuffer& out) {
+  WipedVector<uint32_t> lengths(count);
+  for (uint32_t i = 0; i < count; ++i) {
+    lengths[i] = dictionary.offsets[first + i + 1] - dictionary.offsets[first + i];
+  }
+  Put(out, count);
+  EncodePacked<uint32_t>(lengths, out);
+  const uint32_t begin = dictionary.offsets[first];
+  PutBytes(out, Bytes(dictionary.bytes).subspan(begin, dictionary.offsets[first + count] - begin));
+}
+
+absl::StatusOr<Encoding> EncodeBody(const Column& column, WipedBuffer& out) {
   if (column.rows > limits::kRowsPerBlock) {
     return absl::InvalidArgumentError(absl::StrCat("a chunk of ", column.rows, " rows; at most ",
                                                    limits::kRowsPerBlock, " are allowed"));
@@ -103,31 +117,36 @@ absl::StatusOr<Encoding> EncodeBody(const Column& column, WipedBuffer& out,
   const size_t start = out.size();
   const NullMode mode = EncodeNulls(column, out);
   Encoding encoding = Encoding::kConstant;
-  switch (column.type) {
-    case PhysicalType::kInt:
-      encoding = mode == NullMode::kNone
-                     ? EncodeSequence<int64_t>(column.ints, out)
-                     : EncodeSequence<int64_t>(FillNulls(column.ints, column.nulls), out);
-      break;
-    case PhysicalType::kDouble:
-      encoding = mode == NullMode::kNone
-                     ? EncodeDoubles(column.doubles, out)
-                     : EncodeDoubles(FillNulls(column.doubles, column.nulls), out);
-      break;
-    case PhysicalType::kString:
-      encoding = EncodeStrings(column, out, large_dictionary);
-      break;
-    case PhysicalType::kStringList:
-      encoding = EncodeLists(column, out);
-      break;
+  if (column.type == PhysicalType::kString) {
+    std::optional<Column> copy;
+    const Column& compact = Canonical(column, copy);
+    EncodeWholeDictionary(compact.dictionary, out);
+    encoding = EncodeCodes(compact, out);
+  } else if (column.type == PhysicalType::kStringList) {
+    encoding = EncodeLists(column, out);
+  } else {
+    encoding = EncodeNumbers(column, mode, out);
   }
-  const size_t bytes =
-      std::max(out.size() - start, large_dictionary == nullptr ? 0 : large_dictionary->size());
-  if (bytes > limits::kMaxChunkRawBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("a chunk of ", bytes, " bytes; at most ",
-                                                   limits::kMaxChunkRawBytes, " are allowed"));
+  if (out.size() - start > limits::kMaxChunkRawBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("a chunk of ", out.size() - start,
+                                                   " bytes; at most ", limits::kMaxChunkRawBytes,
+                                                   " are allowed"));
   }
   return encoding;
+}
+
+Encoding EncodeRows(const Column& column, size_t first, size_t count, WipedBuffer& out) {
+  TV_CHECK(column.type != PhysicalType::kStringList && first + count <= column.rows);
+  const Column part = {.type = column.type,
+                       .rows = count,
+                       .nulls = Part(column.nulls, first, count),
+                       .ints = Part(column.ints, first, count),
+                       .doubles = Part(column.doubles, first, count),
+                       .codes = Part(column.codes, first, count)};
+  const NullMode mode = EncodeNulls(part, out);
+  if (column.type != PhysicalType::kString) return EncodeNumbers(part, mode, out);
+  Put(out, static_cast<uint32_t>(column.dictionary.size()) | kDictionaryElsewhere);
+  return EncodeCodes(part, out);
 }
 
 }  // namespace televault::block

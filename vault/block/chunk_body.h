@@ -1,7 +1,6 @@
 #pragma once
 
 #include "vault/base/bytes.h"
-#include "vault/base/limits.h"
 #include "vault/base/secret.h"
 #include "vault/base/status.h"
 #include "vault/block/column.h"
@@ -14,14 +13,19 @@ namespace televault::block {
 // How a body says which rows are NULL.
 enum class NullMode : uint8_t { kNone = 0, kBitmap = 1, kAll = 2 };
 
-// Appends the body; the encoding of its main sequence comes back. With `large_dictionary` a string
-// column's dictionary of more than kLargeDictionary bytes goes there instead. INVALID_ARGUMENT
-// where a bound of the format is exceeded.
-absl::StatusOr<Encoding> EncodeBody(const Column& column, WipedBuffer& out,
-                                    WipedBuffer* large_dictionary = nullptr);
+// Appends the body of a whole column, dictionary included; the encoding of its main sequence comes
+// back. INVALID_ARGUMENT where a bound of the format is exceeded.
+absl::StatusOr<Encoding> EncodeBody(const Column& column, WipedBuffer& out);
 
-inline constexpr size_t kLargeDictionary = 32 * limits::KiB;
-// In the number of entries: the dictionary stands in a chunk of its own.
+// The same of rows [first, first + count) of a column that is none of lists, without its
+// dictionary, of which it says the number of entries alone.
+Encoding EncodeRows(const Column& column, size_t first, size_t count, WipedBuffer& out);
+
+// Entries [first, first + count) of a dictionary.
+void EncodeDictionary(const Dictionary& dictionary, uint32_t first, uint32_t count,
+                      WipedBuffer& out);
+
+// In the number of entries: they stand elsewhere.
 inline constexpr uint32_t kDictionaryElsewhere = 0x80000000;
 
 }  // namespace televault::block

@@ -14,23 +14,27 @@ namespace {
 
 using limits::kRowsPerVector;
 
+// Appends the entries to `dictionary`.
 absl::Status TakeDictionary(ByteReader& in, size_t most, Dictionary& dictionary) {
   TV_ASSIGN_OR_RETURN(const uint32_t count, in.LittleEndian<uint32_t>());
   if (count > most) return absl::DataLossError("a dictionary has more entries than can be used");
   TV_ASSIGN_OR_RETURN(const SequenceReader packed, SequenceReader::OpenPacked(in, count));
   WipedVector<int64_t> lengths(count);
   packed.DecodeAll(lengths.data());
-  dictionary.offsets.resize(size_t{count} + 1);
+  const size_t entries = dictionary.size();
+  const uint64_t begin = dictionary.bytes.size();
+  dictionary.offsets.resize(entries + count + 1);
+  uint32_t* const ends = dictionary.offsets.data() + entries + 1;
   uint64_t end = 0;
   for (size_t i = 0; i < count; ++i) {
     if (lengths[i] < 0 || static_cast<uint64_t>(lengths[i]) > in.remaining() - end) {
       return absl::DataLossError("a dictionary entry is longer than the chunk");
     }
     end += static_cast<uint64_t>(lengths[i]);
-    dictionary.offsets[i + 1] = static_cast<uint32_t>(end);
+    ends[i] = static_cast<uint32_t>(begin + end);
   }
   TV_ASSIGN_OR_RETURN(const Bytes bytes, in.Take(end));
-  dictionary.bytes.assign(bytes.begin(), bytes.end());
+  dictionary.bytes.insert(dictionary.bytes.end(), bytes.begin(), bytes.end());
   return absl::OkStatus();
 }
 
@@ -56,8 +60,51 @@ void ClearNulls(const uint8_t* nulls, size_t count, T* values) {
 
 }  // namespace
 
+absl::Status DecodePage(Bytes bytes, uint32_t entries, Dictionary& to) {
+  ByteReader in(bytes);
+  const size_t before = to.size();
+  TV_RETURN_IF_ERROR(TakeDictionary(in, entries, to));
+  if (to.size() - before != entries || in.remaining() != 0) {
+    return absl::DataLossError("a dictionary is not that of its column");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<PageIndex> DecodeIndex(Bytes bytes, uint32_t entries, size_t rows) {
+  ByteReader in(bytes);
+  PageIndex index;
+  TV_ASSIGN_OR_RETURN(const SequenceReader counts, SequenceReader::OpenPacked(in, entries));
+  index.ends.resize(entries);
+  counts.DecodeAll(index.ends.data());
+  uint64_t end = 0;
+  for (uint32_t& count : index.ends) {
+    if (count == 0 || count > rows - end) {
+      return absl::DataLossError("an entry of a dictionary has more rows than there are");
+    }
+    end += count;
+    count = static_cast<uint32_t>(end);
+  }
+  TV_ASSIGN_OR_RETURN(const SequenceReader packed, SequenceReader::OpenPacked(in, end));
+  index.rows.resize(end);
+  packed.DecodeAll(index.rows.data());
+  if (in.remaining() != 0) return absl::DataLossError("bytes are left over behind a chunk");
+  for (uint32_t entry = 0; entry < entries; ++entry) {
+    const std::span<const uint32_t> of_entry = index.RowsOf(entry);
+    for (size_t i = 0; i < of_entry.size(); ++i) {
+      if (of_entry[i] >= rows || (i > 0 && of_entry[i] <= of_entry[i - 1])) {
+        return absl::DataLossError("the rows of an entry do not ascend to the end");
+      }
+    }
+  }
+  return index;
+}
+
 ColumnReader::ColumnReader(Column whole)
-    : type_(whole.type), rows_(whole.rows), whole_(std::move(whole)), is_whole_(true) {}
+    : type_(whole.type),
+      rows_(whole.rows),
+      entries_(whole.dictionary.size()),
+      whole_(std::move(whole)),
+      is_whole_(true) {}
 
 absl::StatusOr<ColumnReader> ColumnReader::Open(Bytes bytes, PhysicalType type, size_t rows,
                                                 size_t& list_budget) {
@@ -116,7 +163,7 @@ absl::Status ColumnReader::OpenStrings(ByteReader& in) {
   if (lacks_dictionary_) {
     in = ahead;
     entries_ = entries & ~kDictionaryElsewhere;
-    if (entries_ == 0 || entries_ > rows_) {
+    if (entries_ > limits::kRowsPerBlock) {
       return absl::DataLossError("a dictionary has more entries than can be used");
     }
   } else {
@@ -125,19 +172,6 @@ absl::Status ColumnReader::OpenStrings(ByteReader& in) {
   }
   TV_ASSIGN_OR_RETURN(values_, SequenceReader::Open(in, rows_));
   encoding_ = values_.encoding();
-  return absl::OkStatus();
-}
-
-absl::Status ColumnReader::SetDictionary(Bytes bytes) {
-  TV_CHECK(lacks_dictionary_);
-  ByteReader in(bytes);
-  Dictionary dictionary;
-  TV_RETURN_IF_ERROR(TakeDictionary(in, entries_, dictionary));
-  if (dictionary.size() != entries_ || in.remaining() != 0) {
-    return absl::DataLossError("a dictionary is not that of its column");
-  }
-  whole_.dictionary = std::move(dictionary);
-  lacks_dictionary_ = false;
   return absl::OkStatus();
 }
 

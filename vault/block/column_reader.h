@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "vault/base/bytes.h"
 #include "vault/base/secret.h"
@@ -50,11 +51,11 @@ class ColumnReader {
   size_t rows() const { return rows_; }
   // Of the main sequence.
   Encoding encoding() const { return encoding_; }
-  // Of strings: whether the dictionary stands elsewhere and was not set yet. Until then slices have
-  // none, and the column cannot be read whole.
+  // Of strings: whether the dictionary stands elsewhere. Then slices have none, and the column
+  // cannot be read whole.
   bool lacks_dictionary() const { return lacks_dictionary_; }
-  // `bytes` is exactly one dictionary, that of this column.
-  absl::Status SetDictionary(Bytes bytes);
+  // Of the dictionary, wherever it stands.
+  size_t entries() const { return entries_; }
   const Dictionary& dictionary() const { return whole_.dictionary; }
 
   // Rows [first, first + count), which lie within the column; `first` is a multiple of
@@ -96,7 +97,25 @@ struct OpenedChunk {
 // memory than the bounds of the format allow.
 absl::StatusOr<OpenedChunk> OpenChunk(const ChunkCodec& codec, WipedBuffer bytes, PhysicalType type,
                                       size_t rows);
-// The same of the chunk with the dictionary that `reader` lacks.
-absl::Status OpenDictionary(const ChunkCodec& codec, WipedBuffer bytes, ColumnReader& reader);
+// The same of a page of a dictionary, with exactly `entries` entries: they come behind those of
+// `to`, which is of no use after a failure.
+absl::Status OpenPage(const ChunkCodec& codec, WipedBuffer bytes, uint32_t entries, Dictionary& to);
+// `bytes` are one such page.
+absl::Status DecodePage(Bytes bytes, uint32_t entries, Dictionary& to);
+
+// The rows of each entry of a page, ascending.
+struct PageIndex {
+  WipedVector<uint32_t> ends;  // of each entry, in `rows`
+  WipedVector<uint32_t> rows;
+
+  std::span<const uint32_t> RowsOf(uint32_t entry) const {
+    const uint32_t begin = entry == 0 ? 0 : ends[entry - 1];
+    return std::span(rows).subspan(begin, ends[entry] - begin);
+  }
+};
+// As EncodeColumn made them for a page of `entries` entries of a column of `rows` rows.
+absl::StatusOr<PageIndex> OpenIndex(const ChunkCodec& codec, WipedBuffer bytes, uint32_t entries,
+                                    size_t rows);
+absl::StatusOr<PageIndex> DecodeIndex(Bytes bytes, uint32_t entries, size_t rows);
 
 }  // namespace televault::block

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <optional>
 
 #include "vault/base/limits.h"
 #include "vault/base/simd.h"
@@ -116,6 +117,8 @@ void ScaleDownPortable(const int64_t* integers, size_t count, double power, bool
   ScaleDown(integers, count, power, easy, out);
 }
 
+absl::Status NotFinite() { return absl::DataLossError("a double is not finite"); }
+
 // An exponent of all ones is no finite number.
 bool AllFinite(const double* values, size_t count) {
   constexpr uint64_t kExponent = 0x7FF0000000000000;
@@ -133,12 +136,15 @@ Encoding EncodeDoubles(std::span<const double> values, WipedBuffer& out) {
   for (size_t i = 0; i < values.size(); ++i) bits[i] = std::bit_cast<int64_t>(values[i]);
   WipedBuffer as_bits;
   const Encoding encoding = EncodeSequence<int64_t>(bits, as_bits);
-  if (encoding != Encoding::kConstant) {
+  const std::optional<Encoding> forced = ForcedEncoding::Current();
+  const bool may_be_decimal = !forced.has_value() || *forced == Encoding::kDecimal;
+  if (encoding != Encoding::kConstant && may_be_decimal) {
     const Scaled scaled = Scale(values);
-    if (scaled.exceptions.size() * kExceptionBytes < values.size() * sizeof(double)) {
+    if (forced.has_value() ||
+        scaled.exceptions.size() * kExceptionBytes < values.size() * sizeof(double)) {
       WipedBuffer as_decimal;
       PutScaled(scaled, as_decimal);
-      if (as_decimal.size() + 1 < as_bits.size()) {
+      if (forced.has_value() || as_decimal.size() + 1 < as_bits.size()) {
         Put(out, static_cast<uint8_t>(Encoding::kDecimal));
         PutBytes(out, as_decimal);
         return Encoding::kDecimal;
@@ -182,7 +188,7 @@ absl::Status DoubleReader::OpenDecimal(ByteReader& in, size_t count) {
   return absl::OkStatus();
 }
 
-void DoubleReader::DecodeDecimal(size_t vector, double* out) const {
+absl::Status DoubleReader::DecodeDecimal(size_t vector, double* out) const {
   const size_t size = numbers_.SizeOf(vector);
   std::array<int64_t, limits::kRowsPerVector> integers;
   numbers_.Decode(vector, integers.data());
@@ -197,25 +203,25 @@ void DoubleReader::DecodeDecimal(size_t vector, double* out) const {
   const size_t first = vector * limits::kRowsPerVector;
   const auto begin = std::lower_bound(positions_.begin(), positions_.end(), first);
   for (auto at = begin; at != positions_.end() && *at < first + size; ++at) {
-    std::memcpy(out + (*at - first),
+    double* const exception = out + (*at - first);
+    std::memcpy(exception,
                 exceptions_.data() + static_cast<size_t>(at - positions_.begin()) * sizeof(double),
                 sizeof(double));
+    // An integer over a power of ten is finite in any case.
+    if (!AllFinite(exception, 1)) return NotFinite();
   }
+  return absl::OkStatus();
 }
 
 absl::Status DoubleReader::Decode(size_t vector, double* out) const {
-  if (encoding_ == Encoding::kDecimal) {
-    DecodeDecimal(vector, out);
-  } else {
-    static_assert(sizeof(int64_t) == sizeof(double));
-    std::array<int64_t, limits::kRowsPerVector> bits;
-    numbers_.Decode(vector, bits.data());
-    const size_t bytes = numbers_.SizeOf(vector) * sizeof(double);
-    std::memcpy(out, bits.data(), bytes);
-    sodium_memzero(bits.data(), bytes);
-  }
-  if (AllFinite(out, numbers_.SizeOf(vector))) return absl::OkStatus();
-  return absl::DataLossError("a double is not finite");
+  if (encoding_ == Encoding::kDecimal) return DecodeDecimal(vector, out);
+  static_assert(sizeof(int64_t) == sizeof(double));
+  std::array<int64_t, limits::kRowsPerVector> bits;
+  numbers_.Decode(vector, bits.data());
+  const size_t bytes = numbers_.SizeOf(vector) * sizeof(double);
+  std::memcpy(out, bits.data(), bytes);
+  sodium_memzero(bits.data(), bytes);
+  return AllFinite(out, numbers_.SizeOf(vector)) ? absl::OkStatus() : NotFinite();
 }
 
 }  // namespace televault::block

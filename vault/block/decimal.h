@@ -31,7 +31,7 @@ class DoubleReader {
 
  private:
   absl::Status OpenDecimal(ByteReader& in, size_t count);
-  void DecodeDecimal(size_t vector, double* out) const;
+  absl::Status DecodeDecimal(size_t vector, double* out) const;
 
   Encoding encoding_ = Encoding::kConstant;
   SequenceReader numbers_;  // the integers of kDecimal, else bit patterns

@@ -169,7 +169,46 @@ absl::StatusOr<ZoneMap> TakeZone(ByteReader& in, PhysicalType type) {
   }
 }
 
-absl::StatusOr<FooterColumn> TakeColumn(ByteReader& in) {
+void PutCodec(WipedBuffer& out, const ChunkCodec& codec) {
+  Put(out, static_cast<uint16_t>(codec.Number()));
+  Put(out, codec.raw_bytes);
+}
+
+absl::StatusOr<ChunkCodec> TakeCodec(ByteReader& in) {
+  TV_ASSIGN_OR_RETURN(const uint16_t codec, in.LittleEndian<uint16_t>());
+  TV_ASSIGN_OR_RETURN(const uint32_t raw_bytes, in.LittleEndian<uint32_t>());
+  return CodecFromNumber(codec, raw_bytes);
+}
+
+absl::Status TakePages(ByteReader& in, FooterColumn& column) {
+  TV_ASSIGN_OR_RETURN(const uint32_t pages, in.LittleEndian<uint32_t>());
+  if (pages > limits::kRowsPerBlock || (pages > 0 && column.type != PhysicalType::kString)) {
+    return absl::DataLossError("a footer has more pages of a dictionary than a column may have");
+  }
+  size_t raw_bytes = 0;
+  for (uint32_t p = 0; p < pages; ++p) {
+    DictionaryPage page;
+    TV_ASSIGN_OR_RETURN(page.codec, TakeCodec(in));
+    TV_ASSIGN_OR_RETURN(page.entries, in.LittleEndian<uint32_t>());
+    if (column.indexed) {
+      TV_ASSIGN_OR_RETURN(page.index, TakeCodec(in));
+      TV_ASSIGN_OR_RETURN(page.prefix, in.LittleEndian<uint64_t>());
+    }
+    page.first = column.entries();
+    raw_bytes += page.codec.raw_bytes;
+    const bool fits = page.entries > 0 && page.entries <= limits::kRowsPerBlock - page.first &&
+                      raw_bytes <= 2 * limits::kMaxChunkRawBytes;
+    const bool ascends =
+        !column.indexed || p == 0 || page.prefix >= column.dictionary.back().prefix;
+    if (!fits || !ascends) {
+      return absl::DataLossError("a footer has a dictionary that no column of a block has");
+    }
+    column.dictionary.push_back(page);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<FooterColumn> TakeColumn(ByteReader& in, size_t rows) {
   FooterColumn column;
   TV_ASSIGN_OR_RETURN(column.number, in.LittleEndian<uint16_t>());
   TV_ASSIGN_OR_RETURN(const uint8_t type, in.LittleEndian<uint8_t>());
@@ -177,9 +216,24 @@ absl::StatusOr<FooterColumn> TakeColumn(ByteReader& in) {
     return absl::DataLossError("a footer has a column of a type that format v1 does not know");
   }
   column.type = static_cast<PhysicalType>(type);
-  TV_ASSIGN_OR_RETURN(const uint16_t codec, in.LittleEndian<uint16_t>());
-  TV_ASSIGN_OR_RETURN(const uint32_t raw_bytes, in.LittleEndian<uint32_t>());
-  TV_ASSIGN_OR_RETURN(column.codec, CodecFromNumber(codec, raw_bytes));
+  TV_ASSIGN_OR_RETURN(const uint8_t small_chunks, in.LittleEndian<uint8_t>());
+  column.rows_per_chunk = static_cast<uint32_t>(small_chunks * limits::kRowsPerSmallChunk);
+  const bool lists = column.type == PhysicalType::kStringList;
+  if (column.rows_per_chunk == 0 || column.rows_per_chunk > limits::kRowsPerBlock ||
+      (lists && column.rows_per_chunk != limits::kRowsPerBlock)) {
+    return absl::DataLossError("a footer has chunks of a size that format v1 does not allow");
+  }
+  TV_ASSIGN_OR_RETURN(const uint8_t indexed, in.LittleEndian<uint8_t>());
+  if (indexed > 1 || (indexed == 1 && column.type != PhysicalType::kString)) {
+    return absl::DataLossError("a footer has unknown flags");
+  }
+  column.indexed = indexed == 1;
+  TV_RETURN_IF_ERROR(TakePages(in, column));
+  const size_t chunks = (rows + column.rows_per_chunk - 1) / column.rows_per_chunk;
+  for (size_t i = 0; i < chunks; ++i) {
+    TV_ASSIGN_OR_RETURN(const ChunkCodec codec, TakeCodec(in));
+    column.values.push_back(codec);
+  }
   TV_ASSIGN_OR_RETURN(column.zone, TakeZone(in, column.type));
   return column;
 }
@@ -188,7 +242,8 @@ absl::Status TakeColumns(ByteReader& in, Footer& footer) {
   TV_ASSIGN_OR_RETURN(const uint16_t columns, in.LittleEndian<uint16_t>());
   if (columns > limits::kMaxColumns) return absl::DataLossError("a footer has too many columns");
   for (size_t i = 0; i < columns; ++i) {
-    TV_ASSIGN_OR_RETURN(FooterColumn column, TakeColumn(in));
+    TV_ASSIGN_OR_RETURN(FooterColumn column, TakeColumn(in, footer.rows));
+    column.first_chunk = footer.chunks();
     if (i > 0 && column.number <= footer.columns.back().number) {
       return absl::DataLossError("the column numbers of a footer do not ascend");
     }
@@ -249,9 +304,18 @@ const FooterColumn* Footer::Find(uint16_t number) const {
   return at != columns.end() && at->number == number ? &*at : nullptr;
 }
 
+uint32_t Footer::chunks() const {
+  return columns.empty() ? 0 : columns.back().first_chunk + columns.back().chunks();
+}
+
 size_t Footer::MemoryBytes() const {
-  return sizeof(Footer) + columns.size() * (sizeof(FooterColumn) + 2 * kMaxBoundBytes) +
-         subjects.bits().size();
+  size_t bytes = sizeof(Footer) + subjects.bits().size();
+  for (const FooterColumn& column : columns) {
+    bytes += sizeof(FooterColumn) + 2 * kMaxBoundBytes +
+             column.dictionary.size() * sizeof(DictionaryPage) +
+             column.values.size() * sizeof(ChunkCodec);
+  }
+  return bytes;
 }
 
 ZoneMap MakeZoneMap(const Column& column) {
@@ -271,17 +335,29 @@ ZoneMap MakeZoneMap(const Column& column) {
   return zone;
 }
 
-Footer MakeFooter(const ColumnBatch& batch, std::span<const ChunkCodec> codecs,
+Footer MakeFooter(const ColumnBatch& batch, std::span<const EncodedColumn> encoded,
                   uint32_t schema_revision) {
-  TV_CHECK(batch.rows > 0 && codecs.size() == batch.columns.size());
+  TV_CHECK(batch.rows > 0 && encoded.size() == batch.columns.size());
   Footer footer;
   footer.rows = static_cast<uint32_t>(batch.rows);
   footer.schema_revision = schema_revision;
   for (size_t i = 0; i < batch.columns.size(); ++i) {
-    footer.columns.push_back({.number = batch.numbers[i],
-                              .type = batch.columns[i].type,
-                              .codec = codecs[i],
-                              .zone = MakeZoneMap(batch.columns[i])});
+    FooterColumn column = {
+        .number = batch.numbers[i],
+        .type = batch.columns[i].type,
+        .rows_per_chunk = encoded[i].rows_per_chunk,
+        .indexed = batch.columns[i].type == PhysicalType::kString && IsIndexed(batch.numbers[i]),
+        .first_chunk = footer.chunks(),
+        .zone = MakeZoneMap(batch.columns[i])};
+    for (const EncodedPage& page : encoded[i].dictionary) {
+      column.dictionary.push_back({.codec = page.chunk.codec,
+                                   .index = page.rows.has_value() ? page.rows->codec : ChunkCodec(),
+                                   .entries = page.entries,
+                                   .prefix = page.prefix,
+                                   .first = column.entries()});
+    }
+    for (const EncodedChunk& chunk : encoded[i].values) column.values.push_back(chunk.codec);
+    footer.columns.push_back(std::move(column));
   }
   const FooterColumn* time = footer.Find(kEventTimeColumn);
   TV_CHECK(time != nullptr && time->type == PhysicalType::kInt);
@@ -306,8 +382,17 @@ WipedBuffer EncodeFooter(const Footer& footer) {
   for (const FooterColumn& column : footer.columns) {
     Put(out, column.number);
     Put(out, static_cast<uint8_t>(column.type));
-    Put(out, static_cast<uint16_t>(column.codec.Number()));
-    Put(out, column.codec.raw_bytes);
+    Put(out, static_cast<uint8_t>(column.rows_per_chunk / limits::kRowsPerSmallChunk));
+    Put(out, static_cast<uint8_t>(column.indexed ? 1 : 0));
+    Put(out, static_cast<uint32_t>(column.dictionary.size()));
+    for (const DictionaryPage& page : column.dictionary) {
+      PutCodec(out, page.codec);
+      Put(out, page.entries);
+      if (!column.indexed) continue;
+      PutCodec(out, page.index);
+      Put(out, page.prefix);
+    }
+    for (const ChunkCodec& codec : column.values) PutCodec(out, codec);
     PutZone(out, column.type, column.zone);
   }
   Put(out, static_cast<uint8_t>(footer.has_subjects ? 1 : 0));

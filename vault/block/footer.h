@@ -53,11 +53,38 @@ class SubjectFilter {
   WipedBuffer bits_;
 };
 
+// Consecutive entries of a dictionary, in a chunk of their own.
+struct DictionaryPage {
+  ChunkCodec codec;
+  ChunkCodec index;      // where the column is indexed
+  uint32_t entries = 0;  // at least one
+  uint64_t prefix = 0;   // PrefixOf the first entry where entries ascend, else 0
+  uint32_t first = 0;    // code of the first entry: entries of the pages before
+};
+
+// The chunks of a column are numbered from `first_chunk` on: the pages of its dictionary, where it
+// is indexed as many with their rows, then its values.
 struct FooterColumn {
   uint16_t number = 0;
   PhysicalType type = PhysicalType::kInt;
-  ChunkCodec codec;
+  uint32_t rows_per_chunk = 0;
+  bool indexed = false;  // the entries of the dictionary ascend, and have their rows
+  WipedVector<DictionaryPage> dictionary;
+  std::vector<ChunkCodec> values;
+  uint32_t first_chunk = 0;
   ZoneMap zone;
+
+  uint32_t pages() const { return static_cast<uint32_t>(dictionary.size()); }
+  uint32_t index_chunk(size_t page) const {
+    return first_chunk + pages() + static_cast<uint32_t>(page);
+  }
+  uint32_t values_chunk(size_t chunk) const {
+    return first_chunk + pages() * (indexed ? 2 : 1) + static_cast<uint32_t>(chunk);
+  }
+  uint32_t chunks() const { return values_chunk(values.size()) - first_chunk; }
+  uint32_t entries() const {
+    return dictionary.empty() ? 0 : dictionary.back().first + dictionary.back().entries;
+  }
 };
 
 // What is known about a block without opening its chunks.
@@ -71,16 +98,20 @@ struct Footer {
   SubjectFilter subjects;
 
   const FooterColumn* Find(uint16_t number) const;
+  // Of all columns.
+  uint32_t chunks() const;
   // Bytes this object keeps in memory, for bounded caches.
   size_t MemoryBytes() const;
 };
 
 ZoneMap MakeZoneMap(const Column& column);
 
-// A footer for `batch`; `codecs` are parallel to its columns. The batch must be valid, not empty
-// and have an event_time column.
-Footer MakeFooter(const ColumnBatch& batch, std::span<const ChunkCodec> codecs,
+// A footer for `batch`; `encoded` are its columns in the same order. The batch must be valid, not
+// empty and have an event_time column.
+Footer MakeFooter(const ColumnBatch& batch, std::span<const EncodedColumn> encoded,
                   uint32_t schema_revision);
+// Whether the column is indexed: subjects are looked up one by one.
+inline bool IsIndexed(uint16_t column) { return column == kSubjectColumn; }
 
 WipedBuffer EncodeFooter(const Footer& footer);
 // Any bytes are safe: DATA_LOSS.

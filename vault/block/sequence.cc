@@ -1,10 +1,11 @@
 #include "vault/block/sequence.h"
 
 #include <algorithm>
-#include <array>
+#include <atomic>
 #include <bit>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 
 #include "vault/base/check.h"
 #include "vault/base/limits.h"
@@ -17,7 +18,7 @@ namespace {
 using limits::kRowsPerVector;
 
 constexpr size_t kPackedHeader = 9;  // base, width
-constexpr size_t kDeltaHeader = 17;  // first, least delta, width
+constexpr size_t kDeltaHeader = 17;  // before, least delta, width
 
 unsigned WidthOf(int64_t low, int64_t high) {
   return static_cast<unsigned>(
@@ -67,7 +68,7 @@ Sizes Measure(std::span<const T> values) {
     sizes.all.Add(range.low);
     sizes.all.Add(range.high);
     sizes.packed += kPackedHeader + PackedBytes(vector.size(), range.width());
-    sizes.delta += kDeltaHeader + PackedBytes(vector.size() - 1, deltas.width());
+    sizes.delta += kDeltaHeader + PackedBytes(vector.size(), deltas.width());
   }
   return sizes;
 }
@@ -88,6 +89,11 @@ Encoding Choose(std::span<const T> values) {
   Encoding best = Encoding::kPacked;
   size_t best_size = sizes.packed;
   const bool flags = sizes.all.low == 0 && sizes.all.high == 1;
+  if (const std::optional<Encoding> forced = ForcedEncoding::Current(); forced.has_value()) {
+    const bool fits = *forced != Encoding::kConstant && *forced != Encoding::kDecimal &&
+                      (*forced != Encoding::kBitmap || flags);
+    return fits ? *forced : Encoding::kPacked;
+  }
   if (flags) {
     best = Encoding::kBitmap;
     best_size = PackedBytes(values.size(), 1);
@@ -104,6 +110,7 @@ Encoding Choose(std::span<const T> values) {
   return best_size >= values.size() * sizeof(int64_t) ? Encoding::kRaw : best;
 }
 
+// The first field is 0: as many fields as values make a full vector, which lies in lanes.
 template <class T>
 void EncodeDelta(std::span<const T> values, WipedBuffer& out) {
   WipedVector<uint64_t> fields(kRowsPerVector);
@@ -114,15 +121,16 @@ void EncodeDelta(std::span<const T> values, WipedBuffer& out) {
       deltas.Add(Difference(static_cast<int64_t>(vector[i]), static_cast<int64_t>(vector[i - 1])));
     }
     const int64_t least = vector.size() > 1 ? deltas.low : 0;
+    fields[0] = 0;
     for (size_t i = 1; i < vector.size(); ++i) {
       const int64_t delta =
           Difference(static_cast<int64_t>(vector[i]), static_cast<int64_t>(vector[i - 1]));
-      fields[i - 1] = static_cast<uint64_t>(delta) - static_cast<uint64_t>(least);
+      fields[i] = static_cast<uint64_t>(Difference(delta, least));
     }
-    Put(out, static_cast<int64_t>(vector.front()));
+    Put(out, Difference(static_cast<int64_t>(vector[0]), least));
     Put(out, least);
     Put(out, static_cast<uint8_t>(deltas.width()));
-    PackBits(std::span(fields).first(vector.size() - 1), deltas.width(), out);
+    PackBits(std::span(fields).first(vector.size()), deltas.width(), out);
   }
 }
 
@@ -201,6 +209,22 @@ Encoding EncodeSequence(std::span<const T> values, WipedBuffer& out) {
   return encoding;
 }
 
+namespace {
+
+std::atomic<uint8_t> forced_encoding{0};  // 0: none
+
+}  // namespace
+
+ForcedEncoding::ForcedEncoding(Encoding encoding) {
+  forced_encoding = static_cast<uint8_t>(encoding);
+}
+ForcedEncoding::~ForcedEncoding() { forced_encoding = 0; }
+std::optional<Encoding> ForcedEncoding::Current() {
+  const uint8_t number = forced_encoding.load(std::memory_order_relaxed);
+  if (number == 0) return std::nullopt;
+  return static_cast<Encoding>(number);
+}
+
 size_t SequenceReader::vectors() const { return (count_ + kRowsPerVector - 1) / kRowsPerVector; }
 
 size_t SequenceReader::SizeOf(size_t vector) const {
@@ -251,13 +275,12 @@ absl::Status SequenceReader::OpenFields(ByteReader& in) {
   for (size_t v = 0; v < fields_.size(); ++v) {
     Fields& fields = fields_[v];
     if (delta) {
-      TV_ASSIGN_OR_RETURN(fields.first, in.LittleEndian<uint64_t>());
+      TV_ASSIGN_OR_RETURN(fields.before, in.LittleEndian<uint64_t>());
     }
     TV_ASSIGN_OR_RETURN(fields.base, in.LittleEndian<uint64_t>());
     TV_ASSIGN_OR_RETURN(fields.width, in.LittleEndian<uint8_t>());
     if (fields.width > 64) return absl::DataLossError("a vector has fields of more than 64 bits");
-    const size_t stored = SizeOf(v) - (delta ? 1 : 0);
-    TV_ASSIGN_OR_RETURN(fields.at, in.Take(PackedBytes(stored, fields.width)));
+    TV_ASSIGN_OR_RETURN(fields.at, in.Take(PackedBytes(SizeOf(v), fields.width)));
   }
   return absl::OkStatus();
 }
@@ -295,17 +318,16 @@ std::pair<int64_t, int64_t> SequenceReader::BoundsOf(size_t vector) const {
   return {low, static_cast<int64_t>(fields.base + span)};
 }
 
+// What does not fit T is cut off, before the sum as after it.
 template <class T>
 void SequenceReader::DecodeDelta(const Fields& fields, size_t size, T* out) const {
-  std::array<uint64_t, kRowsPerVector> steps;
-  UnpackBits(fields.at, fields.width, fields.base, size - 1, steps.data());
-  uint64_t value = fields.first;
-  out[0] = static_cast<T>(value);
-  for (size_t i = 1; i < size; ++i) {
-    value += steps[i - 1];
+  using Word = std::make_unsigned_t<T>;
+  UnpackBits(fields.at, fields.width, fields.base, size, out);
+  auto value = static_cast<Word>(fields.before);
+  for (size_t i = 0; i < size; ++i) {
+    value += static_cast<Word>(out[i]);
     out[i] = static_cast<T>(value);
   }
-  sodium_memzero(steps.data(), (size - 1) * sizeof(uint64_t));
 }
 
 template <class T>

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -20,6 +21,18 @@ Encoding EncodeSequence(std::span<const T> values, WipedBuffer& out);
 // The payload of kPacked alone, for sequences that are never anything else.
 template <class T>
 void EncodePacked(std::span<const T> values, WipedBuffer& out);
+
+// While it lives writers take this encoding wherever it can hold the values, whatever its size: so
+// that tests read each of them. Threads: one at a time; nobody writes while it is made or ended.
+class ForcedEncoding {
+ public:
+  explicit ForcedEncoding(Encoding encoding);
+  ~ForcedEncoding();
+  ForcedEncoding(const ForcedEncoding&) = delete;
+  ForcedEncoding& operator=(const ForcedEncoding&) = delete;
+
+  static std::optional<Encoding> Current();
+};
 
 // Reads a sequence that EncodeSequence wrote, its vectors (limits::kRowsPerVector values, the last
 // one perhaps fewer) in any order. Any bytes are safe: what is wrong is found by Open().
@@ -52,7 +65,7 @@ class SequenceReader {
   // kPacked and kDelta: fields of `width` bits from `at`, `base` added to each.
   struct Fields {
     Bytes at;
-    uint64_t first = 0;  // kDelta only
+    uint64_t before = 0;  // kDelta only: what the first field is added to
     uint64_t base = 0;
     unsigned width = 0;
   };

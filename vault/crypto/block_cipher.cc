@@ -99,14 +99,12 @@ BlockSealer::BlockSealer(Algorithm algorithm, const SecretBytes& data_key, Rando
 BlockSealer::~BlockSealer() = default;
 BlockSealer::BlockSealer(BlockSealer&&) noexcept = default;
 
-SealedChunk BlockSealer::Seal(uint32_t ordinal, Bytes aad, Bytes plaintext) {
+std::string BlockSealer::Seal(uint32_t ordinal, Bytes aad, Bytes plaintext) {
   TV_CHECK(!last_ordinal_.has_value() || ordinal > *last_ordinal_);
   last_ordinal_ = ordinal;
-  SealedChunk chunk;
-  chunk.bytes.resize(plaintext.size() + kTagBytes);
-  key_->key().Seal(ordinal, aad, plaintext, reinterpret_cast<uint8_t*>(chunk.bytes.data()));
-  std::copy_n(chunk.bytes.end() - kTagBytes, kTagBytes, chunk.tag.begin());
-  return chunk;
+  std::string sealed(plaintext.size() + kTagBytes, '\0');
+  key_->key().Seal(ordinal, aad, plaintext, reinterpret_cast<uint8_t*>(sealed.data()));
+  return sealed;
 }
 
 BlockOpener::BlockOpener(std::unique_ptr<internal::BlockKey> key) : key_(std::move(key)) {}
@@ -122,12 +120,9 @@ absl::StatusOr<BlockOpener> BlockOpener::Create(const SecretBytes& data_key,
   return BlockOpener(std::make_unique<internal::BlockKey>(algorithm, derived.key()));
 }
 
-absl::Status BlockOpener::Open(uint32_t ordinal, Bytes aad, Bytes sealed,
-                               const ChunkTag& expected_tag, WipedBuffer& out) const {
+absl::Status BlockOpener::Open(uint32_t ordinal, Bytes aad, Bytes sealed, WipedBuffer& out) const {
   out.clear();
-  if (sealed.size() < kTagBytes || !EqualSecrets(sealed.last(kTagBytes), expected_tag)) {
-    return DoesNotOpen();
-  }
+  if (sealed.size() < kTagBytes) return DoesNotOpen();
   out.resize(sealed.size() - kTagBytes);
   if (!key_->key().Open(ordinal, aad, sealed, out.data())) {
     out.clear();

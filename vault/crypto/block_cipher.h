@@ -14,19 +14,11 @@
 
 namespace televault::crypto {
 
-using ChunkTag = std::array<uint8_t, kTagBytes>;
-
 // What the block manifest keeps so that a block can be opened again.
 struct BlockKeyHeader {
   Algorithm algorithm = Algorithm::kXChaCha20Poly1305;
   std::array<uint8_t, 16> salt{};
   std::array<uint8_t, 32> commitment{};
-};
-
-// A chunk as stored: ciphertext ‖ tag. The tag also goes into the block manifest.
-struct SealedChunk {
-  std::string bytes;
-  ChunkTag tag{};
 };
 
 namespace internal {
@@ -47,8 +39,8 @@ class BlockSealer {
 
   const BlockKeyHeader& header() const { return header_; }
   // Ordinals rise strictly. `aad` binds everything a reader relies on; the caller builds it from
-  // what the manifest will say.
-  SealedChunk Seal(uint32_t ordinal, Bytes aad, Bytes plaintext);
+  // what the manifest will say. The answer is ciphertext ‖ tag.
+  std::string Seal(uint32_t ordinal, Bytes aad, Bytes plaintext);
 
  private:
   BlockKeyHeader header_;
@@ -66,10 +58,8 @@ class BlockOpener {
   ~BlockOpener();
   BlockOpener(BlockOpener&&) noexcept;
 
-  // `expected_tag` comes from the manifest. `out` is resized to the plaintext and left empty on
-  // failure. DATA_LOSS "does not open".
-  absl::Status Open(uint32_t ordinal, Bytes aad, Bytes sealed, const ChunkTag& expected_tag,
-                    WipedBuffer& out) const;
+  // `out` is resized to the plaintext and left empty on failure. DATA_LOSS "does not open".
+  absl::Status Open(uint32_t ordinal, Bytes aad, Bytes sealed, WipedBuffer& out) const;
 
  private:
   explicit BlockOpener(std::unique_ptr<internal::BlockKey> key);

@@ -163,7 +163,8 @@ absl::StatusOr<std::vector<store::AuditLeaf>> SealMerge(service::Recorder& recor
   if (event.erased_rows > 0) details["erased_rows"] = absl::StrCat(event.erased_rows);
   std::string roots;
   for (size_t i = 0; i < event.blocks.size() && i < event.tag_roots.size(); ++i) {
-    absl::StrAppend(&roots, i == 0 ? "" : " ", event.blocks[i], ":", ToHex(event.tag_roots[i]));
+    absl::StrAppend(&roots, i == 0 ? "" : " ", event.blocks[i], ":",
+                    ToHex(AsBytes(event.tag_roots[i])));
   }
   details["tag_roots"] = roots;
   TV_ASSIGN_OR_RETURN(store::AuditLeaf leaf, recorder.Seal(std::move(entry)));

@@ -95,7 +95,7 @@ absl::Status Merger::WriteRange(const Target& target, const block::ColumnBatch& 
   const SealingContext context{.key = target.key, .vault = parts_.vault};
   absl::StatusOr<SealedBlock> sealed = SealBlock(context, id, target.schema_revision,
                                                  block::Slice(rows, first, count), parts_.random);
-  const bool too_large = sealed.ok() ? sealed->sealed_bytes > limits::kMaxBlockBytes
+  const bool too_large = sealed.ok() ? sealed->record.sealed_bytes() > limits::kMaxBlockBytes
                                      : absl::IsInvalidArgument(sealed.status());
   if (too_large && count > 1) {
     const size_t half = count / 2;
@@ -178,11 +178,11 @@ absl::Status Merger::CommitMerge(const Inputs& inputs, const Outputs& outputs,
   PartitionCatalog::Rewrite rewrite;
   for (const SealedBlock& block : outputs.blocks) {
     event.blocks.push_back(block.record.block());
-    event.tag_roots.push_back(block.tag_root);
-    event.sealed_bytes += block.sealed_bytes;
+    event.tag_roots.push_back(block.record.tag_root());
+    event.sealed_bytes += block.record.sealed_bytes();
     ++rewrite.new_blocks;
     rewrite.new_block_rows += block.record.rows();
-    rewrite.new_block_bytes += block.sealed_bytes;
+    rewrite.new_block_bytes += block.record.sealed_bytes();
   }
   for (const Unit& unit : inputs.micro_batches) {
     ++rewrite.hot_batches;

@@ -27,7 +27,7 @@ struct MergeEvent {
   uint64_t erased_rows = 0;      // of them, left out for good
   std::vector<uint64_t> blocks;  // new block numbers
   uint64_t sealed_bytes = 0;
-  std::vector<std::array<uint8_t, 32>> tag_roots;  // BLAKE2b-256 over each block's chunk tags
+  std::vector<std::string> tag_roots;  // as the blocks' records say
 };
 
 // Seals the audit entry of a merge: one leaf, or two when a day key is new.

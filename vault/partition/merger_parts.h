@@ -14,7 +14,7 @@
 namespace televault::partition {
 
 inline uint64_t SealedBytesOf(const Unit& unit) {
-  return unit.kind == Unit::Kind::kBlock ? SealedBytes(unit.manifest->block)
+  return unit.kind == Unit::Kind::kBlock ? unit.manifest->block.sealed_bytes()
                                          : unit.manifest->micro_batch.sealed_bytes();
 }
 

@@ -109,7 +109,7 @@ absl::StatusOr<std::unique_ptr<PartitionCatalog>> PartitionCatalog::Load(
         if (info == nullptr) return false;
         ++info->blocks;
         info->block_rows += record.rows();
-        info->block_bytes += SealedBytes(record);
+        info->block_bytes += record.sealed_bytes();
         return true;
       }));
   TV_RETURN_IF_ERROR(meta.Scan<record::v1::MicroBatchRecord>(

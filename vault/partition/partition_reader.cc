@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -111,51 +112,44 @@ class PartitionReader::PinnedSnapshot final : public Snapshot {
 };
 
 // Reads and opens a chunk where it is asked for.
-class PartitionReader::PinnedSnapshot::BlockColumns final : public block::UnitColumns {
+class PartitionReader::PinnedSnapshot::BlockColumns final : public block::UnitColumns,
+                                                            private block::ChunkOpener {
  public:
   BlockColumns(const PinnedSnapshot& snapshot, const Unit& unit,
-               std::shared_ptr<const block::Footer> footer, partition::ColumnOpener opener)
+               std::shared_ptr<const block::Footer> footer, BlockOpener opener)
       : snapshot_(snapshot), unit_(unit), footer_(std::move(footer)), opener_(std::move(opener)) {}
 
   size_t rows() const override { return unit_.rows; }
-  absl::StatusOr<const block::ColumnReader*> Find(uint16_t column, bool codes_only) override {
-    const absl::StatusOr<block::ColumnReader*> reader = Load(column, codes_only);
-    if (!reader.ok()) return snapshot_.Explain(unit_, reader.status());
-    return *reader;
+  absl::StatusOr<block::UnitColumn*> Find(uint16_t column) override {
+    const block::FooterColumn* const stored = footer_->Find(column);
+    if (stored == nullptr) return nullptr;
+    block::ChunkOpener& opener = *this;
+    return &columns_.try_emplace(column, *stored, unit_.rows, opener).first->second;
   }
-
   absl::Status Explain(const absl::Status& failure) override {
     return snapshot_.Explain(unit_, failure);
   }
 
  private:
-  absl::StatusOr<block::ColumnReader*> Load(uint16_t column, bool codes_only) {
-    if (footer_->Find(column) == nullptr) return nullptr;
-    auto known = opened_.find(column);
-    if (known == opened_.end()) {
-      TV_ASSIGN_OR_RETURN(const std::string sealed, Read(column));
-      TV_ASSIGN_OR_RETURN(block::OpenedChunk chunk, opener_.Open(column, sealed));
-      known = opened_.emplace(column, std::move(chunk)).first;
-    }
-    block::ColumnReader& reader = known->second.reader;
-    if (reader.lacks_dictionary() && !codes_only) {
-      TV_ASSIGN_OR_RETURN(const std::string sealed, Read(DictionaryOf(column)));
-      TV_RETURN_IF_ERROR(opener_.OpenDictionary(column, sealed, reader));
-    }
-    return &reader;
-  }
-  absl::StatusOr<std::string> Read(uint16_t chunk) const {
+  absl::StatusOr<std::vector<WipedBuffer>> Open(uint32_t first, uint32_t count) override {
+    std::vector<uint32_t> numbers(count);
+    std::iota(numbers.begin(), numbers.end(), first);
     const BlockId id{unit_.partition, unit_.id};
-    TV_ASSIGN_OR_RETURN(std::vector<std::string> sealed,
-                        snapshot_.reader_.store_.ReadBlock(id, std::span(&chunk, 1)));
-    return std::move(sealed.front());
+    TV_ASSIGN_OR_RETURN(const std::vector<std::string> sealed,
+                        snapshot_.reader_.store_.ReadBlock(id, numbers));
+    std::vector<WipedBuffer> opened;
+    for (uint32_t i = 0; i < count; ++i) {
+      TV_ASSIGN_OR_RETURN(WipedBuffer plain, opener_.Open(numbers[i], sealed[i]));
+      opened.push_back(std::move(plain));
+    }
+    return opened;
   }
 
   const PinnedSnapshot& snapshot_;
   const Unit unit_;
   const std::shared_ptr<const block::Footer> footer_;
-  const ColumnOpener opener_;
-  std::map<uint16_t, block::OpenedChunk> opened_;
+  const BlockOpener opener_;
+  std::map<uint16_t, block::UnitColumn> columns_;
 };
 
 absl::Status PartitionReader::PinnedSnapshot::CheckReadable(PartitionId id) const {
@@ -260,12 +254,11 @@ absl::StatusOr<std::shared_ptr<const block::Footer>> PartitionReader::PinnedSnap
   if (std::shared_ptr<const block::Footer> held = reader_.cache_->Find(id)) return held;
   TV_ASSIGN_OR_RETURN(const crypto::DataKeyRef key,
                       reader_.keyring_.DataKeyFor(unit.partition, KeyOf(unit)));
-  const uint16_t footer_column = store::kFooterColumn;
   TV_ASSIGN_OR_RETURN(const std::vector<std::string> sealed,
-                      reader_.store_.ReadBlock(id, std::span(&footer_column, 1)));
+                      reader_.store_.ReadBlock(id, std::span(&store::kFooterChunk, 1)));
   const SealingContext context{.key = *key, .vault = reader_.vault_};
-  TV_ASSIGN_OR_RETURN(block::Footer footer,
-                      OpenFooter(context, unit.manifest->block, sealed.front()));
+  TV_ASSIGN_OR_RETURN(const BlockOpener opener, BlockOpener::Create(context, unit.manifest->block));
+  TV_ASSIGN_OR_RETURN(block::Footer footer, opener.OpenFooter(sealed.front()));
   auto shared = std::make_shared<const block::Footer>(std::move(footer));
   reader_.cache_->Insert(id, shared);
   // Shredded while it was opened: whoever shreds forgets what is cached once the key is gone, and
@@ -317,7 +310,7 @@ absl::StatusOr<std::unique_ptr<block::UnitColumns>> PartitionReader::PinnedSnaps
   const auto key = reader_.keyring_.DataKeyFor(unit.partition, KeyOf(unit));
   if (!key.ok()) return Explain(unit, key.status());
   const SealingContext context{.key = **key, .vault = reader_.vault_};
-  auto opener = ColumnOpener::Create(context, unit.manifest->block, *footer);
+  auto opener = BlockOpener::Create(context, unit.manifest->block);
   if (!opener.ok()) return Explain(unit, opener.status());
   return std::make_unique<BlockColumns>(*this, unit, std::move(footer), *std::move(opener));
 }
@@ -333,12 +326,11 @@ absl::StatusOr<block::ColumnBatch> PartitionReader::PinnedSnapshot::Read(
   block::ColumnBatch batch;
   batch.rows = unit.rows;
   for (const uint16_t number : columns) {
-    TV_ASSIGN_OR_RETURN(const block::ColumnReader* const column, opened->Find(number, false));
+    TV_ASSIGN_OR_RETURN(block::UnitColumn* const column, opened->Find(number));
     if (column == nullptr) continue;
-    absl::StatusOr<block::Column> whole = column->ReadAll();
-    if (!whole.ok()) return Explain(unit, whole.status());
+    TV_ASSIGN_OR_RETURN(block::Column whole, column->ReadAll());
     batch.numbers.push_back(number);
-    batch.columns.push_back(*std::move(whole));
+    batch.columns.push_back(std::move(whole));
   }
   return batch;
 }
@@ -351,11 +343,9 @@ absl::StatusOr<block::ColumnBatch> PartitionReader::PinnedSnapshot::ReadAll(
     if (!rows.ok()) return Explain(unit, rows.status());
     return rows;
   }
+  TV_ASSIGN_OR_RETURN(const std::shared_ptr<const block::Footer> footer, Footer(unit));
   std::vector<uint16_t> numbers;
-  for (const record::v1::ChunkRecord& chunk : unit.manifest->block.chunks()) {
-    const auto number = static_cast<uint16_t>(chunk.column());
-    if ((number & kDictionaryBit) == 0) numbers.push_back(number);
-  }
+  for (const block::FooterColumn& column : footer->columns) numbers.push_back(column.number);
   return Read(unit, numbers);
 }
 

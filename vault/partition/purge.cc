@@ -25,7 +25,7 @@ absl::StatusOr<PurgePlan> PlanPurge(store::Store& store, const store::MetaStore&
       *view, store::RecordKind::kBlock, store::RecordId(partition),
       [&](const record::v1::BlockRecord& record) {
         plan.rows += record.rows();
-        plan.sealed_bytes += SealedBytes(record);
+        plan.sealed_bytes += record.sealed_bytes();
         status = AddDelete(meta, store::RecordKind::kBlock, {partition, record.block()}, plan);
         return status.ok();
       }));

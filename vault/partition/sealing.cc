@@ -1,7 +1,6 @@
 #include "vault/partition/sealing.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "absl/strings/str_cat.h"
 
@@ -32,48 +31,45 @@ std::string MicroBatchIdentity(const record::v1::MicroBatchRecord& record) {
   return identity;
 }
 
-std::string ChunkAad(const VaultId& vault, const record::v1::BlockRecord& block,
-                     const record::v1::ChunkRecord& chunk, uint32_t ordinal) {
-  std::string aad(kBlockDomain);
-  PutLittleEndian(aad, static_cast<uint8_t>(block.format_version()));
-  PutLittleEndian(aad, static_cast<uint8_t>(block.algorithm()));
-  aad.append(AsText(vault.bytes));
-  PutLittleEndian(aad, uint32_t{block.dataset_id()});
-  PutLittleEndian(aad, int32_t{block.day()});
-  PutLittleEndian(aad, uint64_t{block.block()});
-  PutLittleEndian(aad, uint64_t{block.key_id()});
-  aad.append(block.salt());
-  PutLittleEndian(aad, static_cast<uint16_t>(chunk.column()));
-  PutLittleEndian(aad, ordinal);
-  PutLittleEndian(aad, uint32_t{chunk.codec()});
-  PutLittleEndian(aad, uint64_t{chunk.raw_bytes()});
-  PutLittleEndian(aad, uint32_t{block.schema_revision()});
-  PutLittleEndian(aad, uint32_t{block.rows()});
-  return aad;
+// What all chunks of a block are bound to.
+std::string BlockIdentity(const VaultId& vault, const record::v1::BlockRecord& block) {
+  std::string identity(kBlockDomain);
+  PutLittleEndian(identity, static_cast<uint8_t>(block.format_version()));
+  PutLittleEndian(identity, static_cast<uint8_t>(block.algorithm()));
+  identity.append(AsText(vault.bytes));
+  PutLittleEndian(identity, uint32_t{block.dataset_id()});
+  PutLittleEndian(identity, int32_t{block.day()});
+  PutLittleEndian(identity, uint64_t{block.block()});
+  PutLittleEndian(identity, uint64_t{block.key_id()});
+  identity.append(block.salt());
+  PutLittleEndian(identity, uint32_t{block.schema_revision()});
+  PutLittleEndian(identity, uint32_t{block.rows()});
+  PutLittleEndian(identity, uint32_t{block.chunks()});
+  return identity;
 }
 
-// Seals one chunk, lists it in `chunk` and hands its bytes to `sealed`.
-void SealChunk(const VaultId& vault, crypto::BlockSealer& sealer,
-               const record::v1::BlockRecord& block, uint32_t ordinal, Bytes plain,
-               record::v1::ChunkRecord& chunk, SealedBlock& sealed) {
-  crypto::SealedChunk result =
-      sealer.Seal(ordinal, AsBytes(ChunkAad(vault, block, chunk, ordinal)), plain);
-  chunk.set_sealed_bytes(result.bytes.size());
-  chunk.set_tag(result.tag.data(), result.tag.size());
-  sealed.sealed_bytes += result.bytes.size();
-  sealed.chunks.push_back(
-      {.column = static_cast<uint16_t>(chunk.column()), .bytes = std::move(result.bytes)});
+std::string ChunkAad(std::string identity, uint32_t ordinal) {
+  PutLittleEndian(identity, ordinal);
+  return identity;
 }
 
-std::array<uint8_t, 32> TagRoot(const record::v1::BlockRecord& record) {
-  std::string input(kTagDomain);
-  for (const record::v1::ChunkRecord& chunk : record.chunks()) input.append(chunk.tag());
-  input.append(record.footer().tag());
-  return crypto::PlainHash32(AsBytes(input));
-}
+// The tags of a block in order, the footer's last.
+class TagRoot {
+ public:
+  void Add(std::string_view sealed) {
+    input_.append(sealed.substr(sealed.size() - std::min(sealed.size(), crypto::kTagBytes)));
+  }
+  std::string Finish() const {
+    const auto root = crypto::PlainHash32(AsBytes(input_));
+    return std::string(AsText(root));
+  }
+
+ private:
+  std::string input_{kTagDomain};
+};
 
 record::v1::BlockRecord NewRecord(const SealingContext& context, const BlockId& id,
-                                  uint32_t schema_revision, const block::ColumnBatch& rows,
+                                  uint32_t schema_revision, const block::Footer& footer,
                                   const crypto::BlockKeyHeader& header) {
   record::v1::BlockRecord record;
   record.set_dataset_id(id.partition.dataset.value());
@@ -85,10 +81,10 @@ record::v1::BlockRecord NewRecord(const SealingContext& context, const BlockId& 
   record.set_salt(header.salt.data(), header.salt.size());
   record.set_commitment(header.commitment.data(), header.commitment.size());
   record.set_schema_revision(schema_revision);
-  record.set_rows(static_cast<uint32_t>(rows.rows));
-  const block::Column& time = *rows.Find(block::kEventTimeColumn);
-  record.set_min_time_us(time.ints.front());
-  record.set_max_time_us(time.ints.back());
+  record.set_rows(footer.rows);
+  record.set_min_time_us(footer.min_time.micros);
+  record.set_max_time_us(footer.max_time.micros);
+  record.set_chunks(footer.chunks());
   return record;
 }
 
@@ -110,24 +106,14 @@ absl::StatusOr<crypto::BlockOpener> MakeOpener(const SealingContext& context,
   return crypto::BlockOpener::Create(context.key.key, header);
 }
 
-absl::Status OpenChunk(const VaultId& vault, const crypto::BlockOpener& opener,
-                       const record::v1::BlockRecord& block, const record::v1::ChunkRecord& chunk,
-                       uint32_t ordinal, std::string_view sealed, WipedBuffer& plain) {
-  crypto::ChunkTag tag;
-  if (chunk.tag().size() != tag.size() || chunk.sealed_bytes() != sealed.size()) {
-    return absl::DataLossError("a chunk has not the length that its record says");
+absl::StatusOr<std::vector<block::EncodedColumn>> EncodeColumns(const block::ColumnBatch& rows) {
+  std::vector<block::EncodedColumn> encoded;
+  for (size_t i = 0; i < rows.columns.size(); ++i) {
+    TV_ASSIGN_OR_RETURN(block::EncodedColumn column,
+                        block::EncodeColumn(rows.columns[i], block::IsIndexed(rows.numbers[i])));
+    encoded.push_back(std::move(column));
   }
-  std::copy(chunk.tag().begin(), chunk.tag().end(), tag.begin());
-  return opener.Open(ordinal, AsBytes(ChunkAad(vault, block, chunk, ordinal)), AsBytes(sealed), tag,
-                     plain);
-}
-
-// Place of the column in the record's list, which is its ordinal.
-std::optional<uint32_t> OrdinalOf(const record::v1::BlockRecord& record, uint16_t number) {
-  for (int i = 0; i < record.chunks_size(); ++i) {
-    if (record.chunks(i).column() == number) return static_cast<uint32_t>(i);
-  }
-  return std::nullopt;
+  return encoded;
 }
 
 }  // namespace
@@ -179,97 +165,88 @@ absl::StatusOr<SealedBlock> SealBlock(const SealingContext& context, const Block
                                       uint32_t schema_revision, const block::ColumnBatch& rows,
                                       Random& random) {
   TV_CHECK(rows.rows > 0 && rows.rows <= limits::kRowsPerBlock);
+  TV_ASSIGN_OR_RETURN(const std::vector<block::EncodedColumn> columns, EncodeColumns(rows));
+  const block::Footer footer = block::MakeFooter(rows, columns, schema_revision);
+  const WipedBuffer footer_bytes = block::EncodeFooter(footer);
+  if (footer_bytes.size() > limits::kMaxFooterBytes) {
+    return absl::InvalidArgumentError("the footer of a block is too long");
+  }
   crypto::BlockSealer sealer(context.key.key, random);
   SealedBlock sealed;
-  sealed.record = NewRecord(context, id, schema_revision, rows, sealer.header());
-  std::vector<block::ChunkCodec> codecs;
-  const auto add = [&](uint16_t number, const block::EncodedChunk& chunk) {
-    const auto ordinal = static_cast<uint32_t>(sealed.record.chunks_size());
-    record::v1::ChunkRecord& listed = *sealed.record.add_chunks();
-    listed.set_column(number);
-    listed.set_codec(chunk.codec.Number());
-    listed.set_raw_bytes(chunk.codec.raw_bytes);
-    SealChunk(context.vault, sealer, sealed.record, ordinal, chunk.bytes, listed, sealed);
+  sealed.record = NewRecord(context, id, schema_revision, footer, sealer.header());
+  const std::string identity = BlockIdentity(context.vault, sealed.record);
+  TagRoot root;
+  uint64_t bytes = 0;
+  const auto seal = [&](uint32_t ordinal, uint32_t number, Bytes plain) {
+    std::string chunk = sealer.Seal(ordinal, AsBytes(ChunkAad(identity, ordinal)), plain);
+    root.Add(chunk);
+    bytes += chunk.size();
+    sealed.chunks.push_back({.number = number, .bytes = std::move(chunk)});
   };
-  for (size_t i = 0; i < rows.columns.size(); ++i) {
-    TV_ASSIGN_OR_RETURN(const block::EncodedColumn column, block::EncodeColumn(rows.columns[i]));
-    add(rows.numbers[i], column.values);
-    if (column.dictionary.has_value()) add(DictionaryOf(rows.numbers[i]), *column.dictionary);
-    codecs.push_back(column.values.codec);
+  uint32_t next = 0;
+  const auto add = [&](Bytes plain) {
+    seal(next, next, plain);
+    ++next;
+  };
+  for (const block::EncodedColumn& column : columns) {
+    for (const block::EncodedPage& page : column.dictionary) add(page.chunk.bytes);
+    for (const block::EncodedPage& page : column.dictionary) {
+      if (page.rows.has_value()) add(page.rows->bytes);
+    }
+    for (const block::EncodedChunk& chunk : column.values) add(chunk.bytes);
   }
-  const WipedBuffer footer = block::EncodeFooter(block::MakeFooter(rows, codecs, schema_revision));
-  record::v1::ChunkRecord& listed = *sealed.record.mutable_footer();
-  listed.set_column(store::kFooterColumn);
-  listed.set_raw_bytes(footer.size());
-  SealChunk(context.vault, sealer, sealed.record,
-            static_cast<uint32_t>(sealed.record.chunks_size()), footer, listed, sealed);
-  sealed.tag_root = TagRoot(sealed.record);
+  TV_CHECK(next == footer.chunks());
+  seal(next, store::kFooterChunk, footer_bytes);
+  sealed.record.set_sealed_bytes(bytes);
+  sealed.record.set_tag_root(root.Finish());
   return sealed;
 }
 
-absl::StatusOr<block::Footer> OpenFooter(const SealingContext& context,
-                                         const record::v1::BlockRecord& record,
-                                         std::string_view sealed) {
-  TV_ASSIGN_OR_RETURN(const crypto::BlockOpener opener, MakeOpener(context, record));
+absl::StatusOr<BlockOpener> BlockOpener::Create(const SealingContext& context,
+                                                const record::v1::BlockRecord& record) {
+  TV_ASSIGN_OR_RETURN(crypto::BlockOpener opener, MakeOpener(context, record));
+  return BlockOpener(BlockIdentity(context.vault, record), record, std::move(opener));
+}
+
+absl::StatusOr<WipedBuffer> BlockOpener::Open(uint32_t number, std::string_view sealed) const {
+  const bool is_footer = number == store::kFooterChunk;
+  if (!is_footer && number >= chunks_) {
+    return absl::DataLossError("a block has fewer chunks than its footer says");
+  }
+  const uint32_t ordinal = is_footer ? chunks_ : number;
   WipedBuffer plain;
-  TV_RETURN_IF_ERROR(OpenChunk(context.vault, opener, record, record.footer(),
-                               static_cast<uint32_t>(record.chunks_size()), sealed, plain));
+  TV_RETURN_IF_ERROR(
+      opener_.Open(ordinal, AsBytes(ChunkAad(identity_, ordinal)), AsBytes(sealed), plain));
+  return plain;
+}
+
+absl::StatusOr<block::Footer> BlockOpener::OpenFooter(std::string_view sealed) const {
+  TV_ASSIGN_OR_RETURN(const WipedBuffer plain, Open(store::kFooterChunk, sealed));
   TV_ASSIGN_OR_RETURN(block::Footer footer, block::DecodeFooter(plain));
-  if (footer.rows != record.rows()) {
-    return absl::DataLossError("a block's footer has other rows than its record says");
+  if (footer.rows != rows_ || footer.chunks() != chunks_) {
+    return absl::DataLossError("a block's footer is not the one that its record says");
   }
   return footer;
 }
 
-absl::StatusOr<ColumnOpener> ColumnOpener::Create(const SealingContext& context,
-                                                  const record::v1::BlockRecord& record,
-                                                  const block::Footer& footer) {
-  TV_ASSIGN_OR_RETURN(crypto::BlockOpener opener, MakeOpener(context, record));
-  return ColumnOpener(context.vault, record, footer, std::move(opener));
-}
-
-absl::StatusOr<std::pair<block::ChunkCodec, WipedBuffer>> ColumnOpener::OpenPart(
-    uint16_t number, std::string_view sealed) const {
-  const std::optional<uint32_t> ordinal = OrdinalOf(record_, number);
-  if (!ordinal.has_value()) {
-    return absl::DataLossError("a block's record does not name a chunk that the block must have");
+absl::Status CheckBlock(const SealingContext& context, const record::v1::BlockRecord& record,
+                        const std::function<absl::StatusOr<std::string>(uint32_t number)>& read) {
+  TV_ASSIGN_OR_RETURN(const BlockOpener opener, BlockOpener::Create(context, record));
+  TagRoot root;
+  uint64_t bytes = 0;
+  for (uint32_t n = 0; n <= record.chunks(); ++n) {
+    const bool is_footer = n == record.chunks();
+    TV_ASSIGN_OR_RETURN(const std::string sealed, read(is_footer ? store::kFooterChunk : n));
+    if (is_footer) {
+      TV_RETURN_IF_ERROR(opener.OpenFooter(sealed).status());
+    } else {
+      TV_RETURN_IF_ERROR(opener.Open(n, sealed).status());
+    }
+    root.Add(sealed);
+    bytes += sealed.size();
   }
-  const record::v1::ChunkRecord& chunk = record_.chunks(static_cast<int>(*ordinal));
-  WipedBuffer plain;
-  TV_RETURN_IF_ERROR(OpenChunk(vault_, opener_, record_, chunk, *ordinal, sealed, plain));
-  TV_ASSIGN_OR_RETURN(const block::ChunkCodec codec,
-                      block::CodecFromNumber(chunk.codec(), chunk.raw_bytes()));
-  return std::pair(codec, std::move(plain));
-}
-
-absl::StatusOr<block::OpenedChunk> ColumnOpener::Open(uint16_t number,
-                                                      std::string_view sealed) const {
-  const block::FooterColumn* const column = footer_.Find(number);
-  TV_CHECK(column != nullptr);
-  TV_ASSIGN_OR_RETURN(auto part, OpenPart(number, sealed));
-  return block::OpenChunk(part.first, std::move(part.second), column->type, record_.rows());
-}
-
-absl::Status ColumnOpener::OpenDictionary(uint16_t number, std::string_view sealed,
-                                          block::ColumnReader& reader) const {
-  TV_ASSIGN_OR_RETURN(auto part, OpenPart(DictionaryOf(number), sealed));
-  return block::OpenDictionary(part.first, std::move(part.second), reader);
-}
-
-absl::Status CheckChunk(const SealingContext& context, const record::v1::BlockRecord& record,
-                        uint16_t column, std::string_view sealed) {
-  const std::optional<uint32_t> ordinal = OrdinalOf(record, column);
-  if (!ordinal.has_value()) return absl::DataLossError("a block's record has no such column");
-  TV_ASSIGN_OR_RETURN(const crypto::BlockOpener opener, MakeOpener(context, record));
-  WipedBuffer plain;
-  return OpenChunk(context.vault, opener, record, record.chunks(static_cast<int>(*ordinal)),
-                   *ordinal, sealed, plain);
-}
-
-uint64_t SealedBytes(const record::v1::BlockRecord& record) {
-  uint64_t bytes = record.footer().sealed_bytes();
-  for (const record::v1::ChunkRecord& chunk : record.chunks()) bytes += chunk.sealed_bytes();
-  return bytes;
+  if (root.Finish() == record.tag_root() && bytes == record.sealed_bytes()) return absl::OkStatus();
+  return absl::DataLossError("a block has not the tags that its record says");
 }
 
 ErasedState ErasedStateOf(const record::v1::PartitionRecord& record) {

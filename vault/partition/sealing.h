@@ -1,7 +1,7 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -10,12 +10,11 @@
 
 #include "televault/record/v1/state.pb.h"
 #include "vault/base/ids.h"
-#include "vault/base/limits.h"
 #include "vault/base/random.h"
+#include "vault/base/secret.h"
 #include "vault/base/status.h"
 #include "vault/base/time.h"
 #include "vault/block/column.h"
-#include "vault/block/column_reader.h"
 #include "vault/block/footer.h"
 #include "vault/crypto/block_cipher.h"
 #include "vault/crypto/keyring.h"
@@ -55,50 +54,42 @@ absl::StatusOr<block::ColumnBatch> OpenMicroBatch(const SealingContext& context,
 struct SealedBlock {
   record::v1::BlockRecord record;
   std::vector<store::BlockChunk> chunks;  // footer last
-  uint64_t sealed_bytes = 0;
-  std::array<uint8_t, 32> tag_root{};
 };
 
-// `rows` is valid, sorted by event time, 1..limits::kRowsPerBlock rows.
+// `rows` is valid and has an event_time column, 1..limits::kRowsPerBlock rows. INVALID_ARGUMENT
+// where they do not fit a block.
 absl::StatusOr<SealedBlock> SealBlock(const SealingContext& context, const BlockId& id,
                                       uint32_t schema_revision, const block::ColumnBatch& rows,
                                       Random& random);
 
-absl::StatusOr<block::Footer> OpenFooter(const SealingContext& context,
-                                         const record::v1::BlockRecord& record,
-                                         std::string_view sealed);
-
-// The number under which a block keeps the dictionary of a column, where that is a chunk of its
-// own.
-constexpr uint16_t kDictionaryBit = 0x8000;
-static_assert(limits::kMaxColumnNumber < kDictionaryBit);
-constexpr uint16_t DictionaryOf(uint16_t column) { return column | kDictionaryBit; }
-
-// Opens single columns of one block.
-// Threads: any. Borrows: record and footer. Failure: DATA_LOSS for whatever is not what they say.
-class ColumnOpener {
+// Opens the chunks of one block: whatever else is bound to a chunk, its record says.
+// Threads: any. Failure: DATA_LOSS for whatever is not what was sealed.
+class BlockOpener {
  public:
-  static absl::StatusOr<ColumnOpener> Create(const SealingContext& context,
-                                             const record::v1::BlockRecord& record,
-                                             const block::Footer& footer);
-  // `number` is in the footer, `sealed` its chunk.
-  absl::StatusOr<block::OpenedChunk> Open(uint16_t number, std::string_view sealed) const;
-  // The dictionary that `reader`, which has the values of the column, lacks.
-  absl::Status OpenDictionary(uint16_t number, std::string_view sealed,
-                              block::ColumnReader& reader) const;
+  static absl::StatusOr<BlockOpener> Create(const SealingContext& context,
+                                            const record::v1::BlockRecord& record);
+  absl::StatusOr<block::Footer> OpenFooter(std::string_view sealed) const;
+  // `number` as in the store.
+  absl::StatusOr<WipedBuffer> Open(uint32_t number, std::string_view sealed) const;
 
  private:
-  absl::StatusOr<std::pair<block::ChunkCodec, WipedBuffer>> OpenPart(uint16_t number,
-                                                                     std::string_view sealed) const;
-  ColumnOpener(const VaultId& vault, const record::v1::BlockRecord& record,
-               const block::Footer& footer, crypto::BlockOpener opener)
-      : vault_(vault), record_(record), footer_(footer), opener_(std::move(opener)) {}
+  BlockOpener(std::string identity, const record::v1::BlockRecord& record,
+              crypto::BlockOpener opener)
+      : identity_(std::move(identity)),
+        rows_(record.rows()),
+        chunks_(record.chunks()),
+        opener_(std::move(opener)) {}
 
-  const VaultId vault_;
-  const record::v1::BlockRecord& record_;
-  const block::Footer& footer_;
+  const std::string identity_;
+  const uint32_t rows_;
+  const uint32_t chunks_;
   crypto::BlockOpener opener_;
 };
+
+// Whether what a store holds of a block is what was sealed: each chunk opens, and their tags are
+// those of the record. `read` hands out the sealed chunk with a number.
+absl::Status CheckBlock(const SealingContext& context, const record::v1::BlockRecord& record,
+                        const std::function<absl::StatusOr<std::string>(uint32_t number)>& read);
 
 ErasedState ErasedStateOf(const record::v1::PartitionRecord& record);
 void SetErasedState(const ErasedState& state, record::v1::PartitionRecord& record);
@@ -108,12 +99,5 @@ std::string SealSubjects(const SealingContext& context, PartitionId partition,
                          const SubjectList& subjects, Random& random);
 absl::StatusOr<SubjectList> OpenSubjects(const SealingContext& context, PartitionId partition,
                                          std::string_view sealed);
-
-// Opens one chunk, and decodes nothing: whether it is what was sealed.
-absl::Status CheckChunk(const SealingContext& context, const record::v1::BlockRecord& record,
-                        uint16_t column, std::string_view sealed);
-
-// Sealed bytes of the block as its record counts them.
-uint64_t SealedBytes(const record::v1::BlockRecord& record);
 
 }  // namespace televault::partition

@@ -1,6 +1,7 @@
 #include "vault/query/accumulate.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -18,13 +19,12 @@ class CountAccumulator final : public Accumulator {
  public:
   void Resize(size_t groups) override { counts_.resize(groups, 0); }
   void Add(const Slice& slice) override {
-    int64_t* const counts = counts_.data();
     if (slice.arg == nullptr || slice.arg->nulls == nullptr) {
-      for (size_t i = 0; i < slice.rows; ++i) ++counts[slice.groups[i]];
+      CountGroups(slice);
       return;
     }
     for (size_t i = 0; i < slice.rows; ++i) {
-      counts[slice.groups[i]] += slice.arg->IsNull(i) ? 0 : 1;
+      counts_[slice.groups[i]] += slice.arg->IsNull(i) ? 0 : 1;
     }
   }
   void Merge(const Accumulator& other, const Renumbering& here) override {
@@ -41,6 +41,29 @@ class CountAccumulator final : public Accumulator {
   size_t bytes() const override { return counts_.capacity() * 8; }
 
  private:
+  // Rows that follow each other are often of one group, and each would wait for the one before:
+  // they count in different places.
+  void CountGroups(const Slice& slice) {
+    constexpr size_t kLanes = 4;
+    constexpr size_t kFew = 256;
+    const size_t groups = counts_.size();
+    if (groups == 1) {
+      counts_[0] += static_cast<int64_t>(slice.rows);
+    } else if (groups <= kFew && slice.rows >= kFew) {
+      std::array<std::array<uint32_t, kFew>, kLanes> lanes{};
+      size_t i = 0;
+      for (; i + kLanes <= slice.rows; i += kLanes) {
+        for (size_t lane = 0; lane < kLanes; ++lane) ++lanes[lane][slice.groups[i + lane]];
+      }
+      for (; i < slice.rows; ++i) ++lanes[0][slice.groups[i]];
+      for (size_t g = 0; g < groups; ++g) {
+        for (const auto& lane : lanes) counts_[g] += lane[g];
+      }
+    } else {
+      for (size_t i = 0; i < slice.rows; ++i) ++counts_[slice.groups[i]];
+    }
+  }
+
   WipedVector<int64_t> counts_;
 };
 
@@ -81,11 +104,15 @@ class DistinctAccumulator final : public Accumulator {
   size_t groups_ = 0;
 };
 
-// count(DISTINCT subject): the numbers that a slice has of them are enough.
+// count(DISTINCT subject): the numbers that a slice has of them are enough. A group that has a good
+// part of the subjects up to some number has a bit for each of these; others stand in one table.
 class SubjectsAccumulator final : public Accumulator {
  public:
   SubjectsAccumulator() : pairs_(1) {}
-  void Resize(size_t groups) override { groups_ = groups; }
+  void Resize(size_t groups) override {
+    members_.resize(groups, 0);
+    bits_.resize(groups);
+  }
   void Add(const Slice& slice) override {
     for (size_t i = 0; i < slice.rows; ++i) {
       if (!slice.arg->IsNull(i)) AddPair(slice.groups[i], slice.subjects[i]);
@@ -97,25 +124,81 @@ class SubjectsAccumulator final : public Accumulator {
       const uint64_t pair = *from.pairs_.KeyAt(i);
       AddPair(here.groups[pair >> 32], here.SubjectOf(static_cast<uint32_t>(pair)));
     }
+    for (size_t g = 0; g < from.bits_.size(); ++g) {
+      // Room for all of them first: one by one they would go to the table until they are many.
+      uint32_t highest = 0;
+      uint32_t members = members_[here.groups[g]];
+      ForEach(from.bits_[g], [&](uint32_t theirs) {
+        highest = std::max(highest, here.SubjectOf(theirs));
+        ++members;
+      });
+      if (members * kSpread >= highest) GrowTo(here.groups[g], highest);
+      ForEach(from.bits_[g],
+              [&](uint32_t theirs) { AddPair(here.groups[g], here.SubjectOf(theirs)); });
+    }
   }
   absl::StatusOr<Answer> Finish() override {
     Answer answer;
-    answer.values = Vector::Make(SqlType::kInt, groups_, false);
+    answer.values = Vector::Make(SqlType::kInt, bits_.size(), false);
     for (uint32_t i = 0; i < pairs_.size(); ++i) {
-      ++answer.values.own_ints[*pairs_.KeyAt(i) >> 32];
+      const uint64_t pair = *pairs_.KeyAt(i);
+      const auto subject = static_cast<uint32_t>(pair);
+      WipedVector<uint64_t>& bits = bits_[pair >> 32];
+      if (subject / 64 < bits.size()) {
+        bits[subject / 64] |= uint64_t{1} << subject % 64;
+      } else {
+        ++answer.values.own_ints[pair >> 32];
+      }
+    }
+    for (size_t g = 0; g < bits_.size(); ++g) {
+      for (const uint64_t word : bits_[g]) answer.values.own_ints[g] += std::popcount(word);
     }
     return answer;
   }
-  size_t bytes() const override { return pairs_.bytes(); }
-
- private:
-  void AddPair(uint64_t group, uint32_t subject) {
-    const uint64_t key = group << 32 | subject;
-    pairs_.FindOrAdd(&key);
+  size_t bytes() const override {
+    return pairs_.bytes() + members_.capacity() * sizeof(uint32_t) +
+           bits_.capacity() * sizeof(WipedVector<uint64_t>) + words_ * sizeof(uint64_t);
   }
 
-  WordTable pairs_;  // group << 32 | subject
-  size_t groups_ = 0;
+ private:
+  // One of so many subjects is a good part of them.
+  static constexpr uint64_t kSpread = 64;
+
+  void AddPair(uint32_t group, uint32_t subject) {
+    WipedVector<uint64_t>& bits = bits_[group];
+    if (subject / 64 < bits.size()) {
+      uint64_t& word = bits[subject / 64];
+      members_[group] += 1 - static_cast<uint32_t>(word >> subject % 64 & 1);
+      word |= uint64_t{1} << subject % 64;
+      return;
+    }
+    const uint64_t key = static_cast<uint64_t>(group) << 32 | subject;
+    const size_t before = pairs_.size();
+    pairs_.FindOrAdd(&key);
+    members_[group] += static_cast<uint32_t>(pairs_.size() - before);
+    if (members_[group] * kSpread >= subject) GrowTo(group, subject);
+  }
+  // Where there is no bit for the subject yet.
+  void GrowTo(uint32_t group, uint32_t subject) {
+    WipedVector<uint64_t>& bits = bits_[group];
+    if (subject / 64 < bits.size()) return;
+    words_ -= bits.capacity();
+    bits.resize(subject / 64 + 1, 0);
+    words_ += bits.capacity();
+  }
+  template <class Take>
+  static void ForEach(const WipedVector<uint64_t>& bits, const Take& take) {
+    for (size_t w = 0; w < bits.size(); ++w) {
+      for (uint64_t word = bits[w]; word != 0; word &= word - 1) {
+        take(static_cast<uint32_t>(w * 64 + static_cast<size_t>(std::countr_zero(word))));
+      }
+    }
+  }
+
+  WordTable pairs_;                          // group << 32 | subject; some may have a bit, too
+  WipedVector<uint32_t> members_;            // per group, those counted twice that are in both
+  std::vector<WipedVector<uint64_t>> bits_;  // per group, of the subjects below 64 for each word
+  size_t words_ = 0;                         // that bits_ have room for
 };
 
 // count(DISTINCT x) under disclosure control: a value that few hold does not count, else one that

@@ -65,14 +65,28 @@ std::string Truncated(std::string_view text, uint32_t characters) {
   return std::string(text.substr(0, end));
 }
 
+// The literal of `subject = 'x'`, either way round; null for anything else.
+const Scalar* SubjectLiteral(const Expr& expr) {
+  if (expr.op != Op::kEq) return nullptr;
+  for (const size_t side : {0, 1}) {
+    const Expr& column = *expr.args[side];
+    const Expr& literal = *expr.args[1 - side];
+    const bool plain = column.op == Op::kColumn && column.leaf.subject &&
+                       column.leaf.mask.kind == MaskKind::kVisible;
+    if (plain && literal.op == Op::kConst && !literal.value.null) return &literal.value;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 void Evaluator::StartUnit(block::UnitColumns* unit) {
   unit_ = unit;
   first_ = rows_ = 0;
   // The buffers of slices are used again.
-  for (auto& [number, loaded] : loaded_) loaded.opened = loaded.current = false;
+  for (auto& [number, loaded] : loaded_) loaded.looked_up = loaded.current = false;
   by_dictionary_.clear();
+  rows_of_subjects_.clear();
   leaf_dictionaries_.clear();
 }
 
@@ -82,32 +96,44 @@ void Evaluator::StartSlice(size_t first, size_t rows) {
   for (auto& [number, loaded] : loaded_) loaded.current = false;
 }
 
-Evaluator::Loaded& Evaluator::Open(uint16_t column, bool codes_only) {
+Evaluator::Loaded& Evaluator::Find(uint16_t column) {
   Loaded& loaded = loaded_[column];
-  if (loaded.opened && (codes_only || loaded.with_dictionary)) return loaded;
-  const absl::StatusOr<const block::ColumnReader*> reader = unit_->Find(column, codes_only);
-  unreadable_.Update(reader.status());
-  loaded.opened = true;
-  loaded.reader = reader.value_or(nullptr);
-  loaded.with_dictionary = loaded.reader == nullptr || !loaded.reader->lacks_dictionary();
-  if (loaded.current && loaded.reader != nullptr && loaded.with_dictionary) {
-    loaded.slice.dictionary = &loaded.reader->dictionary();
-  }
+  if (loaded.looked_up) return loaded;
+  const absl::StatusOr<block::UnitColumn*> found = unit_->Find(column);
+  unreadable_.Update(found.status());
+  loaded.looked_up = true;
+  loaded.column = found.value_or(nullptr);
   return loaded;
 }
 
+const block::Dictionary* Evaluator::Texts(block::UnitColumn& column) {
+  const absl::StatusOr<const block::Dictionary*> texts = column.Texts();
+  unreadable_.Update(texts.status());
+  return texts.value_or(nullptr);
+}
+
+void Evaluator::Prepare(uint16_t column, bool codes_only) {
+  block::UnitColumn* const found = Find(column).column;
+  if (found == nullptr) return;
+  unreadable_.Update(found->Prepare(first_));
+  if (!codes_only && found->type() == block::PhysicalType::kString) Texts(*found);
+}
+
 const block::ColumnSlice* Evaluator::Slice(uint16_t column, bool codes_only) {
-  Loaded& loaded = Open(column, codes_only);
-  if (loaded.reader == nullptr) return nullptr;
+  Loaded& loaded = Find(column);
+  if (loaded.column == nullptr) return nullptr;
+  block::ColumnSlice& slice = loaded.slice;
   if (!loaded.current) {
-    const absl::Status read = loaded.reader->Read(first_, rows_, loaded.slice);
-    if (!read.ok()) {
-      unreadable_.Update(unit_->Explain(read));
-      return nullptr;
-    }
+    const absl::Status read = loaded.column->Read(first_, rows_, slice);
+    unreadable_.Update(read);
+    if (!read.ok()) return nullptr;
     loaded.current = true;
   }
-  return &loaded.slice;
+  if (!codes_only && slice.dictionary == nullptr && slice.type == block::PhysicalType::kString) {
+    slice.dictionary = Texts(*loaded.column);
+    if (slice.dictionary == nullptr) return nullptr;
+  }
+  return &slice;
 }
 
 absl::Status Evaluator::status() const {
@@ -141,15 +167,27 @@ void Evaluator::Fail(EvalError error, Vector& out, size_t row) {
 }
 
 std::vector<uint32_t> Evaluator::Filter(const Expr& predicate, const Rows& rows) {
+  const auto subject_of = [this, &rows](const Expr& expr) -> const Scalar* {
+    const bool may = unit_ != nullptr && rows.inputs == nullptr &&
+                     expr.dictionary_column.has_value() && lifting_ == nullptr;
+    return may ? SubjectLiteral(expr) : nullptr;
+  };
   if (predicate.op == Op::kAnd) {
     std::vector<uint32_t> selected;
     Rows current = rows;
-    for (const ExprPtr& arg : predicate.args) {
-      selected = Filter(*arg, current);
-      if (selected.empty()) return selected;
-      current = Pick(rows, selected);
+    // Whose rows they are is soon told, and leaves few.
+    for (const bool subjects : {true, false}) {
+      for (const ExprPtr& arg : predicate.args) {
+        if ((subject_of(*arg) != nullptr) != subjects) continue;
+        selected = Filter(*arg, current);
+        if (selected.empty()) return selected;
+        current = Pick(rows, selected);
+      }
     }
     return selected;
+  }
+  if (const Scalar* const subject = subject_of(predicate); subject != nullptr) {
+    return FilterSubject(predicate, subject->s, rows);
   }
   const Vector truth = Evaluate(predicate, rows);
   std::vector<uint32_t> selected(rows.count);
@@ -218,6 +256,17 @@ Vector Evaluator::EvaluateOp(const Expr& expr, const Rows& rows) {
   return Kernels(*this).Apply(expr, args, rows.count);
 }
 
+std::string Evaluator::ShownText(const Expr& leaf, std::string_view stored) const {
+  switch (leaf.leaf.mask.kind) {
+    case MaskKind::kHash:
+      return disclosure_->hash(stored);
+    case MaskKind::kTruncate:
+      return Truncated(stored, leaf.leaf.mask.length);
+    default:
+      return leaf.leaf.subject ? ToHex(AsBytes(stored)) : std::string(stored);
+  }
+}
+
 const block::Dictionary* Evaluator::LeafDictionary(const Expr& expr,
                                                    const block::Dictionary& stored) {
   const bool plain = !expr.leaf.subject && expr.leaf.mask.kind == MaskKind::kVisible;
@@ -226,24 +275,51 @@ const block::Dictionary* Evaluator::LeafDictionary(const Expr& expr,
   if (shown != nullptr) return shown.get();
   shown = std::make_shared<block::Dictionary>();
   for (uint32_t code = 0; code < stored.size(); ++code) {
-    const std::string_view raw = stored.at(code);
-    if (expr.leaf.mask.kind == MaskKind::kHash) {
-      shown->Add(disclosure_->hash(raw));
-    } else if (expr.leaf.mask.kind == MaskKind::kTruncate) {
-      shown->Add(Truncated(raw, expr.leaf.mask.length));
-    } else {
-      shown->Add(ToHex(AsBytes(raw)));
-    }
+    shown->Add(ShownText(expr, stored.at(code)));
   }
   return shown.get();
 }
 
 Vector Evaluator::EvaluateColumn(const Expr& expr, const Rows& rows) {
   if (lifting_ != nullptr) return LiftedLeaf(expr, rows);
-  const block::ColumnSlice* const slice =
-      expr.leaf.mask.kind == MaskKind::kHidden ? nullptr : Slice(expr.column);
+  if (expr.leaf.mask.kind == MaskKind::kHidden) return Vector::AllNull(expr.type, rows.count);
+  const block::ColumnSlice* slice = Slice(expr.column, true);
   if (slice == nullptr) return Vector::AllNull(expr.type, rows.count);
+  if (expr.type == SqlType::kText) {
+    block::UnitColumn& column = *Find(expr.column).column;
+    // What is kept for the unit serves all of its slices; of few rows it would not pay.
+    constexpr size_t kFew = 32;
+    const bool few =
+        rows.count * kFew < column.entries() && !leaf_dictionaries_.contains(expr.column);
+    if (few) return FewTexts(expr, column, *slice, rows);
+    slice = Slice(expr.column);
+    if (slice == nullptr) return Vector::AllNull(expr.type, rows.count);
+  }
   return ColumnView(expr, *slice, rows);
+}
+
+Vector Evaluator::FewTexts(const Expr& expr, block::UnitColumn& column,
+                           const block::ColumnSlice& slice, const Rows& rows) {
+  Vector out = Vector::Make(SqlType::kText, rows.count, slice.nulls != nullptr);
+  std::vector<uint32_t> codes;
+  for (size_t i = 0; i < rows.count; ++i) {
+    const uint32_t row = rows.At(i);
+    if (slice.nulls != nullptr) out.own_nulls[i] = slice.nulls[row];
+    if (!out.IsNull(i)) codes.push_back(slice.codes[row]);
+  }
+  const auto texts = column.TextsOf(codes);
+  unreadable_.Update(texts.status());
+  if (!texts.ok()) return Vector::AllNull(expr.type, rows.count);
+  size_t next = 0;
+  for (size_t i = 0; i < rows.count; ++i) {
+    if (out.IsNull(i)) continue;
+    // Rows of one subject follow each other.
+    const bool same = next > 0 && codes[next] == codes[next - 1];
+    const auto last = static_cast<uint32_t>(out.own_dictionary->size());
+    out.own_codes[i] = same ? last - 1 : out.own_dictionary->Add(ShownText(expr, (*texts)[next]));
+    ++next;
+  }
+  return out;
 }
 
 Vector Evaluator::LiftedLeaf(const Expr& expr, const Rows& rows) {
@@ -315,46 +391,61 @@ Vector Evaluator::ListColumn(const block::ColumnSlice& slice, const Rows& rows) 
   return out;
 }
 
-namespace {
-
-// The literal of `subject = 'x'`, either way round; null for anything else.
-const Scalar* SubjectLiteral(const Expr& expr) {
-  if (expr.op != Op::kEq) return nullptr;
-  for (const size_t side : {0, 1}) {
-    const Expr& column = *expr.args[side];
-    const Expr& literal = *expr.args[1 - side];
-    const bool plain = column.op == Op::kColumn && column.leaf.subject &&
-                       column.leaf.mask.kind == MaskKind::kVisible;
-    if (plain && literal.op == Op::kConst && !literal.value.null) return &literal.value;
-  }
-  return nullptr;
-}
-
-// Of each entry, and of NULL behind them, whether its hexadecimal text is `text`. One text is read
-// instead of all entries written.
-Vector EqualSubjects(const block::Dictionary& stored, const std::string& text) {
-  Vector equal = Vector::Make(SqlType::kBool, stored.size() + 1, true);
-  equal.own_nulls[stored.size()] = 1;
+// The literal is read once instead of every subject written.
+const std::vector<uint32_t>& Evaluator::RowsOfSubject(const Expr& expr, const std::string& text) {
+  const auto [entry, fresh] = rows_of_subjects_.try_emplace(&expr);
+  block::UnitColumn* const column = Find(*expr.dictionary_column).column;
+  if (!fresh || column == nullptr) return entry->second;
   const absl::StatusOr<std::string> raw = FromHex(text);
   // The text of a subject has small letters.
-  if (!raw.ok() || ToHex(AsBytes(*raw)) != text) return equal;
-  for (uint32_t code = 0; code < stored.size(); ++code) {
-    equal.own_bools[code] = stored.at(code) == *raw ? 1 : 0;
-  }
-  return equal;
+  if (!raw.ok() || ToHex(AsBytes(*raw)) != text) return entry->second;
+  absl::StatusOr<std::vector<uint32_t>> rows = column->RowsWith(*raw);
+  unreadable_.Update(rows.status());
+  if (rows.ok()) entry->second = *std::move(rows);
+  return entry->second;
 }
 
-}  // namespace
+Vector Evaluator::EqualsSubject(const Expr& expr, const std::string& text, const Rows& rows) {
+  const std::vector<uint32_t>& found = RowsOfSubject(expr, text);
+  const block::ColumnSlice* const slice = Slice(*expr.dictionary_column, true);
+  if (slice == nullptr) return Vector::AllNull(SqlType::kBool, rows.count);
+  Vector out = Vector::Make(SqlType::kBool, rows.count, true);
+  for (size_t i = 0; i < rows.count; ++i) {
+    const uint32_t row = rows.At(i);
+    out.own_nulls[i] = slice->nulls != nullptr && slice->nulls[row] != 0 ? 1 : 0;
+    const bool is = std::binary_search(found.begin(), found.end(), first_ + row);
+    out.own_bools[i] = is ? 1 : 0;
+  }
+  return out;
+}
+
+// A NULL is not true either: its flag needs no look.
+std::vector<uint32_t> Evaluator::FilterSubject(const Expr& expr, const std::string& text,
+                                               const Rows& rows) {
+  const std::vector<uint32_t>& found = RowsOfSubject(expr, text);
+  std::vector<uint32_t> selected;
+  for (auto at = std::lower_bound(found.begin(), found.end(), first_);
+       at != found.end() && *at < first_ + rows_; ++at) {
+    const auto row = static_cast<uint32_t>(*at - first_);
+    const bool among = rows.selection == nullptr
+                           ? row < rows.count
+                           : std::binary_search(rows.selection, rows.selection + rows.count, row);
+    if (among) selected.push_back(row);
+  }
+  return selected;
+}
 
 std::optional<Vector> Evaluator::EvaluateByDictionary(const Expr& expr, const Rows& rows) {
-  const block::ColumnReader* const column = Open(*expr.dictionary_column, false).reader;
+  if (const Scalar* const subject = SubjectLiteral(expr); subject != nullptr) {
+    return EqualsSubject(expr, subject->s, rows);
+  }
+  block::UnitColumn* const column = Find(*expr.dictionary_column).column;
   if (column == nullptr) return std::nullopt;
+  const block::Dictionary* const stored = Texts(*column);
+  if (stored == nullptr) return std::nullopt;
   const auto [entry, fresh] = by_dictionary_.try_emplace(&expr);
-  const size_t size = column->dictionary().size();
-  const Scalar* const subject = SubjectLiteral(expr);
-  if (fresh && subject != nullptr) {
-    entry->second = EqualSubjects(column->dictionary(), subject->s);
-  } else if (fresh && size <= column->rows()) {
+  const size_t size = stored->size();
+  if (fresh && size <= column->rows()) {
     // The leaf stands somewhere below; any leaf of this column has the same mask.
     const Expr* leaf = &expr;
     while (leaf->op != Op::kColumn) {
@@ -366,7 +457,7 @@ std::optional<Vector> Evaluator::EvaluateByDictionary(const Expr& expr, const Ro
       }
     }
     if (leaf->leaf.mask.kind == MaskKind::kHidden) return std::nullopt;
-    lifting_ = LeafDictionary(*leaf, column->dictionary());
+    lifting_ = LeafDictionary(*leaf, *stored);
     Rows entries;
     entries.count = static_cast<uint32_t>(size + 1);
     const EvalError before = std::exchange(error_, EvalError::kNone);

@@ -42,8 +42,8 @@ class Evaluator {
 
   // Forgets everything that was kept for the unit before.
   void StartUnit(block::UnitColumns* unit);
-  // Opens a column of the unit before anybody needs it; with `codes_only` as Slice() says.
-  void OpenColumn(uint16_t column, bool codes_only) { Open(column, codes_only); }
+  // Opens what the slice needs of a column before anybody asks; with `codes_only` not its texts.
+  void Prepare(uint16_t column, bool codes_only);
   // The rows that follow are [first, first + rows) of the unit; as ColumnReader::Read says.
   void StartSlice(size_t first, size_t rows);
   // What the slice has of a column; null where the unit lacks it or it cannot be read. With
@@ -70,10 +70,18 @@ class Evaluator {
   Vector EvaluateColumn(const Expr& expr, const Rows& rows);
   Vector ColumnView(const Expr& expr, const block::ColumnSlice& slice, const Rows& rows);
   Vector ListColumn(const block::ColumnSlice& slice, const Rows& rows);
+  // Texts of few rows, without opening those of all others.
+  Vector FewTexts(const Expr& expr, block::UnitColumn& column, const block::ColumnSlice& slice,
+                  const Rows& rows);
+  // `expr` is `subject = 'text'`: the rows of the unit, ascending.
+  const std::vector<uint32_t>& RowsOfSubject(const Expr& expr, const std::string& text);
+  Vector EqualsSubject(const Expr& expr, const std::string& text, const Rows& rows);
+  std::vector<uint32_t> FilterSubject(const Expr& expr, const std::string& text, const Rows& rows);
   Vector LiftedLeaf(const Expr& expr, const Rows& rows);
   // nullopt where an entry that no row may use fails: then rows are evaluated one by one.
   std::optional<Vector> EvaluateByDictionary(const Expr& expr, const Rows& rows);
   const block::Dictionary* LeafDictionary(const Expr& expr, const block::Dictionary& stored);
+  std::string ShownText(const Expr& leaf, std::string_view stored) const;
   Vector EvaluateAndOr(const Expr& expr, const Rows& rows);
   Vector EvaluateIn(const Expr& expr, const Rows& rows);
   Vector EvaluateBranches(const Expr& expr, const Rows& rows);
@@ -83,13 +91,13 @@ class Evaluator {
   const Disclosure* const disclosure_;
   // A column of the unit and what the slice has of it.
   struct Loaded {
-    bool opened = false;
-    bool with_dictionary = false;
-    const block::ColumnReader* reader = nullptr;
+    bool looked_up = false;
+    block::UnitColumn* column = nullptr;  // null: the unit lacks it
     bool current = false;
     block::ColumnSlice slice;
   };
-  Loaded& Open(uint16_t column, bool codes_only);
+  Loaded& Find(uint16_t column);
+  const block::Dictionary* Texts(block::UnitColumn& column);
 
   block::UnitColumns* unit_ = nullptr;
   size_t first_ = 0;  // of the slice
@@ -100,6 +108,8 @@ class Evaluator {
   const block::Dictionary* lifting_ = nullptr;  // set while entries stand for rows
   std::unordered_map<const Expr*, std::optional<Vector>> by_dictionary_;
   std::unordered_map<uint16_t, std::shared_ptr<block::Dictionary>> leaf_dictionaries_;
+  // Of subjects that are looked for.
+  std::unordered_map<const Expr*, std::vector<uint32_t>> rows_of_subjects_;
 };
 
 // Scalar work on whole vectors: operators and functions whose arguments are always evaluated.

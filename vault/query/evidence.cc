@@ -102,7 +102,7 @@ void Evidence::AddCell(size_t aggregate, const uint32_t* groups, const uint32_t*
   for (size_t i = 0; i < rows; ++i) {
     if (has_nulls && arg->IsNull(i)) {
       cell.leaves_out |= cell.counts_nulls;
-    } else {
+    } else if (codes != nullptr) {
       cell.contributors.Add(groups[i], codes[i]);
     }
   }
@@ -157,6 +157,13 @@ size_t Evidence::bytes_per_group() const {
     if (cell.sums) bytes += (kBuckets + 2) * sizeof(double);
   }
   return bytes;
+}
+
+bool Evidence::NeedsSubjects() const {
+  // Groups that no row was met of are not there yet.
+  if (groups_ == 0 || subjects_.open() > 0) return true;
+  return std::any_of(cells_.begin(), cells_.end(),
+                     [](const Cell& cell) { return cell.sums || cell.contributors.open() > 0; });
 }
 
 bool Evidence::Holds(size_t groups) const {

@@ -36,11 +36,13 @@ class Evidence {
   Evidence(const std::vector<Aggregate>& aggregates, uint32_t k_min);
 
   void StartUnit();
+  // Whether rows to come can still prove anything: else nobody has to look who they are of.
+  bool NeedsSubjects() const;
   // Whether it can look at so many groups.
   bool Holds(size_t groups) const;
   // `groups` are such that it holds them.
   void Resize(size_t groups);
-  // `codes`: of each row's subject in the unit's dictionary, or kNobody.
+  // `codes`: of each row's subject in the unit's dictionary, or kNobody. Null unless needed.
   void AddRows(const uint32_t* groups, const uint32_t* codes, size_t rows);
   // The same rows' values of one aggregate; `arg` is null for count(*).
   void AddCell(size_t aggregate, const uint32_t* groups, const uint32_t* codes, size_t rows,

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <exception>
+#include <functional>
 #include <numeric>
 #include <set>
 #include <thread>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 
 #include "vault/base/check.h"
@@ -14,6 +16,7 @@
 #include "vault/query/evaluate.h"
 #include "vault/query/group_worker.h"
 #include "vault/query/guard.h"
+#include "vault/query/handover.h"
 #include "vault/query/result_writer.h"
 #include "vault/query/row_store.h"
 
@@ -52,7 +55,7 @@ class Execution {
         source_(source),
         context_(context),
         stats_(stats),
-        threads_(bound.grouped ? std::max<size_t>(context.threads, 1) : 1),
+        threads_(std::max<size_t>(context.threads, 1)),
         guard_(context, bound.controlled() ? GateAccess::kAggregates : GateAccess::kRows, threads_),
         guarded_sink_([this, &sink](v1::QueryBatch batch) -> absl::Status {
           TV_RETURN_IF_ERROR(guard_.Check(0, held_));
@@ -65,12 +68,26 @@ class Execution {
  private:
   absl::Status ChooseUnits();
   bool MayMatch(const Unit& unit) const;
-  // Runs `work` over slices of the unit; OK without work where the unit expired meanwhile.
+  // Runs `work` over slices of the unit; OK without work where the unit expired meanwhile. `held`:
+  // bytes that the thread holds before; `work` answers with those after a slice.
   template <class Start, class Work>
-  absl::Status ScanUnit(const Unit& unit, size_t thread, const Start& start, const Work& work);
+  absl::Status ScanUnit(const Unit& unit, size_t thread, size_t held, const Start& start,
+                        const Work& work);
 
   absl::Status RunRows();
+  // Hands the rows of the unit that the filter leaves to `take`, slice by slice. `held()`: bytes
+  // that the thread holds.
+  template <class Take, class Held>
+  absl::Status ScanRows(const Unit& unit, size_t thread, Evaluator& evaluator, const Take& take,
+                        const Held& held);
+  absl::Status StreamUnits();
+  absl::Status FailureOf(std::vector<Handover>& handovers, std::vector<std::jthread>& running);
   absl::Status StreamRows(Evaluator& evaluator, const Rows& rows);
+  absl::Status KeepUnits(size_t thread, size_t threads, Handover& handover);
+  absl::Status SortUnits();
+  // Runs `work` for each thread but the first in one of its own, until `running` lets go of it.
+  void StartThreads(size_t threads, const std::function<absl::Status(size_t thread)>& work,
+                    std::vector<std::jthread>& running);
   absl::Status RunGroups();
   // Everything that is to be read, in one worker.
   absl::StatusOr<std::unique_ptr<GroupWorker>> ScanGroups(Counting counting);
@@ -155,9 +172,9 @@ absl::Status Execution::ChooseUnits() {
 }
 
 template <class Start, class Work>
-absl::Status Execution::ScanUnit(const Unit& unit, size_t thread, const Start& start,
+absl::Status Execution::ScanUnit(const Unit& unit, size_t thread, size_t held, const Start& start,
                                  const Work& work) {
-  TV_RETURN_IF_ERROR(guard_.Check(thread, held_));
+  TV_RETURN_IF_ERROR(guard_.Check(thread, held));
   auto opened = source_.Open(unit, bound_.columns);
   if (!opened.ok()) {
     const absl::Status& why = opened.status();
@@ -176,13 +193,27 @@ absl::Status Execution::ScanUnit(const Unit& unit, size_t thread, const Start& s
   start(columns);
   for (size_t first = 0; first < columns.rows(); first += kSlice) {
     const size_t rows = std::min<size_t>(kSlice, columns.rows() - first);
-    TV_ASSIGN_OR_RETURN(const size_t held, work(first, rows));
-    TV_RETURN_IF_ERROR(guard_.Check(thread, held));
+    TV_ASSIGN_OR_RETURN(const size_t after, work(first, rows));
+    TV_RETURN_IF_ERROR(guard_.Check(thread, after));
   }
   const std::lock_guard lock(stats_mu_);
   stats_.rows_scanned += columns.rows();
   ++stats_.blocks_read;
   return absl::OkStatus();
+}
+
+template <class Take, class Held>
+absl::Status Execution::ScanRows(const Unit& unit, size_t thread, Evaluator& evaluator,
+                                 const Take& take, const Held& held) {
+  return ScanUnit(
+      unit, thread, held(), [&](block::UnitColumns& columns) { evaluator.StartUnit(&columns); },
+      [&](size_t first, size_t count) -> absl::StatusOr<size_t> {
+        evaluator.StartSlice(first, count);
+        std::vector<uint32_t> selected;
+        TV_ASSIGN_OR_RETURN(const Rows rows, evaluator.Select(bound_.where, selected));
+        if (rows.count > 0) TV_RETURN_IF_ERROR(take(rows));
+        return held();
+      });
 }
 
 absl::Status Execution::Run() {
@@ -219,7 +250,103 @@ absl::Status Execution::StreamRows(Evaluator& evaluator, const Rows& rows) {
   return writer_.Append(columns, shown);
 }
 
-absl::Status Execution::RunRows() {
+// Every threads-th unit from `thread` on, handed over in pieces.
+absl::Status Execution::KeepUnits(size_t thread, size_t threads, Handover& handover) {
+  Evaluator evaluator(false, &bound_.disclosure);
+  std::vector<SqlType> types;
+  for (const OutputExpr& output : bound_.outputs) types.push_back(output.expr->type);
+  auto kept = std::make_unique<KeptRows>(types);
+  const auto hand_over = [&](bool ends_unit) {
+    kept->ends_unit = ends_unit;
+    const bool taken = handover.Put(std::move(kept));
+    kept = std::make_unique<KeptRows>(types);
+    return taken;
+  };
+  const auto held = [&] { return kept->bytes() + handover.bytes(); };
+  const auto keep = [&](const Rows& rows) {
+    std::vector<Vector> columns;
+    for (const OutputExpr& output : bound_.outputs) {
+      columns.push_back(evaluator.Evaluate(*output.expr, rows));
+    }
+    TV_RETURN_IF_ERROR(evaluator.status());
+    kept->rows.Append(columns, rows.count);
+    // Where nobody takes any more, somebody else has said why.
+    if (kept->bytes() >= limits::kHandoverBytes) hand_over(false);
+    return absl::OkStatus();
+  };
+  for (size_t u = thread; u < units_.size(); u += threads) {
+    TV_RETURN_IF_ERROR(ScanRows(units_[u], thread, evaluator, keep, held));
+    if (!hand_over(true)) break;
+  }
+  return guard_.Check(thread, 0);
+}
+
+void Execution::StartThreads(size_t threads, const std::function<absl::Status(size_t thread)>& work,
+                             std::vector<std::jthread>& running) {
+  for (size_t t = 1; t < threads; ++t) {
+    running.emplace_back([this, t, work] {
+      absl::Status status;
+      try {
+        status = work(t);
+      } catch (const std::exception&) {
+        // Past the end of a thread it would end the process; the caller's is caught by whoever
+        // called.
+        status = absl::InternalError("a thread of the query failed, out of memory perhaps");
+      }
+      if (!status.ok()) guard_.Fail(status);
+    });
+  }
+}
+
+// Rows leave in the order of units. What other threads find waits for its turn; who wants the first
+// few rows waits for nobody.
+absl::Status Execution::StreamUnits() {
+  const bool all = to_skip_ == 0 && to_show_ == UINT64_MAX;
+  const size_t threads = all ? std::min(threads_, std::max<size_t>(units_.size(), 1)) : 1;
+  std::vector<Handover> handovers(threads);
+  std::vector<std::jthread> running;
+  // Before they are waited for.
+  const absl::Cleanup close = [&handovers] {
+    for (Handover& handover : handovers) handover.Close();
+  };
+  StartThreads(
+      threads,
+      [this, threads, &handovers](size_t thread) {
+        const absl::Cleanup done = [&handovers, thread] { handovers[thread].Close(); };
+        return KeepUnits(thread, threads, handovers[thread]);
+      },
+      running);
+  Evaluator evaluator(false, &bound_.disclosure);
+  const auto show = [&](const Rows& rows) { return StreamRows(evaluator, rows); };
+  for (size_t u = 0; u < units_.size() && to_show_ > 0; ++u) {
+    if (u % threads == 0) {
+      TV_RETURN_IF_ERROR(ScanRows(units_[u], 0, evaluator, show, [] { return size_t{0}; }));
+      continue;
+    }
+    for (bool ended = false; !ended;) {
+      const std::shared_ptr<const KeptRows> kept = handovers[u % threads].Take();
+      if (kept == nullptr) return FailureOf(handovers, running);
+      ended = kept->ends_unit;
+      if (kept->rows.rows() == 0) continue;
+      TV_RETURN_IF_ERROR(writer_.Append(kept->rows.columns(), kept->rows.rows()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// A thread that hands over less than its units has failed, and says so before it ends.
+absl::Status Execution::FailureOf(std::vector<Handover>& handovers,
+                                  std::vector<std::jthread>& running) {
+  for (Handover& handover : handovers) handover.Close();
+  running.clear();
+  absl::Status why = guard_.status();
+  TV_CHECK(!why.ok());
+  return why;
+}
+
+absl::Status Execution::RunRows() { return bound_.order_by.empty() ? StreamUnits() : SortUnits(); }
+
+absl::Status Execution::SortUnits() {
   Evaluator evaluator(false, &bound_.disclosure);
   std::vector<ExprPtr> exprs;
   std::vector<SqlType> types;
@@ -238,29 +365,18 @@ absl::Status Execution::RunRows() {
     if (order.size() > wanted) order.resize(wanted);
     store.Keep(order);
   };
-  const auto work = [&](size_t first, size_t count) -> absl::StatusOr<size_t> {
-    evaluator.StartSlice(first, count);
-    std::vector<uint32_t> selected;
-    TV_ASSIGN_OR_RETURN(const Rows rows, evaluator.Select(bound_.where, selected));
-    if (rows.count == 0) return held_;
-    if (bound_.order_by.empty()) {
-      TV_RETURN_IF_ERROR(StreamRows(evaluator, rows));
-      return size_t{0};
-    }
+  const auto keep = [&](const Rows& rows) {
     std::vector<Vector> columns;
     for (const ExprPtr& expr : exprs) columns.push_back(evaluator.Evaluate(*expr, rows));
     TV_RETURN_IF_ERROR(evaluator.status());
     store.Append(columns, rows.count);
     if (store.rows() > kMinSortRows && store.rows() / 4 > wanted) sort();
-    return held_ = store.bytes() + texts_.bytes();
+    held_ = store.bytes() + texts_.bytes();
+    return absl::OkStatus();
   };
   for (const Unit& unit : units_) {
-    if (bound_.order_by.empty() && to_show_ == 0) break;
-    const absl::Status scanned = ScanUnit(
-        unit, 0, [&](block::UnitColumns& columns) { evaluator.StartUnit(&columns); }, work);
-    if (!scanned.ok()) return scanned;
+    TV_RETURN_IF_ERROR(ScanRows(unit, 0, evaluator, keep, [this] { return held_; }));
   }
-  if (bound_.order_by.empty()) return absl::OkStatus();
   sort();
   if (store.rows() <= to_skip_) return absl::OkStatus();
   std::vector<uint32_t> page(store.rows() - to_skip_);
@@ -275,8 +391,9 @@ absl::Status Execution::RunRows() {
 // Thread t takes every threads-th unit: the same rows meet in the same order in every run.
 absl::Status Execution::ScanShare(size_t thread, GroupWorker& worker) {
   for (size_t u = thread; u < units_.size(); u += threads_) {
+    const size_t held = worker.bytes() + (thread == 0 ? texts_.bytes() : 0);
     const absl::Status scanned = ScanUnit(
-        units_[u], thread,
+        units_[u], thread, held,
         [&](block::UnitColumns& columns) { worker.StartUnit(&columns, units_[u].day); },
         [&](size_t first, size_t count) -> absl::StatusOr<size_t> {
           TV_RETURN_IF_ERROR(worker.Process(first, count));
@@ -318,19 +435,9 @@ absl::StatusOr<std::unique_ptr<GroupWorker>> Execution::ScanGroups(Counting coun
   }
   {
     std::vector<std::jthread> running;
-    for (size_t t = 1; t < threads; ++t) {
-      running.emplace_back([this, t, &workers] {
-        absl::Status status;
-        try {
-          status = ScanShare(t, *workers[t]);
-        } catch (const std::exception&) {
-          // Past the end of a thread it would end the process; the caller's is caught by whoever
-          // called.
-          status = absl::InternalError("a thread of the query failed, out of memory perhaps");
-        }
-        if (!status.ok()) guard_.Fail(status);
-      });
-    }
+    StartThreads(
+        threads, [this, &workers](size_t thread) { return ScanShare(thread, *workers[thread]); },
+        running);
     const absl::Status status = ScanShare(0, *workers[0]);
     if (!status.ok()) guard_.Fail(status);
   }

@@ -77,7 +77,6 @@ void GroupWorker::StartUnit(block::UnitColumns* unit, Day day) {
   unit_ = unit;
   period_ = PeriodOf(day, bound_.disclosure.rotate);
   evaluator_.StartUnit(unit);
-  if (bound_.controlled()) OpenAll();
   grouper_.StartUnit();
   for (const auto& accumulator : accumulators_) accumulator->StartUnit();
   if (evidence_.has_value()) evidence_->StartUnit();
@@ -86,9 +85,9 @@ void GroupWorker::StartUnit(block::UnitColumns* unit, Day day) {
 
 // Whatever the filter leaves: else the time that it takes would tell which values exist. Who the
 // subjects are, evidence asks for no row.
-void GroupWorker::OpenAll() {
+void GroupWorker::PrepareAll() {
   for (const uint16_t column : bound_.columns) {
-    evaluator_.OpenColumn(column, column == block::kSubjectColumn && !numbers_subjects_);
+    evaluator_.Prepare(column, column == block::kSubjectColumn && !numbers_subjects_);
   }
 }
 
@@ -131,20 +130,23 @@ absl::Status GroupWorker::NumberSubjects(const Rows& rows) {
   return absl::OkStatus();
 }
 
-void GroupWorker::TakeSubjectCodes(const Rows& rows) {
-  subject_codes_.assign(rows.count, Evidence::kNobody);
+// Null where nobody has to look who the rows are of.
+const uint32_t* GroupWorker::SubjectCodes(const Rows& rows) {
+  if (!evidence_->NeedsSubjects()) return nullptr;
   const block::ColumnSlice* const slice = evaluator_.Slice(block::kSubjectColumn, true);
-  if (slice == nullptr) return;
-  for (size_t i = 0; i < rows.count; ++i) {
+  if (slice != nullptr && slice->nulls == nullptr && rows.selection == nullptr) return slice->codes;
+  subject_codes_.assign(rows.count, Evidence::kNobody);
+  for (size_t i = 0; slice != nullptr && i < rows.count; ++i) {
     const uint32_t row = rows.At(i);
     if (slice->nulls == nullptr || slice->nulls[row] == 0) subject_codes_[i] = slice->codes[row];
   }
+  return subject_codes_.data();
 }
 
 absl::Status GroupWorker::CountSubjects(const Rows& rows) {
   if (evidence_.has_value()) {
-    TakeSubjectCodes(rows);
-    evidence_->AddRows(group_numbers_.data(), subject_codes_.data(), rows.count);
+    codes_of_rows_ = SubjectCodes(rows);
+    evidence_->AddRows(group_numbers_.data(), codes_of_rows_, rows.count);
   }
   if (contributions_.has_value()) {
     contributions_->AddRows(group_numbers_.data(),
@@ -156,6 +158,7 @@ absl::Status GroupWorker::CountSubjects(const Rows& rows) {
 
 absl::Status GroupWorker::Process(size_t first, size_t count) {
   evaluator_.StartSlice(first, count);
+  if (bound_.controlled()) PrepareAll();
   std::vector<uint32_t> selected;
   TV_ASSIGN_OR_RETURN(const Rows rows, evaluator_.Select(bound_.where, selected));
   if (rows.count == 0) return absl::OkStatus();
@@ -212,7 +215,7 @@ absl::Status GroupWorker::AddAggregate(size_t index, const Rows& rows) {
   if (slice.rows == 0) return absl::OkStatus();
   accumulators_[index]->Add(slice);
   if (evidence_.has_value()) {
-    evidence_->AddCell(index, slice.groups, subject_codes_.data(), slice.rows, slice.arg);
+    evidence_->AddCell(index, slice.groups, codes_of_rows_, slice.rows, slice.arg);
   }
   if (contributions_.has_value()) {
     contributions_->AddCell(index, aggregate.filter == nullptr ? nullptr : positions.data(),

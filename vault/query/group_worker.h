@@ -54,9 +54,9 @@ class GroupWorker {
  private:
   absl::Status AddAggregate(size_t index, const Rows& rows);
   void Grow(size_t groups);
-  void OpenAll();
+  void PrepareAll();
   absl::Status NumberSubjects(const Rows& rows);
-  void TakeSubjectCodes(const Rows& rows);
+  const uint32_t* SubjectCodes(const Rows& rows);
   absl::Status CountSubjects(const Rows& rows);
 
   const internal::BoundQuery& bound_;
@@ -73,8 +73,9 @@ class GroupWorker {
   size_t groups_ = 0;
   std::vector<uint32_t> group_numbers_;
   std::vector<uint32_t> subject_numbers_;
-  std::vector<uint32_t> subject_codes_;  // in the unit's dictionary
-  WipedVector<uint32_t> subject_ids_;    // of the unit's dictionary
+  std::vector<uint32_t> subject_codes_;      // in the unit's dictionary
+  const uint32_t* codes_of_rows_ = nullptr;  // of the slice's rows, or null
+  WipedVector<uint32_t> subject_ids_;        // of the unit's dictionary
 };
 
 }  // namespace televault::query

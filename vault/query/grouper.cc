@@ -92,10 +92,18 @@ bool Grouper::AssignDirect(const std::vector<Vector>& keys, size_t rows, uint32_
     signature_ = std::move(signature);
   }
   const uint32_t* const codes = DirectCodes(keys, rows);
+  const uint32_t* const direct = direct_.data();
+  // Most slices meet nothing new: then no row has to be looked at alone.
+  uint32_t least = UINT32_MAX;
+  for (size_t i = 0; i < rows; ++i) {
+    const uint32_t known = direct[codes[i]];
+    least = std::min(least, known);
+    groups[i] = known - 1;
+  }
+  if (least > 0) return true;
   for (size_t i = 0; i < rows; ++i) {
     uint32_t& known = direct_[codes[i]];
-    if (known == 0) [[unlikely]]
-      known = GroupOfRow(keys, i) + 1;
+    if (known == 0) known = GroupOfRow(keys, i) + 1;
     groups[i] = known - 1;
   }
   return true;

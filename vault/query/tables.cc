@@ -13,10 +13,10 @@ namespace {
 
 constexpr size_t kFirstSlots = 64;
 
+// Both halves of the product: keys that differ by little lie far apart.
 uint64_t Mix(uint64_t hash, uint64_t word) {
-  hash ^= word;
-  hash *= 0x9E3779B97F4A7C15ull;
-  return hash ^ (hash >> 32);
+  const auto product = static_cast<unsigned __int128>(hash ^ word) * 0x9E3779B97F4A7C15ull;
+  return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
 }
 
 size_t HashText(std::string_view text) {
@@ -32,9 +32,13 @@ size_t WordTable::Slot(const uint64_t* key) const {
   for (size_t i = 0; i < words_; ++i) hash = Mix(hash, key[i]);
   const size_t mask = slots_.size() - 1;
   size_t slot = hash & mask;
-  while (slots_[slot] != 0 && !std::equal(key, key + words_, KeyAt(slots_[slot] - 1))) {
-    slot = (slot + 1) & mask;
-  }
+  const auto equal = [&](const uint64_t* known) {
+    for (size_t i = 0; i < words_; ++i) {
+      if (known[i] != key[i]) return false;
+    }
+    return true;
+  };
+  while (slots_[slot] != 0 && !equal(KeyAt(slots_[slot] - 1))) slot = (slot + 1) & mask;
   return slot;
 }
 

@@ -17,7 +17,7 @@
 namespace televault::store {
 namespace {
 
-constexpr size_t kColdKeyBytes = 18;
+constexpr size_t kColdKeyBytes = 20;
 constexpr int kDropAttempts = 3;
 
 std::string DescribeBlock(const BlockId& id) {
@@ -61,9 +61,9 @@ std::string ColdBlockPrefix(const BlockId& id) {
   return key;
 }
 
-std::string ColdKey(const BlockId& id, uint16_t column) {
+std::string ColdKey(const BlockId& id, uint32_t chunk) {
   std::string key = ColdBlockPrefix(id);
-  PutBigEndian(key, column);
+  PutBigEndian(key, chunk);
   return key;
 }
 
@@ -114,28 +114,28 @@ absl::Status ColdBlocks::Build(const std::string& path, const BlockId& id,
   std::vector<const BlockChunk*> sorted;
   for (const BlockChunk& chunk : chunks) sorted.push_back(&chunk);
   std::sort(sorted.begin(), sorted.end(),
-            [](const BlockChunk* a, const BlockChunk* b) { return a->column < b->column; });
+            [](const BlockChunk* a, const BlockChunk* b) { return a->number < b->number; });
   for (size_t i = 1; i < sorted.size(); ++i) {
-    if (sorted[i]->column == sorted[i - 1]->column) {
+    if (sorted[i]->number == sorted[i - 1]->number) {
       return absl::InvalidArgumentError(
-          absl::StrCat(DescribeBlock(id), " names column ", sorted[i]->column, " twice"));
+          absl::StrCat(DescribeBlock(id), " has two chunks ", sorted[i]->number));
     }
   }
   rocksdb::SstFileWriter writer(rocksdb::EnvOptions(), options_, &family_);
   const std::string doing = absl::StrCat("writing ", DescribeBlock(id));
   TV_RETURN_IF_ERROR(FromRocks(writer.Open(path), doing));
   for (const BlockChunk* chunk : sorted) {
-    TV_RETURN_IF_ERROR(FromRocks(writer.Put(ColdKey(id, chunk->column), chunk->bytes), doing));
+    TV_RETURN_IF_ERROR(FromRocks(writer.Put(ColdKey(id, chunk->number), chunk->bytes), doing));
   }
   // Finish() syncs the file.
   return FromRocks(writer.Finish(), doing);
 }
 
 absl::StatusOr<std::vector<std::string>> ColdBlocks::Read(const BlockId& id,
-                                                          std::span<const uint16_t> columns) {
+                                                          std::span<const uint32_t> numbers) {
   std::vector<std::string> keys;
-  keys.reserve(columns.size());
-  for (const uint16_t column : columns) keys.push_back(ColdKey(id, column));
+  keys.reserve(numbers.size());
+  for (const uint32_t number : numbers) keys.push_back(ColdKey(id, number));
   const std::vector<rocksdb::Slice> slices(keys.begin(), keys.end());
   std::vector<rocksdb::PinnableSlice> values(keys.size());
   std::vector<rocksdb::Status> statuses(keys.size());
@@ -144,11 +144,11 @@ absl::StatusOr<std::vector<std::string>> ColdBlocks::Read(const BlockId& id,
   read.fill_cache = false;
   db_.MultiGet(read, &family_, keys.size(), slices.data(), values.data(), statuses.data());
   std::vector<std::string> chunks;
-  chunks.reserve(columns.size());
+  chunks.reserve(numbers.size());
   for (size_t i = 0; i < keys.size(); ++i) {
     if (statuses[i].IsNotFound()) {
       return absl::NotFoundError(
-          absl::StrCat("the store has no column ", columns[i], " of ", DescribeBlock(id)));
+          absl::StrCat("the store has no chunk ", numbers[i], " of ", DescribeBlock(id)));
     }
     TV_RETURN_IF_ERROR(FromRocks(statuses[i], absl::StrCat("reading ", DescribeBlock(id))));
     chunks.emplace_back(values[i].data(), values[i].size());

@@ -22,10 +22,10 @@ struct Options;
 
 namespace televault::store {
 
-// Keys of the cold family: dataset4 day4 block8 column2.
+// Keys of the cold family: dataset4 day4 block8 chunk4.
 std::string ColdPartitionPrefix(PartitionId partition);
 std::string ColdBlockPrefix(const BlockId& id);
-std::string ColdKey(const BlockId& id, uint16_t column);
+std::string ColdKey(const BlockId& id, uint32_t chunk);
 // The first key after every key with `prefix`; "" if there is none.
 std::string PrefixEnd(std::string_view prefix);
 
@@ -42,7 +42,7 @@ class ColdBlocks {
 
   absl::Status Put(const BlockId& id, std::span<const BlockChunk> chunks);
   absl::StatusOr<std::vector<std::string>> Read(const BlockId& id,
-                                                std::span<const uint16_t> columns);
+                                                std::span<const uint32_t> chunks);
   absl::Status Erase(const BlockId& id);
   absl::StatusOr<std::vector<BlockId>> List();
   // Drops every file that overlaps keys with `prefix`; appends the paths of those dropped and says

@@ -173,8 +173,8 @@ class RocksStore final : public Store {
   absl::StatusOr<std::unique_ptr<View>> Pin() override;
   absl::Status PutBlock(const BlockId& id, std::span<const BlockChunk> chunks) override;
   absl::StatusOr<std::vector<std::string>> ReadBlock(const BlockId& id,
-                                                     std::span<const uint16_t> columns) override {
-    return cold_.Read(id, columns);
+                                                     std::span<const uint32_t> chunks) override {
+    return cold_.Read(id, chunks);
   }
   absl::Status EraseBlock(const BlockId& id) override {
     TV_RETURN_IF_ERROR(CheckWritable());

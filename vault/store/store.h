@@ -67,12 +67,12 @@ class View {
       const std::function<bool(std::string_view key, std::string_view value)>& visit) const = 0;
 };
 
-// One sealed column of a block.
+// A piece of a block that is read alone.
 struct BlockChunk {
-  uint16_t column = 0;  // kFooterColumn: the sealed footer
+  uint32_t number = 0;  // kFooterChunk: the sealed footer
   std::string bytes;
 };
-inline constexpr uint16_t kFooterColumn = 0xFFFF;
+inline constexpr uint32_t kFooterChunk = 0xFFFFFFFF;
 
 // What ErasePartition could remove and what is still there.
 struct EraseReport {
@@ -105,9 +105,9 @@ class Store {
 
   // Durable when OK. ALREADY_EXISTS if the block was put before.
   virtual absl::Status PutBlock(const BlockId& id, std::span<const BlockChunk> chunks) = 0;
-  // The named columns in the order asked; NOT_FOUND if the block or a column is absent.
+  // The chunks with these numbers in the order asked; NOT_FOUND if the block or one is absent.
   virtual absl::StatusOr<std::vector<std::string>> ReadBlock(const BlockId& id,
-                                                             std::span<const uint16_t> columns) = 0;
+                                                             std::span<const uint32_t> chunks) = 0;
   virtual absl::Status EraseBlock(const BlockId& id) = 0;  // idempotent
   virtual absl::StatusOr<std::vector<BlockId>> ListBlocks() = 0;
 

@@ -14,7 +14,6 @@
 #include "tests/support/loop_disk.h"
 #include "tests/support/opened_keyring.h"
 #include "vault/base/clock.h"
-#include "vault/block/column.h"
 #include "vault/crypto/aead_key.h"
 #include "vault/crypto/envelope.h"
 #include "vault/crypto/keyring_format.h"
@@ -153,9 +152,9 @@ class ForensicTest : public VaultTest {
     ASSERT_GE(keys_.size(), 3U) << "no block was made of the batches";
     // What is sealed of the day, too: a piece of each chunk and micro-batch.
     TV_ASSERT_OK_AND_ASSIGN(const auto blocks, store->ListBlocks());
-    constexpr uint16_t kColumns[] = {block::kEventTimeColumn, block::kSubjectColumn};
+    constexpr uint32_t kChunks[] = {0, 1};  // of the times and of the subjects
     for (const BlockId& id : blocks) {
-      TV_ASSERT_OK_AND_ASSIGN(const auto chunks, store->ReadBlock(id, kColumns));
+      TV_ASSERT_OK_AND_ASSIGN(const auto chunks, store->ReadBlock(id, kChunks));
       for (const std::string& chunk : chunks) AddSealed(chunk);
     }
     ASSERT_THAT(view->Scan(store::Family::kHot, "", "",

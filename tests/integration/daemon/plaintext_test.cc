@@ -246,12 +246,12 @@ TEST_F(PlaintextTest, EveryValueOfEveryFamilyIsAnEnvelopeALeafOrADocumentedPlain
   EXPECT_FALSE(blocks.empty());
   std::string chunks;
   for (const BlockId& block : blocks) {
-    for (uint16_t column = 0; column < 16; ++column) {
-      const auto chunk = store->ReadBlock(block, std::array{column});
+    for (uint32_t number = 0; number < 16; ++number) {
+      const auto chunk = store->ReadBlock(block, std::array{number});
       if (chunk.ok()) chunks += chunk->front();
     }
     TV_ASSERT_OK_AND_ASSIGN(const auto footer,
-                            store->ReadBlock(block, std::array{store::kFooterColumn}));
+                            store->ReadBlock(block, std::array{store::kFooterChunk}));
     chunks += footer.front();
   }
   EXPECT_GT(chunks.size(), 1'000u);

@@ -340,8 +340,8 @@ std::vector<std::string> SamplesOfStore(const std::string& data_dir) {
   const auto blocks = (*store)->ListBlocks();
   EXPECT_THAT(blocks, IsOk());
   for (const BlockId& block : *blocks) {
-    for (const uint16_t column : {uint16_t{0}, uint16_t{1}, store::kFooterColumn}) {
-      const auto chunk = (*store)->ReadBlock(block, std::array{column});
+    for (const uint32_t number : {uint32_t{0}, uint32_t{1}, store::kFooterChunk}) {
+      const auto chunk = (*store)->ReadBlock(block, std::array{number});
       EXPECT_THAT(chunk, IsOk());
       if (chunk.ok()) add(chunk->front());
     }

@@ -18,9 +18,11 @@ Column Strings(const std::vector<std::string>& values) {
 }
 
 Footer FooterOf(const ColumnBatch& batch) {
-  std::vector<ChunkCodec> codecs;
-  for (const Column& column : batch.columns) codecs.push_back(EncodeColumn(column)->values.codec);
-  return MakeFooter(batch, codecs, 7);
+  std::vector<EncodedColumn> encoded;
+  for (size_t i = 0; i < batch.columns.size(); ++i) {
+    encoded.push_back(*EncodeColumn(batch.columns[i], IsIndexed(batch.numbers[i])));
+  }
+  return MakeFooter(batch, encoded, 7);
 }
 
 TEST(ZoneMapTest, BoundsHoldForEveryValueAndSkipNulls) {

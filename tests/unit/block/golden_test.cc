@@ -90,6 +90,7 @@ struct ChunkCase {
   Encoding encoding;
   Compression compression;
   Column column;
+  bool indexed = false;
 };
 
 std::vector<ChunkCase> ChunkCases() {
@@ -115,6 +116,10 @@ std::vector<ChunkCase> ChunkCases() {
        Strings(200, [](int64_t i) { return "v" + std::to_string((Scramble(i) >> 50) & 7); })},
       {"string-zstd", Encoding::kDelta, Compression::kZstd,
        Strings(300, [](int64_t i) { return "/srv/www/assets/" + std::to_string(i) + ".js"; })},
+      {"string-pages", Encoding::kDelta, Compression::kZstd,
+       Strings(20'000, [](int64_t i) { return "/srv/www/assets/" + std::to_string(i) + ".js"; })},
+      {"string-indexed", Encoding::kPacked, none,
+       Strings(500, [](int64_t i) { return std::to_string((Scramble(i) >> 50) & 15); }), true},
       {"string-list", Encoding::kPacked, none, Lists(30)},
   };
 }
@@ -143,25 +148,71 @@ void ExpectSameRows(const ColumnBatch& back, const ColumnBatch& batch) {
   }
 }
 
+// A column's chunks in one file: what a footer says of them, then each with its length.
+WipedBuffer FileOf(const EncodedColumn& column) {
+  WipedBuffer file;
+  const auto put = [&file](const EncodedChunk& chunk) {
+    Put(file, chunk.codec.Number());
+    Put(file, chunk.codec.raw_bytes);
+    Put(file, static_cast<uint32_t>(chunk.bytes.size()));
+    PutBytes(file, chunk.bytes);
+  };
+  Put(file, column.rows_per_chunk);
+  Put(file, static_cast<uint32_t>(column.dictionary.size()));
+  for (const EncodedPage& page : column.dictionary) {
+    Put(file, page.entries);
+    Put(file, page.prefix);
+    put(page.chunk);
+    if (page.rows.has_value()) put(*page.rows);
+  }
+  for (const EncodedChunk& chunk : column.values) put(chunk);
+  return file;
+}
+
+absl::StatusOr<EncodedChunk> TakeChunk(ByteReader& in) {
+  TV_ASSIGN_OR_RETURN(const uint32_t number, in.LittleEndian<uint32_t>());
+  TV_ASSIGN_OR_RETURN(const uint32_t raw_bytes, in.LittleEndian<uint32_t>());
+  TV_ASSIGN_OR_RETURN(const uint32_t size, in.LittleEndian<uint32_t>());
+  TV_ASSIGN_OR_RETURN(const Bytes bytes, in.Take(size));
+  TV_ASSIGN_OR_RETURN(const ChunkCodec codec, CodecFromNumber(number, raw_bytes));
+  return EncodedChunk{codec, WipedBuffer(bytes.begin(), bytes.end())};
+}
+
+absl::StatusOr<EncodedColumn> ColumnOf(Bytes file, bool indexed) {
+  ByteReader in(file);
+  EncodedColumn column;
+  TV_ASSIGN_OR_RETURN(column.rows_per_chunk, in.LittleEndian<uint32_t>());
+  TV_ASSIGN_OR_RETURN(const uint32_t pages, in.LittleEndian<uint32_t>());
+  for (uint32_t p = 0; p < pages; ++p) {
+    EncodedPage page;
+    TV_ASSIGN_OR_RETURN(page.entries, in.LittleEndian<uint32_t>());
+    TV_ASSIGN_OR_RETURN(page.prefix, in.LittleEndian<uint64_t>());
+    TV_ASSIGN_OR_RETURN(page.chunk, TakeChunk(in));
+    if (indexed) {
+      TV_ASSIGN_OR_RETURN(page.rows, TakeChunk(in));
+    }
+    column.dictionary.push_back(std::move(page));
+  }
+  while (in.remaining() > 0) {
+    TV_ASSIGN_OR_RETURN(EncodedChunk chunk, TakeChunk(in));
+    column.values.push_back(std::move(chunk));
+  }
+  return column;
+}
+
 TEST(GoldenTest, ChunksOfEveryEncodingAreReadAndWrittenAsEver) {
   for (const ChunkCase& test : ChunkCases()) {
     SCOPED_TRACE(test.name);
-    TV_ASSERT_OK_AND_ASSIGN(const EncodedColumn encoded, EncodeColumn(test.column));
-    const EncodedChunk& chunk = encoded.values;
-    EXPECT_EQ(chunk.codec.encoding, test.encoding);
-    EXPECT_EQ(chunk.codec.compression, test.compression);
-    WipedBuffer file;
-    Put(file, chunk.codec.Number());
-    Put(file, chunk.codec.raw_bytes);
-    PutBytes(file, chunk.bytes);
+    TV_ASSERT_OK_AND_ASSIGN(const EncodedColumn encoded, EncodeColumn(test.column, test.indexed));
+    EXPECT_EQ(encoded.values.front().codec.encoding, test.encoding);
+    const EncodedChunk& compressed =
+        encoded.dictionary.empty() ? encoded.values.front() : encoded.dictionary.front().chunk;
+    EXPECT_EQ(compressed.codec.compression, test.compression);
+    const WipedBuffer file = FileOf(encoded);
     const WipedBuffer golden = Golden(test.name, file);
-    ByteReader in(golden);
-    TV_ASSERT_OK_AND_ASSIGN(const uint32_t number, in.LittleEndian<uint32_t>());
-    TV_ASSERT_OK_AND_ASSIGN(const uint32_t raw_bytes, in.LittleEndian<uint32_t>());
-    TV_ASSERT_OK_AND_ASSIGN(const Bytes bytes, in.Take(in.remaining()));
-    TV_ASSERT_OK_AND_ASSIGN(const ChunkCodec codec, CodecFromNumber(number, raw_bytes));
+    TV_ASSERT_OK_AND_ASSIGN(const EncodedColumn stored, ColumnOf(golden, test.indexed));
     TV_ASSERT_OK_AND_ASSIGN(const Column back,
-                            Decoded(codec, bytes, test.column.type, test.column.rows));
+                            Decoded(stored, test.column.type, test.column.rows, test.indexed));
     EXPECT_TRUE(Values(back) == Values(test.column));
     // What zstd writes may change with its version; what it reads may not.
     if (test.compression == Compression::kNone) {
@@ -190,11 +241,14 @@ TEST(GoldenTest, ACompressedMicroBatchIsReadAsEver) {
 
 TEST(GoldenTest, AFooterIsReadAndWrittenAsEver) {
   const ColumnBatch batch = FixedBatch(500);
-  std::vector<ChunkCodec> codecs;
+  std::vector<EncodedColumn> encoded;
   for (size_t i = 0; i < batch.columns.size(); ++i) {
-    codecs.push_back({.encoding = Encoding::kPacked, .raw_bytes = static_cast<uint32_t>(i)});
+    TV_ASSERT_OK_AND_ASSIGN(EncodedColumn column, EncodeColumn(batch.columns[i], i == 1));
+    // What zstd writes may change with its version.
+    for (EncodedPage& page : column.dictionary) page.chunk.codec = {};
+    encoded.push_back(std::move(column));
   }
-  const WipedBuffer bytes = EncodeFooter(MakeFooter(batch, codecs, 3));
+  const WipedBuffer bytes = EncodeFooter(MakeFooter(batch, encoded, 3));
   const WipedBuffer golden = Golden("footer", bytes);
   EXPECT_TRUE(bytes == golden);
   TV_ASSERT_OK_AND_ASSIGN(const Footer back, DecodeFooter(golden));

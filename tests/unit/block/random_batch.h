@@ -3,9 +3,10 @@
 #include <cstdint>
 #include <random>
 #include <string>
+#include <vector>
 
 #include "vault/block/column.h"
-#include "vault/block/column_reader.h"
+#include "vault/block/unit_columns.h"
 
 namespace televault::block::testing {
 
@@ -147,26 +148,55 @@ inline std::vector<std::string> Values(const Column& column) {
   return values;
 }
 
-// The column of which `encoded` are the chunks.
-inline absl::StatusOr<OpenedChunk> Opened(const EncodedColumn& encoded, PhysicalType type,
-                                          size_t rows) {
-  TV_ASSIGN_OR_RETURN(OpenedChunk chunk,
-                      OpenChunk(encoded.values.codec, encoded.values.bytes, type, rows));
-  if (encoded.dictionary.has_value()) {
-    TV_RETURN_IF_ERROR(
-        OpenDictionary(encoded.dictionary->codec, encoded.dictionary->bytes, chunk.reader));
+// The column of which `encoded` are the chunks, as a block would have it.
+class EncodedChunks final : public ChunkOpener {
+ public:
+  EncodedChunks(const EncodedColumn& encoded, PhysicalType type, bool indexed = false) {
+    stored.type = type;
+    stored.rows_per_chunk = encoded.rows_per_chunk;
+    stored.indexed = indexed;
+    for (const EncodedPage& page : encoded.dictionary) {
+      stored.dictionary.push_back({.codec = page.chunk.codec,
+                                   .index = page.rows.has_value() ? page.rows->codec : ChunkCodec(),
+                                   .entries = page.entries,
+                                   .prefix = page.prefix,
+                                   .first = stored.entries()});
+      chunks.push_back(page.chunk.bytes);
+    }
+    for (const EncodedPage& page : encoded.dictionary) {
+      if (page.rows.has_value()) chunks.push_back(page.rows->bytes);
+    }
+    for (const EncodedChunk& chunk : encoded.values) {
+      stored.values.push_back(chunk.codec);
+      chunks.push_back(chunk.bytes);
+    }
   }
-  return chunk;
-}
-inline absl::StatusOr<Column> Decoded(const EncodedColumn& encoded, PhysicalType type,
-                                      size_t rows) {
-  TV_ASSIGN_OR_RETURN(const OpenedChunk chunk, Opened(encoded, type, rows));
-  return chunk.reader.ReadAll();
+  absl::StatusOr<std::vector<WipedBuffer>> Open(uint32_t first, uint32_t count) override {
+    std::vector<WipedBuffer> asked;
+    for (uint32_t n = first; n < first + count; ++n) {
+      opened.push_back(n);
+      asked.push_back(chunks[n]);
+    }
+    return asked;
+  }
+  absl::Status Explain(const absl::Status& failure) override { return failure; }
+
+  FooterColumn stored;
+  std::vector<WipedBuffer> chunks;
+  std::vector<uint32_t> opened;  // numbers, in the order asked for
+};
+
+inline absl::StatusOr<Column> Decoded(const EncodedColumn& encoded, PhysicalType type, size_t rows,
+                                      bool indexed = false) {
+  EncodedChunks chunks(encoded, type, indexed);
+  return UnitColumn(chunks.stored, rows, chunks).ReadAll();
 }
 // Of a chunk alone.
 inline absl::StatusOr<Column> Decoded(const ChunkCodec& codec, Bytes bytes, PhysicalType type,
                                       size_t rows) {
-  return Decoded({.values = {codec, WipedBuffer(bytes.begin(), bytes.end())}}, type, rows);
+  TV_ASSIGN_OR_RETURN(const OpenedChunk chunk,
+                      OpenChunk(codec, WipedBuffer(bytes.begin(), bytes.end()), type, rows));
+  return chunk.reader.ReadAll();
 }
 
 }  // namespace televault::block::testing

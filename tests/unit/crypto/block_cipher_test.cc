@@ -22,41 +22,38 @@ class BlockCipherTest : public ::testing::TestWithParam<Algorithm> {
 
 TEST_P(BlockCipherTest, OpensItsChunksInAnyOrder) {
   BlockSealer sealer(GetParam(), key_, random_);
-  std::vector<SealedChunk> chunks;
+  std::vector<std::string> chunks;
   for (uint32_t i = 0; i < 5; ++i) {
     chunks.push_back(sealer.Seal(i, AsBytes("aad"), AsBytes(std::string(i * 1000, 'c'))));
   }
   TV_ASSERT_OK_AND_ASSIGN(const BlockOpener opener, BlockOpener::Create(key_, sealer.header()));
   WipedBuffer out;
   for (uint32_t i = 5; i-- > 0;) {
-    ASSERT_THAT(opener.Open(i, AsBytes("aad"), AsBytes(chunks[i].bytes), chunks[i].tag, out),
-                IsOk());
+    ASSERT_THAT(opener.Open(i, AsBytes("aad"), AsBytes(chunks[i]), out), IsOk());
     EXPECT_EQ(AsText(out), std::string(i * 1000, 'c'));
   }
 }
 
 TEST_P(BlockCipherTest, ASwappedMovedOrChangedChunkDoesNotOpen) {
   BlockSealer sealer(GetParam(), key_, random_);
-  const SealedChunk a = sealer.Seal(0, AsBytes("column a"), AsBytes("aaaa"));
-  const SealedChunk b = sealer.Seal(1, AsBytes("column b"), AsBytes("bbbb"));
+  const std::string a = sealer.Seal(0, AsBytes("column a"), AsBytes("aaaa"));
+  const std::string b = sealer.Seal(1, AsBytes("column b"), AsBytes("bbbb"));
   TV_ASSERT_OK_AND_ASSIGN(const BlockOpener opener, BlockOpener::Create(key_, sealer.header()));
-  const auto open = [&](uint32_t ordinal, std::string_view aad, const std::string& bytes,
-                        const ChunkTag& tag) {
+  const auto open = [&](uint32_t ordinal, std::string_view aad, const std::string& bytes) {
     WipedBuffer out;
-    const absl::Status status = opener.Open(ordinal, AsBytes(aad), AsBytes(bytes), tag, out);
+    const absl::Status status = opener.Open(ordinal, AsBytes(aad), AsBytes(bytes), out);
     EXPECT_TRUE(status.ok() || out.empty());
     return status;
   };
-  EXPECT_THAT(open(0, "column a", a.bytes, a.tag), IsOk());
-  EXPECT_THAT(open(0, "column a", b.bytes, b.tag), StatusIs(absl::StatusCode::kDataLoss));
-  EXPECT_THAT(open(1, "column a", a.bytes, a.tag), StatusIs(absl::StatusCode::kDataLoss));
-  EXPECT_THAT(open(0, "column b", a.bytes, a.tag), StatusIs(absl::StatusCode::kDataLoss));
-  EXPECT_THAT(open(0, "column a", a.bytes, b.tag), StatusIs(absl::StatusCode::kDataLoss));
-  EXPECT_THAT(open(0, "column a", "", a.tag), StatusIs(absl::StatusCode::kDataLoss));
-  for (size_t i = 0; i < a.bytes.size(); ++i) {
-    std::string changed = a.bytes;
+  EXPECT_THAT(open(0, "column a", a), IsOk());
+  EXPECT_THAT(open(0, "column a", b), StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(open(1, "column a", a), StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(open(0, "column b", a), StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(open(0, "column a", ""), StatusIs(absl::StatusCode::kDataLoss));
+  for (size_t i = 0; i < a.size(); ++i) {
+    std::string changed = a;
     changed[i] = static_cast<char>(changed[i] ^ 1);
-    EXPECT_THAT(open(0, "column a", changed, a.tag), StatusIs(absl::StatusCode::kDataLoss)) << i;
+    EXPECT_THAT(open(0, "column a", changed), StatusIs(absl::StatusCode::kDataLoss)) << i;
   }
 }
 

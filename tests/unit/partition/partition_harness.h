@@ -62,9 +62,9 @@ class MortalStore final : public store::Store {
     return Write([&] { return inner_->PutBlock(id, chunks); });
   }
   absl::StatusOr<std::vector<std::string>> ReadBlock(const BlockId& id,
-                                                     std::span<const uint16_t> columns) override {
+                                                     std::span<const uint32_t> chunks) override {
     if (before_read_) before_read_();
-    absl::StatusOr<std::vector<std::string>> read = inner_->ReadBlock(id, columns);
+    absl::StatusOr<std::vector<std::string>> read = inner_->ReadBlock(id, chunks);
     if (read.ok() && damage_ && !read->front().empty()) read->front()[0] ^= 1;
     return read;
   }

@@ -26,11 +26,14 @@ class LiveGate final : public Gate {
   std::atomic<int64_t> now_us = kDay0 + 30 * kMicrosPerDay;
 };
 
-constexpr char kSql[] =
+constexpr char kGroups[] =
     "SELECT command, count(*), count(DISTINCT subject), sum(count_of), min(count_of), "
     "max(count_of) FROM events WHERE count_of >= 3 GROUP BY command ORDER BY command";
+constexpr char kRows[] = "SELECT subject, command, seconds FROM events WHERE count_of % 7 = 3";
+constexpr char kSorted[] =
+    "SELECT subject, command, seconds FROM events WHERE count_of % 7 = 3 ORDER BY seconds, command";
 
-class QueryConcurrencyTest : public ::testing::Test {
+class QueryConcurrencyTest : public ::testing::TestWithParam<const char*> {
  protected:
   QueryConcurrencyTest() {
     for (int day = 0; day < 16; ++day) {
@@ -43,21 +46,21 @@ class QueryConcurrencyTest : public ::testing::Test {
     }
   }
   absl::Status Run(size_t threads, Table* table = nullptr) {
-    TV_ASSIGN_OR_RETURN(const Plan plan, bench_.PlanOf(kSql));
+    TV_ASSIGN_OR_RETURN(const Plan plan, bench_.PlanOf(GetParam()));
     const ExecContext context{.gate = gate_,
                               .scope = {},
                               .clock = bench_.clock,
                               .deadline = {INT64_MAX},
                               .cancelled = &cancelled_,
                               .threads = threads};
-    const auto sink = [table](v1::QueryBatch batch) {
+    const auto sink = [this, table](v1::QueryBatch batch) {
       for (int row = 0; table != nullptr && row < static_cast<int>(batch.rows()); ++row) {
         table->emplace_back();
         for (const v1::ColumnData& data : batch.columns()) {
           table->back().push_back(Bench::Cell(data, row));
         }
       }
-      return absl::OkStatus();
+      return sink_status_;
     };
     return Execute(plan, bench_.source, context, sink, nullptr);
   }
@@ -84,12 +87,13 @@ class QueryConcurrencyTest : public ::testing::Test {
   Bench bench_;
   LiveGate gate_;
   std::atomic<bool> cancelled_{false};
+  absl::Status sink_status_;
 };
 
-TEST_F(QueryConcurrencyTest, TheAnswerIsTheSameForEveryNumberOfThreads) {
+TEST_P(QueryConcurrencyTest, TheAnswerIsTheSameForEveryNumberOfThreads) {
   Table one;
   ASSERT_THAT(Run(1, &one), IsOk());
-  EXPECT_EQ(one.size(), 40u);
+  EXPECT_EQ(one.size(), GetParam() == kGroups ? 40u : 16u * 714u);
   for (const size_t threads : {2, 3, 8, 40}) {
     Table several;
     ASSERT_THAT(Run(threads, &several), IsOk());
@@ -97,7 +101,7 @@ TEST_F(QueryConcurrencyTest, TheAnswerIsTheSameForEveryNumberOfThreads) {
   }
 }
 
-TEST_F(QueryConcurrencyTest, ALockdownEndsQueriesOnAllTheirThreads) {
+TEST_P(QueryConcurrencyTest, ALockdownEndsQueriesOnAllTheirThreads) {
   for (const absl::Status& end : Interrupt([this] {
          gate_.shut = true;
          ++gate_.epoch_number;
@@ -106,7 +110,7 @@ TEST_F(QueryConcurrencyTest, ALockdownEndsQueriesOnAllTheirThreads) {
   }
 }
 
-TEST_F(QueryConcurrencyTest, ADayThatExpiresUnderAQueryIsLeftOutOrEndsIt) {
+TEST_P(QueryConcurrencyTest, ADayThatExpiresUnderAQueryIsLeftOutOrEndsIt) {
   const int64_t deadline = gate_.now_us + 1;
   bench_.source.unit(7).deadline = {deadline};
   Table before;
@@ -136,11 +140,33 @@ TEST_F(QueryConcurrencyTest, ADayThatExpiresUnderAQueryIsLeftOutOrEndsIt) {
   }
 }
 
-TEST_F(QueryConcurrencyTest, ACancellationEndsQueriesOnAllTheirThreads) {
+TEST_P(QueryConcurrencyTest, ACancellationEndsQueriesOnAllTheirThreads) {
   for (const absl::Status& end : Interrupt([this] { cancelled_ = true; })) {
     EXPECT_THAT(end, StatusIs(absl::StatusCode::kCancelled));
   }
 }
+
+TEST_P(QueryConcurrencyTest, AUnitThatDoesNotOpenEndsTheQueryWhicheverThreadMeetsIt) {
+  for (const size_t unit : {0, 1, 7, 15}) {
+    bench_.source.Break(unit);
+    for (const size_t threads : {1, 2, 3, 16}) {
+      EXPECT_THAT(Run(threads), StatusIs(absl::StatusCode::kDataLoss)) << unit << ", " << threads;
+    }
+  }
+}
+
+TEST_P(QueryConcurrencyTest, WhoeverTakesNoMoreRowsEndsTheQuery) {
+  sink_status_ = absl::UnavailableError("the caller is gone");
+  for (const size_t threads : {1, 2, 3, 16}) {
+    EXPECT_THAT(Run(threads), StatusIs(absl::StatusCode::kUnavailable)) << threads;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, QueryConcurrencyTest, ::testing::Values(kGroups, kRows, kSorted),
+                         [](const auto& shape) {
+                           if (shape.param == kGroups) return "Groups";
+                           return shape.param == kRows ? "Rows" : "Sorted";
+                         });
 
 }  // namespace
 }  // namespace televault::query

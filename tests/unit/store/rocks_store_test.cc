@@ -119,7 +119,7 @@ TEST_F(RocksStoreTest, TheDurabilityOfABlockRestsOnEverySync) {
       break;
     }
     store_ = *std::move(opened);
-    if (!store_->ReadBlock(next, std::vector<uint16_t>{0}).ok()) ++lost;
+    if (!store_->ReadBlock(next, std::vector<uint32_t>{0}).ok()) ++lost;
   }
   EXPECT_GT(lost, 0);
 }
@@ -267,7 +267,7 @@ TEST_F(RocksStoreTest, ACheckpointIsAStoreOfItsOwn) {
   TV_ASSERT_OK_AND_ASSIGN(const auto view, other->Pin());
   EXPECT_THAT(view->Get(Family::kMeta, "a"), IsOk());
   EXPECT_THAT(view->Get(Family::kMeta, "b"), StatusIs(absl::StatusCode::kNotFound));
-  EXPECT_THAT(other->ReadBlock({kMonday, 2}, std::vector<uint16_t>{0}), IsOk());
+  EXPECT_THAT(other->ReadBlock({kMonday, 2}, std::vector<uint32_t>{0}), IsOk());
 }
 
 TEST_F(RocksStoreTest, ACopyIsLookedAtWithoutBeingChanged) {
@@ -283,7 +283,7 @@ TEST_F(RocksStoreTest, ACopyIsLookedAtWithoutBeingChanged) {
                             OpenRocksStoreReadOnly({.directory = copy, .fs = harness_.disk()}));
     TV_ASSERT_OK_AND_ASSIGN(const auto view, other->Pin());
     EXPECT_THAT(view->Get(Family::kMeta, "a"), IsOk());
-    EXPECT_THAT(other->ReadBlock({kMonday, 2}, std::vector<uint16_t>{0}), IsOk());
+    EXPECT_THAT(other->ReadBlock({kMonday, 2}, std::vector<uint32_t>{0}), IsOk());
     EXPECT_THAT(other->AcquireLease(StoreEpoch(0)),
                 StatusIs(absl::StatusCode::kFailedPrecondition));
     EXPECT_NE(other->Commit(StoreEpoch(1), {}), CommitOutcome::kOk);
@@ -363,7 +363,7 @@ TEST_F(RocksStoreTest, FlippedBytesAreNoticed) {
 TEST_F(RocksStoreTest, ABlockWhoseFileDoesNotOpenKeepsNobodyFromTheOthers) {
   constexpr int kDays = 24;
   const auto block_of = [](int day) { return BlockId{{DatasetId(7), Day(20'000 + day)}, 1}; };
-  const std::vector<uint16_t> columns = {0};
+  const std::vector<uint32_t> columns = {0};
   const std::vector<BlockChunk> chunks = {{0, "some bytes"}};
   const std::string kept = harness_.data() + "/kept";
   const auto over = std::filesystem::copy_options::overwrite_existing;

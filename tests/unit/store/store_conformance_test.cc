@@ -24,7 +24,7 @@ constexpr PartitionId kMonday{DatasetId(7), Day(20'000)};
 constexpr PartitionId kTuesday{DatasetId(7), Day(20'001)};
 
 std::vector<BlockChunk> Chunks(const std::string& text) {
-  return {{kFooterColumn, "footer of " + text}, {0, text + "/0"}, {3, text + "/3"}};
+  return {{kFooterChunk, "footer of " + text}, {0, text + "/0"}, {3, text + "/3"}};
 }
 
 class StoreConformance : public ::testing::TestWithParam<HarnessFactory> {
@@ -66,7 +66,7 @@ class StoreConformance : public ::testing::TestWithParam<HarnessFactory> {
                 IsOk());
     return found;
   }
-  std::vector<std::string> ReadColumns(const BlockId& id, std::vector<uint16_t> columns) {
+  std::vector<std::string> ReadColumns(const BlockId& id, std::vector<uint32_t> columns) {
     auto chunks = store_->ReadBlock(id, columns);
     EXPECT_THAT(chunks, IsOk());
     return chunks.ok() ? *chunks : std::vector<std::string>();
@@ -178,11 +178,10 @@ TEST_P(StoreConformance, ABlockIsReadBackAndSurvivesAPowerCut) {
   const BlockId id{kMonday, 5};
   ASSERT_THAT(store_->PutBlock(id, Chunks("x")), IsOk());
   for (int round = 0; round < 2; ++round) {
-    EXPECT_EQ(ReadColumns(id, {3, kFooterColumn}),
-              (std::vector<std::string>{"x/3", "footer of x"}));
-    EXPECT_THAT(store_->ReadBlock(id, std::vector<uint16_t>{0, 1}),
+    EXPECT_EQ(ReadColumns(id, {3, kFooterChunk}), (std::vector<std::string>{"x/3", "footer of x"}));
+    EXPECT_THAT(store_->ReadBlock(id, std::vector<uint32_t>{0, 1}),
                 StatusIs(absl::StatusCode::kNotFound));
-    EXPECT_THAT(store_->ReadBlock({kMonday, 6}, std::vector<uint16_t>{0}),
+    EXPECT_THAT(store_->ReadBlock({kMonday, 6}, std::vector<uint32_t>{0}),
                 StatusIs(absl::StatusCode::kNotFound));
     LosePower();
   }

@@ -37,7 +37,7 @@ TEST(StorePowerCutTest, AtAnyStepOfTheEngineKeepsWhatWasAcknowledged) {
       ASSERT_THAT(view->Get(Family::kMeta, key), IsOk()) << "step " << step << " " << key;
     }
     for (const BlockId& id : blocks) {
-      ASSERT_THAT(store->ReadBlock(id, std::vector<uint16_t>{0}), IsOk())
+      ASSERT_THAT(store->ReadBlock(id, std::vector<uint32_t>{0}), IsOk())
           << "step " << step << " block " << id.block;
     }
     harness.disk().StopAfter(step);
