@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <optional>
 
+#include "vault/block/sequence.h"
 #include "vault/daemon/init.h"
 
 namespace televault::testing {
@@ -11,12 +13,16 @@ namespace {
 
 constexpr Day kFirstDay(std::numeric_limits<int32_t>::min());
 constexpr Day kLastDay(std::numeric_limits<int32_t>::max());
-constexpr const char* kDatasets[] = {"events_hot", "events_merged", "events_mixed"};
+constexpr const char* kDatasets[] = {"events_hot", "events_merged", "events_mixed",
+                                     "events_forced"};
+constexpr block::Encoding kForced[] = {block::Encoding::kRaw,     block::Encoding::kDelta,
+                                       block::Encoding::kDecimal, block::Encoding::kRunLength,
+                                       block::Encoding::kPacked,  block::Encoding::kBitmap};
 
 // Whether a day of the dataset is merged once `stage` is in. `index`: which of the days with data.
 bool Merges(std::string_view dataset, size_t index, int stage) {
   if (dataset == "events_hot") return false;
-  if (dataset == "events_merged") return true;
+  if (dataset == "events_merged" || dataset == "events_forced") return true;
   switch (index) {
     case 0:  // all of it
       return true;
@@ -149,6 +155,9 @@ absl::Status StoredTable::MergeAfter(int stage) {
     const auto partitions = data_->partitions->List(layout.schema->id, kFirstDay, kLastDay);
     for (size_t i = 0; i < partitions.size(); ++i) {
       if (!Merges(layout.dataset, i, stage)) continue;
+      std::optional<block::ForcedEncoding> forced;
+      if (layout.dataset == "events_forced")
+        forced.emplace(kForced[(i + stage) % std::size(kForced)]);
       for (bool merged = true; merged;) {
         TV_ASSIGN_OR_RETURN(merged, data_->merger->Merge(partitions[i].id));
       }

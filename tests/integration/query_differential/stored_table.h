@@ -13,7 +13,7 @@
 
 namespace televault::testing {
 
-// One table, stored in three ways in three datasets of one vault: the daemon's own, opened in this
+// One table, stored in four ways in four datasets of one vault: the daemon's own, opened in this
 // process, on RocksDB in a temporary directory.
 // Refuses nothing: whatever fails is an error of the run.
 // Threads: one.
@@ -34,7 +34,7 @@ class StoredTable {
   // Generates, ingests and merges.
   static absl::StatusOr<std::unique_ptr<StoredTable>> Open(uint64_t seed);
 
-  // Hot, merged, mixed.
+  // Hot, merged, mixed, and merged with one encoding after the other where it can hold the values.
   const std::vector<Layout>& layouts() const { return layouts_; }
   absl::Status WriteCsv(const std::string& path);
 
