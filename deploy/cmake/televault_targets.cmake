@@ -17,19 +17,33 @@ if(TELEVAULT_PRECOMPILE)
   target_link_libraries(televault_headers PRIVATE televault_options)
   target_precompile_headers(televault_headers PRIVATE ${televault_common_headers})
 endif()
+# Headers for tests, and more of them for tests of what is above gRPC.
+function(televault_add_test_headers name)
+  add_library(${name} OBJECT ${CMAKE_BINARY_DIR}/headers.cc)
+  target_link_libraries(${name} PRIVATE televault_options GTest::gtest GTest::gmock)
+  target_compile_options(${name} PRIVATE ${televault_test_flags})
+  target_precompile_headers(${name} PRIVATE ${televault_common_headers} <gmock/gmock.h>
+                            <gtest/gtest.h> ${ARGN})
+endfunction()
 if(TELEVAULT_BUILD_TESTS)
-  add_library(televault_test_headers OBJECT ${CMAKE_BINARY_DIR}/headers.cc)
-  target_link_libraries(televault_test_headers PRIVATE televault_options GTest::gtest GTest::gmock)
-  target_compile_options(televault_test_headers PRIVATE ${televault_test_flags})
-  target_precompile_headers(televault_test_headers PRIVATE ${televault_common_headers}
-                            <gmock/gmock.h> <gtest/gtest.h>)
+  televault_add_test_headers(televault_test_headers)
+  televault_add_test_headers(televault_grpc_test_headers
+    <fstream> <grpcpp/grpcpp.h> <televault/record/v1/audit.pb.h> <televault/v1/access_service.pb.h>
+    <televault/v1/audit_service.pb.h> <televault/v1/catalog_service.pb.h>
+    <televault/v1/incident_service.pb.h> <televault/v1/ingest_service.pb.h>
+    <televault/v1/operator_service.pb.h> <televault/v1/query_service.pb.h>
+    <televault/v1/retention_service.pb.h>)
+  target_link_libraries(televault_grpc_test_headers PRIVATE televault_grpc)
 endif()
 
-# televault_test_options(NAME): what the code of tests is compiled with.
+# televault_test_options(NAME [HEADERS]): what the code of tests is compiled with.
 function(televault_test_options name)
   target_link_libraries(${name} PRIVATE GTest::gtest GTest::gmock)
   target_compile_options(${name} PRIVATE ${televault_test_flags})
-  target_precompile_headers(${name} REUSE_FROM televault_test_headers)
+  if(NOT ARGN)
+    set(ARGN televault_test_headers)
+  endif()
+  target_precompile_headers(${name} REUSE_FROM ${ARGN})
 endfunction()
 
 # televault_add_library(NAME SOURCES... [DEPS libs...] [PRECOMPILE headers...] [PRECOMPILED_AS lib])
@@ -71,7 +85,11 @@ function(televault_add_test name)
                         GTest::gtest GTest::gmock GTest::gtest_main)
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/proto)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-  televault_test_options(${name})
+  set(headers televault_test_headers)
+  if(ARG_DEPS MATCHES "daemon|televault_(service|cli|client)")
+    set(headers televault_grpc_test_headers)
+  endif()
+  televault_test_options(${name} ${headers})
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   if(NOT ARG_LABELS)
     set(ARG_LABELS unit)

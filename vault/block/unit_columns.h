@@ -34,6 +34,8 @@ class UnitColumn {
   UnitColumn(const FooterColumn& stored, size_t rows, ChunkOpener& opener);
   // One that is decoded already.
   explicit UnitColumn(Column decoded);
+  UnitColumn(const UnitColumn&) = delete;
+  UnitColumn& operator=(const UnitColumn&) = delete;
 
   PhysicalType type() const { return type_; }
   size_t rows() const { return rows_; }
