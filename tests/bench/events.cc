@@ -3,6 +3,7 @@
 #include <array>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 
 #include "tests/support/daemon_fixture.h"
@@ -131,6 +132,21 @@ v1::AppendRequest RowBatch(const std::string& dataset, uint32_t events, Random& 
     fields["cores"].set_int_value(build.cores);
   }
   return request;
+}
+
+std::string CsvBatch(uint32_t events, Random& random) {
+  std::string lines;
+  for (uint32_t i = 0; i < events; ++i) {
+    const Build build = NextBuild(random);
+    const int64_t seconds = build.time_us % kMicrosPerDay / 1'000'000;
+    absl::StrAppendFormat(&lines, "%s %02d:%02d:%02d.%06d,%s,%s,%s,%s,%.3f,%d,%d,%d,%d\n",
+                          FormatDay(DayOf({build.time_us})), seconds / 3'600, seconds / 60 % 60,
+                          seconds % 60, build.time_us % 1'000'000, MachineName(build.machine),
+                          kCommands[build.command], VersionName(build.version),
+                          kSystems[build.system], build.duration_ms, build.exit_code, build.modules,
+                          build.cached ? 1 : 0, build.cores);
+  }
+  return lines;
 }
 
 opentelemetry::proto::collector::logs::v1::ExportLogsServiceRequest OtlpBatch(

@@ -26,6 +26,8 @@ v1::AppendRequest EmptyBatch(const std::string& dataset);
 // machines. Consent given. Without a batch id.
 v1::AppendRequest ColumnBatch(const std::string& dataset, uint32_t events, Random& random);
 v1::AppendRequest RowBatch(const std::string& dataset, uint32_t events, Random& random);
+// The same as lines of CSV, for engines that take those.
+std::string CsvBatch(uint32_t events, Random& random);
 opentelemetry::proto::collector::logs::v1::ExportLogsServiceRequest OtlpBatch(
     const std::string& dataset, uint32_t events, Random& random);
 

@@ -39,7 +39,14 @@ MODES = {
     "aggregate": ("count", "commands", "days", "users", "failures"),
     "rows": tuple(QUESTIONS),
 }
+# What is written: its name, the kind, batches each time, events of a batch, the peer.
+WRITES = (
+    ("columns of 10 fields, batches of 10,000, two streams", "columns", 40, 10_000, "RocksDB"),
+    ("rows of 10 fields, batches of 1,000, two streams", "rows", 100, 1_000, "PostgreSQL"),
+)
 OMISSIONS = {
+    "RocksDB": "no server, no parsing, no roles, no audit, no encryption: it puts as many bytes as the "
+               "vault seals for a batch",
     "DuckDB": "no server, no roles, no audit, no encryption, plaintext in memory",
     "DuckDB encrypted": "no server, no roles, no audit",
     "PostgreSQL": "no encryption, no audit on disk before the answer, no k",
@@ -95,11 +102,12 @@ class Suite:
         self.directory.chmod(0o711)
         self.vault = None
         self.peers = {}
+        self.writers = {}  # that only write
         self.sizes = {}
         self.notes = []
 
     def close(self):
-        for contender in [*self.peers.values(), self.vault]:
+        for contender in [*self.peers.values(), *self.writers.values(), self.vault]:
             if contender is not None:
                 contender.close()
         shutil.rmtree(self.directory, ignore_errors=True)
@@ -128,7 +136,10 @@ class Suite:
             "PostgreSQL": [self.binary("postgres_peer"), str(csv), here, day],
             "SQLCipher": [self.binary("sqlcipher_peer"), str(csv), here, str(first_us)],
         }
-        wanted = self.options.only.split(",") if self.options.only else list(commands)
+        wanted = self.options.only.split(",") if self.options.only else [*commands, "RocksDB"]
+        if "RocksDB" in wanted:
+            self.writers["RocksDB"] = Contender(
+                "RocksDB", [self.binary("rocksdb_peer"), here], log)
         for name, command in commands.items():
             if name != "vault" and name not in wanted:
                 continue
@@ -192,10 +203,36 @@ class Suite:
                 f"({min(pairs.ratios):.2f} to {max(pairs.ratios):.2f}) | "
                 f"{'' if first else f'{used[0]:.0f} : {used[1]:.0f}'} |")
 
+    def writes(self):
+        """How fast durable writes are, beside somebody who writes the same."""
+        print("\n### Durable writes\n\nThe vault's are parsed, checked, pseudonymised, sealed and "
+              "audited. A ratio above 1: the vault writes more.\n\n"
+              "| what | peer | vault events/s | peer | ratio | processor s per million events |\n"
+              "|---|---|---|---|---|---|")
+        for what, kind, batches, events, name in WRITES:
+            peer = self.writers.get(name) or self.peers.get(name)
+            if peer is None:
+                continue
+            sealed = self.vault.ask(f"write {kind} {batches}").split()[1]
+            # RocksDB is told how large a batch is.
+            line = f"write {batches} {sealed}" if name == "RocksDB" else f"write {batches}"
+            peer.ask(line)
+            before = self.vault.processor_seconds(), peer.processor_seconds()
+            pairs = Pairs(lambda k=kind, b=batches: self.vault.seconds(f"write {k} {b}"),
+                          lambda p=peer, text=line: p.seconds(text), self.options.pairs)
+            after = self.vault.processor_seconds(), peer.processor_seconds()
+            millions = self.options.pairs * batches * events / 1e6
+            used = [(b - a) / millions for a, b in zip(before, after)]
+            rates = [batches * events / median(seconds) for seconds in (pairs.ours, pairs.theirs)]
+            ratios = [1 / ratio for ratio in pairs.ratios]
+            print(f"| {what} | {name} | {rates[0]:,.0f} | {rates[1]:,.0f} | {median(ratios):.2f} "
+                  f"({min(ratios):.2f} to {max(ratios):.2f}) | {used[0]:.1f} : {used[1]:.1f} |",
+                  flush=True)
+
     def tables(self):
         head = ("| question | as | peer | vault ms | peer ms | ratio | processor ms |\n"
                 "|---|---|---|---|---|---|---|")
-        print(f"\n## {self.options.events:,} events, repeated queries\n\n{head}")
+        print(f"\n### {self.options.events:,} events, repeated queries\n\n{head}")
         for question in QUESTIONS:
             for mode, questions in MODES.items():
                 for name in self.peers:
@@ -203,20 +240,20 @@ class Suite:
                         row = self.compare(question, mode, name)
                         if row:
                             print(row, flush=True)
-        print(f"\n## The first query after the open\n\n{head}")
+        print(f"\n### The first query after the open\n\n{head}")
         for question in ("commands", "days"):
             for name in self.peers:
                 row = self.compare(question, "aggregate", name, first=True)
                 if row:
                     print(row, flush=True)
-        print("\n## Size\n\nLoading: the vault from messages until the last of them is durable, merges not "
+        print("\n### Size\n\nLoading: the vault from messages until the last of them is durable, merges not "
               "included; the others\nfrom a CSV file, checkpoints included. Bytes: after merges and "
               "checkpoints.\n\n| | load s | bytes per event |\n|---|---|---|")
         for name, sizes in self.sizes.items():
             # The vault says when all was merged, too.
             size = sizes[2] if name == "vault" else sizes[1]
             print(f"| {name} | {sizes[0]} | {int(size) / self.options.events:.1f} |")
-        for name in self.peers:
+        for name in [*self.peers, *self.writers]:
             print(f"\n{name} has {OMISSIONS[name]}.")
         for note in self.notes:
             print(f"\n{note}")
@@ -235,6 +272,7 @@ def main():
         suite.start()
         suite.check_answers()
         suite.tables()
+        suite.writes()
     finally:
         suite.close()
 

@@ -2,6 +2,8 @@
 // its socket. See contender.h for how it is driven and usage_events.h for the data.
 //
 // usage: vault_contender EVENTS
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <functional>
@@ -9,6 +11,7 @@
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -28,6 +31,7 @@ namespace televault::bench {
 namespace {
 
 constexpr uint32_t kBatch = 10'000;
+constexpr uint32_t kRowBatch = 1'000;
 constexpr size_t kSenders = 2;
 
 std::string DayText(int day) {
@@ -79,13 +83,14 @@ class Contender {
  public:
   explicit Contender(uint64_t events) : events_(events) {
     daemon_ = std::make_unique<testing::Daemon>();
-    people_ = Prepare(*daemon_, {{"usage", "tests/bench/usage.yaml"}});
+    people_ = Prepare(*daemon_, {{"usage", "tests/bench/usage.yaml"}, {"builds"}});
   }
 
   Actions All() {
     return {{"pids", [this](const auto&) { return absl::StrCat(daemon_->pid()); }},
             {"load", [this](const auto&) { return Load(); }},
             {"restart", [this](const auto&) { return Restart(); }},
+            {"write", [this](const auto& words) { return Write(words.at(1), words.at(2)); }},
             {"query", [this](const auto& words) { return Time(words.at(1), words.at(2)); }},
             {"rows", [this](const auto& words) { return Rows(words.at(1), words.at(2)).dump(); }}};
   }
@@ -123,7 +128,8 @@ class Contender {
         [](client::milliseconds) { std::this_thread::yield(); },
         [](const v1::AppendRequest& request, const absl::StatusOr<v1::AppendResponse>& answer) {
           const auto response = Need(answer, "append");
-          if (response.accepted() != request.columns().rows()) {
+          const auto sent = static_cast<uint32_t>(request.rows().events_size());
+          if (response.accepted() != std::max(sent, request.columns().rows())) {
             std::fprintf(stderr, "%s\n", response.ShortDebugString().substr(0, 500).c_str());
             std::exit(1);
           }
@@ -133,6 +139,54 @@ class Contender {
       Need(appender.Append(*std::move(batch)), "append");
     }
     Need(appender.Flush(), "append");
+  }
+
+  // So many batches of ten fields over two streams, in columns or in rows; the answer ends with the
+  // sealed bytes of a batch.
+  std::string Write(const std::string& kind, const std::string& batches) {
+    auto& pools = pools_[kind];
+    if (pools.empty()) {
+      Random random(3);
+      for (size_t sender = 0; sender < kSenders; ++sender) {
+        for (int i = 0; i < 20; ++i) {
+          pools[sender].push_back(kind == "rows" ? RowBatch("builds", kRowBatch, random)
+                                                 : ColumnBatch("builds", kBatch, random));
+        }
+      }
+      Stream(pools, 1);
+      sealed_bytes_[kind] = BytesOfLastBatch();
+    }
+    uint64_t count = 0;
+    TV_CHECK(absl::SimpleAtoi(batches, &count));
+    const auto start = Steady::now();
+    Stream(pools, count);
+    return absl::StrCat(SecondsText(SecondsSince(start)), " ", sealed_bytes_[kind]);
+  }
+
+  void Stream(const std::map<size_t, std::vector<v1::AppendRequest>>& pools, uint64_t count) {
+    std::atomic<uint64_t> taken{0};
+    std::vector<std::jthread> senders;
+    for (size_t sender = 0; sender < kSenders; ++sender) {
+      senders.emplace_back([&, sender] {
+        Send(sender + 10 * ++calls_, [&]() -> std::optional<v1::AppendRequest> {
+          const uint64_t at = taken++;
+          if (at >= count) return std::nullopt;
+          const std::vector<v1::AppendRequest>& pool = pools.at(sender);
+          return pool[at % pool.size()];
+        });
+      });
+    }
+  }
+
+  // What the only day of the dataset grew by.
+  uint64_t BytesOfLastBatch() {
+    v1::ListPartitionsRequest request;
+    request.set_dataset("builds");
+    client::Call call;
+    const auto listed = Need(daemon_->As(people_.auditor)->ListPartitions(request, call), "list");
+    uint64_t bytes = 0;
+    for (const v1::Partition& partition : listed.partitions()) bytes += partition.bytes();
+    return bytes - std::exchange(bytes_, bytes);
   }
 
   // Single rows need the approval of two stewards, for each text.
@@ -216,6 +270,11 @@ class Contender {
   std::unique_ptr<client::Vault> investigator_;
   std::string subject_ = "00000000000000000000000000000000";
   std::map<std::string, std::string> grants_;
+  // Of writing: requests by kind and sender, made once.
+  std::map<std::string, std::map<size_t, std::vector<v1::AppendRequest>>> pools_;
+  std::map<std::string, uint64_t> sealed_bytes_;
+  uint64_t bytes_ = 0;
+  std::atomic<uint64_t> calls_{0};
 };
 
 }  // namespace

@@ -2,13 +2,17 @@
 // contender.h. Durable as it comes (fsync, synchronous_commit), no index, statistics up to date.
 //
 // usage: postgres_peer CSV DIRECTORY FIRST_DAY
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <pwd.h>
+#include <random>
+#include <thread>
 #include <unistd.h>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
@@ -16,6 +20,7 @@
 #include <libpq-fe.h>
 
 #include "tests/bench/contender.h"
+#include "tests/bench/events.h"
 #include "tests/bench/prepare.h"
 #include "vault/base/check.h"
 
@@ -85,6 +90,7 @@ class Postgres {
     return {{"pids", [this](const auto&) { return Pid(); }},
             {"load", [this](const auto&) { return Load(); }},
             {"restart", [this](const auto&) { return Restart(); }},
+            {"write", [this](const auto& words) { return Write(words.at(1)); }},
             {"query", [this](const auto& words) { return Time(words.at(1)); }},
             {"rows", [this](const auto& words) { return Rows(words.at(1)); }}};
   }
@@ -106,9 +112,20 @@ class Postgres {
   }
   void Start() {
     Run(absl::StrCat("pg_ctl -D ", directory_, "/data -w -t 120 start"));
-    connection_ =
+    connection_ = Connect();
+  }
+  PGconn* Connect() const {
+    PGconn* const connection =
         PQconnectdb(absl::StrCat("host=", directory_, " user=bench dbname=postgres").c_str());
-    Check(PQstatus(connection_) == CONNECTION_OK);
+    TV_CHECK(PQstatus(connection) == CONNECTION_OK);
+    return connection;
+  }
+  static void EndCopy(PGconn* connection) {
+    TV_CHECK(PQputCopyEnd(connection, nullptr) == 1);
+    for (PGresult* end = PQgetResult(connection); end != nullptr; end = PQgetResult(connection)) {
+      TV_CHECK(PQresultStatus(end) == PGRES_COMMAND_OK);
+      PQclear(end);
+    }
   }
   void Stop() { Run(absl::StrCat("pg_ctl -D ", directory_, "/data -w -t 120 -m fast stop")); }
   void Check(bool good) const {
@@ -144,11 +161,7 @@ class Postgres {
     while (file.read(piece.data(), static_cast<std::streamsize>(piece.size())), file.gcount() > 0) {
       Check(PQputCopyData(connection_, piece.data(), static_cast<int>(file.gcount())) == 1);
     }
-    Check(PQputCopyEnd(connection_, nullptr) == 1);
-    for (PGresult* end = PQgetResult(connection_); end != nullptr; end = PQgetResult(connection_)) {
-      Check(PQresultStatus(end) == PGRES_COMMAND_OK);
-      PQclear(end);
-    }
+    EndCopy(connection_);
     Do("VACUUM ANALYZE usage");
     Do("CHECKPOINT");
     PGresult* const found = Execute("SELECT subject FROM usage ORDER BY duration_ms DESC LIMIT 1");
@@ -158,6 +171,39 @@ class Postgres {
     const std::string bytes = PQgetvalue(size, 0, 0);
     PQclear(size);
     return absl::StrFormat("%.3f %s", SecondsSince(start), bytes);
+  }
+
+  // So many batches of 1,000 rows of ten fields, each a COPY that is durable before the next, over
+  // two connections.
+  std::string Write(const std::string& batches) {
+    uint64_t count = 0;
+    TV_CHECK(absl::SimpleAtoi(batches, &count));
+    if (rows_.empty()) {
+      Do("CREATE TABLE builds (event_time timestamp, subject text, command text, version text, "
+         "os text, duration_ms double precision, exit_code bigint, modules bigint, cached bigint, "
+         "cores bigint)");
+      std::mt19937_64 random(3);
+      for (int i = 0; i < 20; ++i) rows_.push_back(CsvBatch(1'000, random));
+    }
+    std::atomic<uint64_t> taken{0};
+    const auto start = Steady::now();
+    std::vector<std::jthread> clients;
+    for (int c = 0; c < 2; ++c) {
+      clients.emplace_back([&] {
+        PGconn* const connection = Connect();
+        for (uint64_t at = taken++; at < count; at = taken++) {
+          const std::string& rows = rows_[at % rows_.size()];
+          PGresult* const copying = PQexec(connection, "COPY builds FROM STDIN (FORMAT csv)");
+          TV_CHECK(PQresultStatus(copying) == PGRES_COPY_IN);
+          PQclear(copying);
+          TV_CHECK(PQputCopyData(connection, rows.data(), static_cast<int>(rows.size())) == 1);
+          EndCopy(connection);
+        }
+        PQfinish(connection);
+      });
+    }
+    clients.clear();
+    return SecondsText(SecondsSince(start));
   }
 
   std::string Restart() {
@@ -198,6 +244,7 @@ class Postgres {
   const std::string first_day_;
   PGconn* connection_ = nullptr;
   std::string subject_;
+  std::vector<std::string> rows_;  // to write
 };
 
 }  // namespace
