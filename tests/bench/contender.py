@@ -65,7 +65,8 @@ class Contender:
             return rest
         if rest == "there is no such question here":
             raise NoSuchQuestion
-        raise Failed(rest or f"ended; see {self._log}")
+        with open(self._log, encoding="utf-8", errors="replace") as said:
+            raise Failed(rest or f"{self.name} ended: {said.read()[-1000:]}")
 
     def seconds(self, line):
         return float(self.ask(line).split()[0])

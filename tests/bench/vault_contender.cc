@@ -183,7 +183,7 @@ class Contender {
     v1::ListPartitionsRequest request;
     request.set_dataset("builds");
     client::Call call;
-    const auto listed = Need(daemon_->As(people_.auditor)->ListPartitions(request, call), "list");
+    const auto listed = Need(daemon_->As(people_.steward)->ListPartitions(request, call), "list");
     uint64_t bytes = 0;
     for (const v1::Partition& partition : listed.partitions()) bytes += partition.bytes();
     return bytes - std::exchange(bytes_, bytes);
