@@ -108,8 +108,9 @@ EncodedChunk EncodeIndex(const RowsOfEntries& all, uint32_t first, uint32_t coun
   EncodePacked<uint32_t>(counts, body);
   EncodePacked<uint32_t>(std::span(all.rows).subspan(begin, all.ends[first + count - 1] - begin),
                          body);
-  return {.codec = {.encoding = Encoding::kIndex, .raw_bytes = static_cast<uint32_t>(body.size())},
-          .bytes = std::move(body)};
+  EncodedChunk index = {.codec = {.encoding = Encoding::kIndex}, .bytes = std::move(body)};
+  index.codec.raw_bytes = static_cast<uint32_t>(index.bytes.size());
+  return index;
 }
 
 WipedVector<EncodedPage> EncodePages(const Column& column, bool indexed) {

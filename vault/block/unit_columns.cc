@@ -38,6 +38,7 @@ absl::Status UnitColumn::OpenRows(size_t first) {
   if (stored_ == nullptr) return absl::OkStatus();
   const size_t chunk = first / rows_per_chunk_;
   if (open_ == chunk) return absl::OkStatus();
+  TV_CHECK(opener_ != nullptr);
   open_.reset();
   TV_ASSIGN_OR_RETURN(std::vector<WipedBuffer> opened,
                       opener_->Open(stored_->values_chunk(chunk), 1));
@@ -97,6 +98,7 @@ size_t UnitColumn::entries() const {
 }
 
 absl::StatusOr<Dictionary> UnitColumn::JoinPages() {
+  TV_CHECK(stored_ != nullptr && opener_ != nullptr);
   const auto& pages = stored_->dictionary;
   TV_ASSIGN_OR_RETURN(std::vector<WipedBuffer> opened,
                       opener_->Open(stored_->first_chunk, static_cast<uint32_t>(pages.size())));
@@ -124,6 +126,7 @@ absl::StatusOr<const Dictionary*> UnitColumn::Texts() {
 }
 
 absl::StatusOr<const Dictionary*> UnitColumn::Page(size_t page) {
+  TV_CHECK(stored_ != nullptr && opener_ != nullptr);
   std::optional<Dictionary>& known = pages_[page];
   if (!known.has_value()) {
     const DictionaryPage& stored = stored_->dictionary[page];
@@ -137,6 +140,7 @@ absl::StatusOr<const Dictionary*> UnitColumn::Page(size_t page) {
 }
 
 absl::StatusOr<std::vector<uint32_t>> UnitColumn::IndexedRows(size_t page, uint32_t entry) {
+  TV_CHECK(stored_ != nullptr && opener_ != nullptr);
   const DictionaryPage& stored = stored_->dictionary[page];
   TV_ASSIGN_OR_RETURN(std::vector<WipedBuffer> opened,
                       opener_->Open(stored_->index_chunk(page), 1));
@@ -149,6 +153,7 @@ absl::StatusOr<std::vector<uint32_t>> UnitColumn::IndexedRows(size_t page, uint3
 // In ascending entries a value stands on the last page that begins with its prefix or a smaller
 // one, or, where several begin with its prefix, on one of those before.
 absl::StatusOr<std::vector<uint32_t>> UnitColumn::LookUp(std::string_view value) {
+  TV_CHECK(stored_ != nullptr && opener_ != nullptr);
   const auto& pages = stored_->dictionary;
   const uint64_t prefix = PrefixOf(value);
   const auto after = std::upper_bound(
@@ -207,6 +212,7 @@ absl::StatusOr<std::vector<std::string_view>> UnitColumn::FindTexts(
       texts.push_back(texts_->at(code));
       continue;
     }
+    TV_CHECK(stored_ != nullptr);
     const auto& pages = stored_->dictionary;
     const auto after = std::upper_bound(
         pages.begin(), pages.end(), code,
