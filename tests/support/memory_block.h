@@ -25,14 +25,9 @@ class MemoryBlock final : public block::UnitColumns, private block::ChunkOpener 
     for (size_t i = 0; i < batch.columns.size(); ++i) {
       auto column = block::EncodeColumn(batch.columns[i], block::IsIndexed(batch.numbers[i]));
       TV_CHECK(column.ok());
-      for (const block::EncodedPage& page : column->dictionary) {
-        chunks_.push_back({batch.numbers[i], true, page.chunk.bytes});
-      }
-      for (const block::EncodedPage& page : column->dictionary) {
-        if (page.rows.has_value()) chunks_.push_back({batch.numbers[i], false, page.rows->bytes});
-      }
-      for (const block::EncodedChunk& chunk : column->values) {
-        chunks_.push_back({batch.numbers[i], false, chunk.bytes});
+      for (const block::EncodedChunk* const chunk : column->Chunks()) {
+        const bool texts = chunk->codec.encoding == block::Encoding::kDictionary;
+        chunks_.push_back({batch.numbers[i], texts, chunk->bytes});
       }
       encoded.push_back(*std::move(column));
     }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <optional>
 
 #include "absl/strings/str_cat.h"
 
@@ -44,11 +43,11 @@ WipedVector<T> FillNulls(const WipedVector<T>& values, const WipedVector<uint8_t
   return filled;
 }
 
-// A copy only where the dictionary is not in canonical form already.
-const Column& Canonical(const Column& column, std::optional<Column>& copy) {
-  copy = column;
-  CompactDictionary(*copy);
-  return *copy;
+// A copy whose dictionary has every value once and in order of first use.
+Column Compacted(const Column& column) {
+  Column copy = column;
+  CompactDictionary(copy);
+  return copy;
 }
 
 void EncodeWholeDictionary(const Dictionary& dictionary, WipedBuffer& out) {
@@ -61,8 +60,7 @@ Encoding EncodeCodes(const Column& column, WipedBuffer& out) {
 }
 
 Encoding EncodeLists(const Column& column, WipedBuffer& out) {
-  std::optional<Column> copy;
-  const Column& compact = Canonical(column, copy);
+  const Column compact = Compacted(column);
   EncodeWholeDictionary(compact.dictionary, out);
   WipedVector<uint32_t> lengths(compact.rows);
   for (size_t row = 0; row < compact.rows; ++row) {
@@ -118,8 +116,7 @@ absl::StatusOr<Encoding> EncodeBody(const Column& column, WipedBuffer& out) {
   const NullMode mode = EncodeNulls(column, out);
   Encoding encoding = Encoding::kConstant;
   if (column.type == PhysicalType::kString) {
-    std::optional<Column> copy;
-    const Column& compact = Canonical(column, copy);
+    const Column compact = Compacted(column);
     EncodeWholeDictionary(compact.dictionary, out);
     encoding = EncodeCodes(compact, out);
   } else if (column.type == PhysicalType::kStringList) {

@@ -20,7 +20,7 @@ namespace {
 constexpr double kZstdWorth = 0.75;
 constexpr size_t kLeastToCompress = 128;  // below, a frame's own bytes eat what it saves
 
-// A page, where there are no rows.
+// `rows`: 0 for what has none, such as a page.
 EncodedChunk Compressed(Encoding encoding, WipedBuffer bytes, size_t rows) {
   EncodedChunk chunk{
       .codec = {.encoding = encoding, .raw_bytes = static_cast<uint32_t>(bytes.size())}};
@@ -29,10 +29,12 @@ EncodedChunk Compressed(Encoding encoding, WipedBuffer bytes, size_t rows) {
     smaller = CompressIfWorth(Compression::kZstd, bytes, kZstdWorth);
   }
   // Inflating costs more than unpacking a bit or two.
-  const bool saves = smaller.has_value() && bytes.size() - smaller->size() >= rows / 4;
-  if (!saves) smaller.reset();
-  if (smaller.has_value()) chunk.codec.compression = Compression::kZstd;
-  chunk.bytes = smaller.has_value() ? *std::move(smaller) : std::move(bytes);
+  if (smaller.has_value() && bytes.size() - smaller->size() >= rows / 4) {
+    chunk.codec.compression = Compression::kZstd;
+    chunk.bytes = *std::move(smaller);
+  } else {
+    chunk.bytes = std::move(bytes);
+  }
   return chunk;
 }
 
@@ -80,43 +82,41 @@ uint64_t PrefixOf(std::string_view text) {
 
 namespace {
 
-// The rows of each entry of `column`, ascending.
-struct RowsOfEntries {
-  explicit RowsOfEntries(const Column& column) : ends(column.dictionary.size()) {
-    for (size_t row = 0; row < column.rows; ++row) {
-      if (!column.IsNull(row)) ++ends[column.codes[row]];
-    }
-    std::partial_sum(ends.begin(), ends.end(), ends.begin());
-    rows.resize(ends.empty() ? 0 : ends.back());
-    WipedVector<uint32_t> next(ends.size());
-    for (size_t code = 1; code < ends.size(); ++code) next[code] = ends[code - 1];
-    for (uint32_t row = 0; row < column.rows; ++row) {
-      if (!column.IsNull(row)) rows[next[column.codes[row]]++] = row;
-    }
+// Of the whole dictionary, as if it were one page.
+PageIndex IndexOf(const Column& column) {
+  PageIndex index;
+  index.ends.resize(column.dictionary.size());
+  for (size_t row = 0; row < column.rows; ++row) {
+    if (!column.IsNull(row)) ++index.ends[column.codes[row]];
   }
-  WipedVector<uint32_t> ends;  // in `rows`
-  WipedVector<uint32_t> rows;
-};
+  std::partial_sum(index.ends.begin(), index.ends.end(), index.ends.begin());
+  index.rows.resize(index.ends.empty() ? 0 : index.ends.back());
+  WipedVector<uint32_t> next(index.ends.size());
+  for (size_t code = 1; code < next.size(); ++code) next[code] = index.ends[code - 1];
+  for (uint32_t row = 0; row < column.rows; ++row) {
+    if (!column.IsNull(row)) index.rows[next[column.codes[row]]++] = row;
+  }
+  return index;
+}
 
-EncodedChunk EncodeIndex(const RowsOfEntries& all, uint32_t first, uint32_t count) {
-  const uint32_t begin = first == 0 ? 0 : all.ends[first - 1];
+EncodedChunk EncodeIndex(const PageIndex& all, uint32_t first, uint32_t count) {
   WipedVector<uint32_t> counts(count);
+  WipedVector<uint32_t> rows;
   for (uint32_t i = 0; i < count; ++i) {
-    counts[i] = all.ends[first + i] - (first + i == 0 ? 0 : all.ends[first + i - 1]);
+    const std::span<const uint32_t> of_entry = all.RowsOf(first + i);
+    counts[i] = static_cast<uint32_t>(of_entry.size());
+    rows.insert(rows.end(), of_entry.begin(), of_entry.end());
   }
-  WipedBuffer body;
-  EncodePacked<uint32_t>(counts, body);
-  EncodePacked<uint32_t>(std::span(all.rows).subspan(begin, all.ends[first + count - 1] - begin),
-                         body);
-  EncodedChunk index = {.codec = {.encoding = Encoding::kIndex}, .bytes = std::move(body)};
+  EncodedChunk index = {.codec = {.encoding = Encoding::kIndex}};
+  EncodePacked<uint32_t>(counts, index.bytes);
+  EncodePacked<uint32_t>(rows, index.bytes);
   index.codec.raw_bytes = static_cast<uint32_t>(index.bytes.size());
   return index;
 }
 
 WipedVector<EncodedPage> EncodePages(const Column& column, bool indexed) {
   const Dictionary& dictionary = column.dictionary;
-  std::optional<RowsOfEntries> rows;
-  if (indexed) rows.emplace(column);
+  const PageIndex index = indexed ? IndexOf(column) : PageIndex();
   WipedVector<EncodedPage> pages;
   const auto entries = static_cast<uint32_t>(dictionary.size());
   for (uint32_t first = 0; first < entries;) {
@@ -130,7 +130,7 @@ WipedVector<EncodedPage> EncodePages(const Column& column, bool indexed) {
     EncodedPage page = {.chunk = Compressed(Encoding::kDictionary, std::move(body), 0),
                         .entries = end - first};
     if (indexed) {
-      page.rows = EncodeIndex(*rows, first, end - first);
+      page.rows = EncodeIndex(index, first, end - first);
       page.prefix = PrefixOf(dictionary.at(first));
     }
     pages.push_back(std::move(page));
@@ -161,6 +161,16 @@ absl::Status CheckDictionary(const Dictionary& dictionary) {
 }
 
 }  // namespace
+
+std::vector<const EncodedChunk*> EncodedColumn::Chunks() const {
+  std::vector<const EncodedChunk*> chunks;
+  for (const EncodedPage& page : dictionary) chunks.push_back(&page.chunk);
+  for (const EncodedPage& page : dictionary) {
+    if (page.rows.has_value()) chunks.push_back(&*page.rows);
+  }
+  for (const EncodedChunk& chunk : values) chunks.push_back(&chunk);
+  return chunks;
+}
 
 absl::StatusOr<EncodedColumn> EncodeColumn(const Column& column, bool indexed) {
   EncodedColumn encoded;

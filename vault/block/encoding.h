@@ -63,6 +63,9 @@ struct EncodedColumn {
   uint32_t rows_per_chunk = 0;       // a multiple of limits::kRowsPerSmallChunk; the last has less
   std::vector<EncodedChunk> values;  // of strings: codes
   WipedVector<EncodedPage> dictionary;  // of strings only
+
+  // As they are numbered: pages of the dictionary, the rows of their entries, values.
+  std::vector<const EncodedChunk*> Chunks() const;
 };
 
 // The first eight bytes as a number that orders as they do; what is shorter is filled with zeros.

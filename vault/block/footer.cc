@@ -335,6 +335,20 @@ ZoneMap MakeZoneMap(const Column& column) {
   return zone;
 }
 
+FooterColumn MakeFooterColumn(const EncodedColumn& encoded, PhysicalType type, bool indexed) {
+  FooterColumn column = {
+      .type = type, .rows_per_chunk = encoded.rows_per_chunk, .indexed = indexed};
+  for (const EncodedPage& page : encoded.dictionary) {
+    column.dictionary.push_back({.codec = page.chunk.codec,
+                                 .index = page.rows.has_value() ? page.rows->codec : ChunkCodec(),
+                                 .entries = page.entries,
+                                 .prefix = page.prefix,
+                                 .first = column.entries()});
+  }
+  for (const EncodedChunk& chunk : encoded.values) column.values.push_back(chunk.codec);
+  return column;
+}
+
 Footer MakeFooter(const ColumnBatch& batch, std::span<const EncodedColumn> encoded,
                   uint32_t schema_revision) {
   TV_CHECK(batch.rows > 0 && encoded.size() == batch.columns.size());
@@ -342,21 +356,12 @@ Footer MakeFooter(const ColumnBatch& batch, std::span<const EncodedColumn> encod
   footer.rows = static_cast<uint32_t>(batch.rows);
   footer.schema_revision = schema_revision;
   for (size_t i = 0; i < batch.columns.size(); ++i) {
-    FooterColumn column = {
-        .number = batch.numbers[i],
-        .type = batch.columns[i].type,
-        .rows_per_chunk = encoded[i].rows_per_chunk,
-        .indexed = batch.columns[i].type == PhysicalType::kString && IsIndexed(batch.numbers[i]),
-        .first_chunk = footer.chunks(),
-        .zone = MakeZoneMap(batch.columns[i])};
-    for (const EncodedPage& page : encoded[i].dictionary) {
-      column.dictionary.push_back({.codec = page.chunk.codec,
-                                   .index = page.rows.has_value() ? page.rows->codec : ChunkCodec(),
-                                   .entries = page.entries,
-                                   .prefix = page.prefix,
-                                   .first = column.entries()});
-    }
-    for (const EncodedChunk& chunk : encoded[i].values) column.values.push_back(chunk.codec);
+    const PhysicalType type = batch.columns[i].type;
+    const bool indexed = type == PhysicalType::kString && IsIndexed(batch.numbers[i]);
+    FooterColumn column = MakeFooterColumn(encoded[i], type, indexed);
+    column.number = batch.numbers[i];
+    column.first_chunk = footer.chunks();
+    column.zone = MakeZoneMap(batch.columns[i]);
     footer.columns.push_back(std::move(column));
   }
   const FooterColumn* time = footer.Find(kEventTimeColumn);

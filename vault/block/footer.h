@@ -106,6 +106,9 @@ struct Footer {
 
 ZoneMap MakeZoneMap(const Column& column);
 
+// What a footer says of a column's chunks; number, place in the block and zone are left to the
+// caller.
+FooterColumn MakeFooterColumn(const EncodedColumn& encoded, PhysicalType type, bool indexed);
 // A footer for `batch`; `encoded` are its columns in the same order. The batch must be valid, not
 // empty and have an event_time column.
 Footer MakeFooter(const ColumnBatch& batch, std::span<const EncodedColumn> encoded,

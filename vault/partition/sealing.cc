@@ -184,16 +184,11 @@ absl::StatusOr<SealedBlock> SealBlock(const SealingContext& context, const Block
     sealed.chunks.push_back({.number = number, .bytes = std::move(chunk)});
   };
   uint32_t next = 0;
-  const auto add = [&](Bytes plain) {
-    seal(next, next, plain);
-    ++next;
-  };
   for (const block::EncodedColumn& column : columns) {
-    for (const block::EncodedPage& page : column.dictionary) add(page.chunk.bytes);
-    for (const block::EncodedPage& page : column.dictionary) {
-      if (page.rows.has_value()) add(page.rows->bytes);
+    for (const block::EncodedChunk* const chunk : column.Chunks()) {
+      seal(next, next, chunk->bytes);
+      ++next;
     }
-    for (const block::EncodedChunk& chunk : column.values) add(chunk.bytes);
   }
   TV_CHECK(next == footer.chunks());
   seal(next, store::kFooterChunk, footer_bytes);

@@ -68,7 +68,6 @@ class Evidence {
     // Groups without enough so far.
     size_t open() const { return open_; }
     void Merge(const Crowds& other, const std::vector<uint32_t>& map);
-    size_t bytes() const { return enough_.size() * bytes_per_group(); }
     size_t bytes_per_group() const { return 1 + (k_ + 1) * sizeof(uint32_t); }
 
    private:

@@ -151,25 +151,9 @@ inline std::vector<std::string> Values(const Column& column) {
 // The column of which `encoded` are the chunks, as a block would have it.
 class EncodedChunks final : public ChunkOpener {
  public:
-  EncodedChunks(const EncodedColumn& encoded, PhysicalType type, bool indexed = false) {
-    stored.type = type;
-    stored.rows_per_chunk = encoded.rows_per_chunk;
-    stored.indexed = indexed;
-    for (const EncodedPage& page : encoded.dictionary) {
-      stored.dictionary.push_back({.codec = page.chunk.codec,
-                                   .index = page.rows.has_value() ? page.rows->codec : ChunkCodec(),
-                                   .entries = page.entries,
-                                   .prefix = page.prefix,
-                                   .first = stored.entries()});
-      chunks.push_back(page.chunk.bytes);
-    }
-    for (const EncodedPage& page : encoded.dictionary) {
-      if (page.rows.has_value()) chunks.push_back(page.rows->bytes);
-    }
-    for (const EncodedChunk& chunk : encoded.values) {
-      stored.values.push_back(chunk.codec);
-      chunks.push_back(chunk.bytes);
-    }
+  EncodedChunks(const EncodedColumn& encoded, PhysicalType type, bool indexed = false)
+      : stored(MakeFooterColumn(encoded, type, indexed)) {
+    for (const EncodedChunk* const chunk : encoded.Chunks()) chunks.push_back(chunk->bytes);
   }
   absl::StatusOr<std::vector<WipedBuffer>> Open(uint32_t first, uint32_t count) override {
     std::vector<WipedBuffer> asked;
